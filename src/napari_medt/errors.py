@@ -1,0 +1,25 @@
+"""Errors whose message is one sentence for the user: what is wrong and what to do."""
+
+
+class UserError(ValueError):
+    """Something the user can mend; shown without a traceback."""
+
+
+class ModelError(UserError):
+    """A model that cannot be found, opened or trusted."""
+
+
+class ImageError(UserError):
+    """An image that cannot be segmented."""
+
+
+class DeviceError(UserError):
+    """A compute device that is not there."""
+
+
+class DataError(UserError):
+    """A training or evaluation folder that cannot be used."""
+
+
+class Cancelled(Exception):
+    """The user asked to stop."""
