@@ -1,0 +1,1 @@
+"""Bundled models, user models and published checkpoints: card and weights, safely loaded."""

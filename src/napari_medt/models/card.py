@@ -1,0 +1,172 @@
+"""The model card, plain data beside the weights: what a model is, expects and can do."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from napari_medt.errors import ModelError
+from napari_medt.network.config import ARCHITECTURES, NetworkConfig
+
+CARD_FILE = "card.json"
+WEIGHTS_FILE = "weights.safetensors"
+BACKGROUND = "background"
+CORE = "core"
+MEASURES = {"dice": "Dice", "iou": "IoU", "ap50": "AP@0.5"}
+
+
+@dataclass(frozen=True)
+class InputRule:
+    """How an image becomes the network's input.
+
+    Attributes
+    ----------
+    channels : {"gray", "rgb", "bgr"}
+        What the network's channels are.
+    scaling : {"tiled", "whole"}
+        Overlapping tiles at the image's own resolution, or the whole image resized to one tile.
+    intensity : {"percentile", "range"}
+        Stretch the image's own percentiles `low` and `high` to [0, 1], or map the data type's
+        range to [0, 1].
+    low, high : float
+        Percentiles, in percent, for the percentile rule.
+    overlap : float
+        What neighbouring tiles share, as a part of their side: 0 to 0.5.
+    """
+
+    channels: Literal["gray", "rgb", "bgr"] = "gray"
+    scaling: Literal["tiled", "whole"] = "tiled"
+    intensity: Literal["percentile", "range"] = "percentile"
+    low: float = 1.0
+    high: float = 99.8
+    overlap: float = 0.25
+
+    def __post_init__(self) -> None:
+        choices = {
+            "channels": ("gray", "rgb", "bgr"),
+            "scaling": ("tiled", "whole"),
+            "intensity": ("percentile", "range"),
+        }
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} must be one of {', '.join(allowed)}")
+        if not 0 <= self.overlap <= 0.5:
+            raise ValueError("overlap must be from 0 to 0.5")
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What a user and the engine need to know about a model.
+
+    Attributes
+    ----------
+    name : str
+        Name to load it by.
+    purpose : str
+        One line for a clinician: what it segments, in which images.
+    limits : str
+        What it is not for.
+    network : NetworkConfig
+        The network the weights fit.
+    classes : tuple of str
+        Names of the network's output channels; the first is ``"background"``. A channel named
+        ``"core"`` marks the inner part of each object, from which touching objects are split.
+    input : InputRule
+        How an image becomes the network's input.
+    threshold : float
+        Foreground probability from which a pixel belongs to an object.
+    min_size : int
+        Objects of fewer pixels are dropped.
+    licence : str
+        Licence of the weights (SPDX).
+    training : dict
+        Data sets with source, licence and attribution, and how the model was trained.
+    accuracy : dict
+        Measures on the validation images per branch setting, with the number of images.
+    sha256 : str
+        Of the weights file.
+    """
+
+    name: str
+    purpose: str
+    network: NetworkConfig
+    classes: tuple[str, ...]
+    input: InputRule = field(default_factory=InputRule)
+    limits: str = ""
+    threshold: float = 0.5
+    min_size: int = 0
+    licence: str = ""
+    training: dict[str, Any] = field(default_factory=dict)
+    accuracy: dict[str, dict[str, float]] = field(default_factory=dict)
+    sha256: str = ""
+
+    def __post_init__(self) -> None:
+        if len(self.classes) != self.network.num_classes:
+            raise ValueError(
+                f"{len(self.classes)} class names for {self.network.num_classes} classes"
+            )
+        if len(self.classes) < 2 or self.classes[0] != BACKGROUND:
+            raise ValueError(f"the first of at least two classes must be {BACKGROUND!r}")
+        expected = 1 if self.input.channels == "gray" else 3
+        if self.network.in_channels != expected:
+            raise ValueError(f"{self.input.channels} input needs {expected} channels")
+
+    @property
+    def splits_objects(self) -> bool:
+        """Whether touching objects are told apart, so that labels are instances."""
+        return CORE in self.classes
+
+    @property
+    def has_branches(self) -> bool:
+        """Whether the branches can be switched."""
+        return ARCHITECTURES[self.network.architecture].local_branch
+
+    def describe_accuracy(self) -> list[str]:
+        """Say how good the model is: one line per branch setting."""
+        return [
+            f"{branches:>6}: "
+            + ", ".join(f"{MEASURES[key]} {row[key]:.3f}" for key in MEASURES if key in row)
+            + f" on {row['images']} validation images"
+            for branches, row in self.accuracy.items()
+        ]
+
+    def to_json(self) -> str:
+        """Write the card as JSON text."""
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> ModelCard:
+        """Build a card from JSON values.
+
+        Raises
+        ------
+        TypeError, ValueError, KeyError
+            If fields are missing, unknown or do not fit together.
+        """
+        return cls(
+            **{
+                **values,
+                "network": NetworkConfig(**values["network"]),
+                "input": InputRule(**values.get("input", {})),
+                "classes": tuple(values["classes"]),
+            }
+        )
+
+
+def read_card(folder: Path) -> ModelCard:
+    """Read the card of a model folder.
+
+    Raises
+    ------
+    ModelError
+        If there is none or it is damaged.
+    """
+    path = folder / CARD_FILE
+    try:
+        return ModelCard.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise ModelError(f"{folder} is not a model folder: it has no {CARD_FILE}.") from None
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ModelError(f"The model card {path} cannot be used: {error}.") from None

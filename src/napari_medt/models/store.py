@@ -1,0 +1,166 @@
+"""Find, load and save models: a folder with a card and safetensors weights."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_medt.errors import ModelError
+from napari_medt.models.card import (
+    BACKGROUND,
+    CARD_FILE,
+    WEIGHTS_FILE,
+    InputRule,
+    ModelCard,
+    read_card,
+)
+
+if TYPE_CHECKING:
+    from torch import nn
+
+BUNDLED = Path(__file__).parent / "bundled"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model ready to run.
+
+    Attributes
+    ----------
+    card : ModelCard
+        What it is.
+    network : torch.nn.Module
+        Its network in eval mode, on the CPU.
+    """
+
+    card: ModelCard
+    network: nn.Module
+
+
+def bundled_cards() -> dict[str, ModelCard]:
+    """Cards of the models in this package, by name. Reads no weights and imports no torch."""
+    folders = sorted(path.parent for path in BUNDLED.glob(f"*/{CARD_FILE}"))
+    return {folder.name: read_card(folder) for folder in folders}
+
+
+def load_model(name_or_path: str | Path) -> Model:
+    """Load a model.
+
+    Parameters
+    ----------
+    name_or_path : str or path
+        The name of a bundled model, a model folder, or a checkpoint (``.pth``) of the published
+        MedT code.
+
+    Returns
+    -------
+    Model
+        Card and network, in eval mode on the CPU.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model, or its files are damaged, foreign or unsafe.
+    """
+    path = Path(name_or_path)
+    bundled = BUNDLED / path
+    if path.name == str(name_or_path) and (bundled / CARD_FILE).exists():
+        path = bundled
+    if path.is_dir():
+        card = read_card(path)
+        return Model(card, _load_weights(path / WEIGHTS_FILE, card))
+    if path.is_file():
+        return _load_checkpoint(path)
+    known = ", ".join(bundled_cards()) or "none"
+    raise ModelError(
+        f"There is no model {str(name_or_path)!r}: give a model folder or one of the bundled "
+        f"models ({known})."
+    )
+
+
+def save_model(folder: str | Path, card: ModelCard, network: nn.Module) -> ModelCard:
+    """Write a model folder: weights as safetensors, and the card with their SHA-256.
+
+    The folder is written beside its place and renamed into it. Other files of a folder that is
+    already there are kept.
+
+    Returns
+    -------
+    ModelCard
+        The card as written.
+    """
+    from safetensors.torch import save
+
+    folder = Path(folder)
+    weights = save({key: value.contiguous().cpu() for key, value in network.state_dict().items()})
+    card = replace(card, sha256=hashlib.sha256(weights).hexdigest())
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        if folder.exists():
+            shutil.copytree(folder, beside, dirs_exist_ok=True)
+        (beside / WEIGHTS_FILE).write_bytes(weights)
+        (beside / CARD_FILE).write_text(card.to_json(), encoding="utf-8")
+        beside.chmod(0o755)
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(beside, folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return card
+
+
+def _load_weights(path: Path, card: ModelCard) -> nn.Module:
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    from napari_medt.network.networks import from_config
+
+    try:
+        data = path.read_bytes()
+    except OSError:
+        raise ModelError(f"The weights {path} cannot be read; install the model again.") from None
+    if hashlib.sha256(data).hexdigest() != card.sha256:
+        raise ModelError(
+            f"The weights of {card.name} do not match the SHA-256 on its card: the file is "
+            "damaged or was replaced; install the model again."
+        )
+    network = from_config(card.network)
+    try:
+        network.load_state_dict(load(data))
+    except (SafetensorError, RuntimeError):
+        raise ModelError(
+            f"The weights of {card.name} are not those of the network on its card; install the "
+            "model again."
+        ) from None
+    return network.eval()
+
+
+def _load_checkpoint(path: Path) -> Model:
+    from napari_medt.models.published import load_published
+
+    network = load_published(path).float()
+    config = network.config
+    if config.in_channels not in (1, 3) or config.num_classes < 2:
+        raise ModelError(
+            f"{path.name} takes {config.in_channels} channels and gives {config.num_classes} "
+            "classes; only gray or colour images and two or more classes can be segmented."
+        )
+    card = ModelCard(
+        name=path.stem,
+        purpose="Checkpoint of the published MedT code, with unknown training data.",
+        network=config,
+        classes=(BACKGROUND, *(f"class {i}" for i in range(1, config.num_classes))),
+        input=InputRule(
+            channels="bgr" if config.in_channels == 3 else "gray",
+            scaling="whole",
+            intensity="range",
+        ),
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+    )
+    return Model(card, network)
