@@ -1,0 +1,1 @@
+"""Image in, probabilities and labels out. Knows no Qt and no napari."""

@@ -1,0 +1,65 @@
+"""Image files in and out."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import imageio.v3 as imageio
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from napari_medt.errors import ImageError
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp")
+
+
+def find_images(folder: Path) -> list[Path]:
+    """List the image files of a folder by their suffix, sorted; hidden files are left out."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+    )
+
+
+def read_image(path: Path) -> NDArray:
+    """Read an image file: ``(H, W)`` or ``(H, W, 3|4)`` for the common 2-D formats.
+
+    Raises
+    ------
+    ImageError
+        If there is no such file or it is not an image.
+    """
+    if not path.is_file():
+        raise ImageError(f"There is no file {path}.")
+    try:
+        if path.suffix.lower() in (".tif", ".tiff"):
+            return tifffile.imread(path)
+        return np.asarray(imageio.imread(path))
+    except Exception as error:  # decoders raise whatever their format makes them
+        raise ImageError(f"{path.name} is not an image that can be read.") from error
+
+
+def write_tiff(path: Path, image: NDArray) -> None:
+    """Write an array as a compressed TIFF, whole or not at all."""
+    write_whole(path, lambda beside: tifffile.imwrite(beside, image, compression="zlib"))
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` make a file beside `path`, then rename it into place.
+
+    A reader never sees half a file, and a failed write leaves what was there.
+    """
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    beside = Path(name)
+    try:
+        write(beside)
+        beside.chmod(0o644)
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)

@@ -1,0 +1,135 @@
+"""From any 2-D image to the network's input: checks, channels, intensity."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medt.errors import ImageError
+from napari_medt.models.card import InputRule
+
+# ITU-R BT.709 luma weights, as scikit-image and napari use.
+LUMA = np.array([0.2125, 0.7154, 0.0721], dtype=np.float32)
+COLOUR_TYPES = (np.uint8, np.uint16, np.float16, np.float32, np.float64)
+
+
+def check_image(image: NDArray, rgb: bool | None = None) -> NDArray:
+    """Return `image` as an array that can be segmented, or say why it cannot.
+
+    Parameters
+    ----------
+    image : array
+        ``(H, W)`` gray, or ``(H, W, 3)`` RGB, or ``(H, W, 4)`` RGBA.
+    rgb : bool, optional
+        Whether the last axis is colour; by default it is where there are three axes.
+
+    Returns
+    -------
+    array
+        ``(H, W)`` or ``(H, W, 3)``: alpha is dropped.
+
+    Raises
+    ------
+    ImageError
+        With one sentence for the user.
+    """
+    image = np.asarray(image)
+    rgb = image.ndim == 3 if rgb is None else rgb
+    if image.ndim != 2 + rgb or (rgb and image.shape[-1] not in (3, 4)):
+        raise ImageError(
+            f"The image has shape {image.shape}: a 2-D gray, RGB or RGBA image is needed."
+        )
+    if image.dtype == bool:
+        raise ImageError(
+            "The image holds only true and false, so it is a mask already: choose the original "
+            "image."
+        )
+    if rgb:
+        image = image[..., :3]
+        _check_colours(image)
+    elif image.dtype.kind not in "uif":
+        raise ImageError(
+            f"Images of type {image.dtype} cannot be segmented: convert the image to 8-bit, "
+            "16-bit or float."
+        )
+    if image.shape[0] * image.shape[1] <= 1:
+        height, width = image.shape[:2]
+        raise ImageError(f"The image is {height} x {width} pixels: too small to segment.")
+    if image.dtype.kind == "f" and not np.isfinite(image).all():
+        raise ImageError(
+            "The image contains NaN or infinite values: replace them with numbers first."
+        )
+    if image.min() == image.max():
+        raise ImageError(
+            f"Every pixel of the image has the same value ({image.flat[0]}): there is nothing to "
+            "segment."
+        )
+    return image
+
+
+def _check_colours(image: NDArray) -> None:
+    if image.dtype not in COLOUR_TYPES:
+        raise ImageError(
+            f"RGB images of type {image.dtype} are ambiguous: convert the image to 8-bit, 16-bit "
+            "or float from 0 to 1."
+        )
+    if image.dtype.kind == "f" and image.size and (image.min() < 0 or image.max() > 1):
+        raise ImageError("A float RGB image must have values from 0 to 1: rescale it first.")
+
+
+def prepare(image: NDArray, rule: InputRule) -> NDArray[np.float32]:
+    """Turn a checked image into the network's input.
+
+    Parameters
+    ----------
+    image : array
+        ``(H, W)`` or ``(H, W, 3)``, as :func:`check_image` returns it.
+    rule : InputRule
+        The model's channels and intensity rule.
+
+    Returns
+    -------
+    array of float32
+        ``(H, W, C)``, values in [0, 1].
+    """
+    return match_channels(scale_intensity(image, rule), rule.channels)
+
+
+def scale_intensity(image: NDArray, rule: InputRule) -> NDArray[np.float32]:
+    """Map values to [0, 1] by the rule; the shape stays.
+
+    Statistics are those of the whole image, so that tiles and chunks agree.
+    """
+    if rule.intensity == "percentile":
+        low, high = np.percentile(image, [rule.low, rule.high])
+    else:
+        low, high = value_range(image)
+    if high <= low:  # nearly all pixels are equal: what differs is still worth seeing
+        low, high = float(image.min()), float(image.max())
+    scale = 1 / (high - low) if high > low else 0.0
+    scaled = (image.astype(np.float32) - np.float32(low)) * np.float32(scale)
+    return np.clip(scaled, 0, 1, out=scaled)
+
+
+def value_range(image: NDArray) -> tuple[float, float]:
+    """Least and greatest value that an image of this kind can have.
+
+    8- and 16-bit unsigned types have their type's range and floats within [0, 1] that range;
+    for others (CT numbers, 12-bit data in 32-bit types) it is what the image itself holds.
+    """
+    if image.dtype in (np.uint8, np.uint16):
+        return 0.0, float(np.iinfo(image.dtype).max)
+    low, high = float(image.min()), float(image.max())
+    if image.dtype.kind == "f" and low >= 0 and high <= 1:
+        return 0.0, 1.0
+    return low, high
+
+
+def match_channels(image: NDArray[np.float32], channels: str) -> NDArray[np.float32]:
+    """Give ``(H, W)`` or ``(H, W, 3)`` the channels a model wants, as ``(H, W, C)``."""
+    if channels == "gray":
+        gray = image @ LUMA if image.ndim == 3 else image
+        return gray[..., np.newaxis]
+    if image.ndim == 2:
+        return np.repeat(image[..., np.newaxis], 3, axis=2)
+    return image if channels == "rgb" else image[..., ::-1]

@@ -1,0 +1,88 @@
+"""From class probabilities to labels: threshold, object splitting, size filter."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.measure import label
+from skimage.segmentation import relabel_sequential, watershed
+
+from napari_medt.models.card import CORE, ModelCard
+
+CORE_THRESHOLD = 0.5
+
+
+def foreground(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Probability ``(H, W)`` that a pixel is anything but background (class 0)."""
+    return np.clip(1 - probabilities[0], 0, 1)
+
+
+def to_labels(
+    probabilities: NDArray[np.float32],
+    card: ModelCard,
+    *,
+    threshold: float | None = None,
+    min_size: int | None = None,
+) -> NDArray[np.int32]:
+    """Turn probabilities into labels.
+
+    Models with a ``core`` class give one label per object: cores are the seeds of a watershed
+    that fills the foreground. Other models give one label per class.
+
+    Parameters
+    ----------
+    probabilities : array of float32
+        ``(classes, H, W)``.
+    card : ModelCard
+        Class names and default threshold and size.
+    threshold : float, optional
+        Foreground probability from which a pixel is labelled; by default the card's.
+    min_size : int, optional
+        Objects (or connected parts of a class) of fewer pixels are dropped; by default the card's.
+
+    Returns
+    -------
+    array of int32
+        ``(H, W)``, 0 for background.
+    """
+    threshold = card.threshold if threshold is None else threshold
+    min_size = card.min_size if min_size is None else min_size
+    mask = foreground(probabilities) >= threshold
+    if card.splits_objects:
+        objects = split_objects(mask, probabilities[card.classes.index(CORE)])
+        return relabel_sequential(drop_small(objects, min_size))[0].astype(np.int32)
+    classes = np.where(mask, 1 + probabilities[1:].argmax(axis=0), 0).astype(np.int32)
+    parts = drop_small(label(classes), min_size)
+    return np.where(parts > 0, classes, 0)
+
+
+def split_objects(mask: NDArray[np.bool_], core: NDArray[np.float32]) -> NDArray[np.int32]:
+    """Label the objects of `mask` ``(H, W)``, telling touching ones apart by their cores.
+
+    Parameters
+    ----------
+    mask : array of bool
+        The foreground.
+    core : array of float32
+        Probability that a pixel is in the inner part of an object.
+
+    Returns
+    -------
+    array of int32
+        Every pixel of the mask has a label. A connected part without a core is one object.
+    """
+    parts = ndimage.label(mask)[0]
+    seeds = ndimage.label(mask & (core >= CORE_THRESHOLD))[0]
+    seeded = np.unique(parts[seeds > 0])
+    coreless = mask & ~np.isin(parts, seeded)
+    seeds[coreless] = seeds.max() + parts[coreless]
+    return watershed(-core, seeds, mask=mask).astype(np.int32)
+
+
+def drop_small(labels: NDArray[np.integer], min_size: int) -> NDArray[np.integer]:
+    """Set labels of fewer than `min_size` pixels to 0."""
+    sizes = np.bincount(labels.ravel())
+    small = sizes < min_size
+    small[0] = False
+    return np.where(small[labels], 0, labels)

@@ -1,0 +1,86 @@
+"""Probabilities to labels."""
+
+import numpy as np
+import pytest
+from skimage.draw import disk
+
+from napari_medt.engine.labels import drop_small, foreground, split_objects, to_labels
+from napari_medt.models.card import ModelCard
+from napari_medt.network.config import NetworkConfig
+
+INSTANCES = ModelCard(
+    name="cells",
+    purpose="",
+    network=NetworkConfig(in_channels=1, num_classes=3),
+    classes=("background", "rim", "core"),
+)
+ORGANS = ModelCard(
+    name="organs",
+    purpose="",
+    network=NetworkConfig(in_channels=1, num_classes=3),
+    classes=("background", "liver", "spleen"),
+)
+
+
+def two_touching_discs():
+    """Probabilities of two discs that share a border."""
+    body, core = np.zeros((60, 80)), np.zeros((60, 80))
+    for column in (25, 51):
+        body[disk((30, column), 14, shape=body.shape)] = 0.9
+        core[disk((30, column), 6, shape=body.shape)] = 0.8
+    rim = np.clip(body - core, 0, 1)
+    return np.stack([1 - rim - core, rim, core]).astype(np.float32)
+
+
+def test_touching_objects_are_split_between_their_cores():
+    labels = to_labels(two_touching_discs(), INSTANCES)
+    assert np.unique(labels).tolist() == [0, 1, 2]
+    assert (labels[:, :37] != 2).all()
+    assert (labels[:, 40:] != 1).all()
+
+
+def test_splitting_keeps_the_mask():
+    probabilities = two_touching_discs()
+    labels = to_labels(probabilities, INSTANCES)
+    assert np.array_equal(labels > 0, foreground(probabilities) >= 0.5)
+
+
+def test_an_object_without_a_core_is_kept_whole():
+    mask = np.zeros((10, 10), bool)
+    mask[2:5, 2:5] = True
+    mask[7:9, 7:9] = True
+    core = np.zeros((10, 10), np.float32)
+    core[3, 3] = 0.9
+    labels = split_objects(mask, core)
+    assert len(np.unique(labels)) == 3
+    assert np.array_equal(labels > 0, mask)
+
+
+def test_threshold_and_size_act():
+    probabilities = two_touching_discs()
+    assert to_labels(probabilities, INSTANCES, threshold=0.95).max() == 0
+    assert to_labels(probabilities, INSTANCES, min_size=10_000).max() == 0
+    assert to_labels(probabilities, INSTANCES, min_size=100).max() == 2
+
+
+def test_labels_are_numbered_without_gaps_after_the_size_filter():
+    probabilities = np.zeros((3, 20, 40), np.float32)
+    probabilities[0] = 1
+    for index, (top, size) in enumerate([(2, 2), (2, 8), (12, 6)]):
+        spot = np.s_[top : top + size, 12 * index + 1 : 12 * index + 1 + size]
+        probabilities[2][spot], probabilities[0][spot] = 1, 0
+    assert np.unique(to_labels(probabilities, INSTANCES, min_size=20)).tolist() == [0, 1, 2]
+
+
+def test_classes_keep_their_numbers():
+    probabilities = np.zeros((3, 8, 8), np.float32)
+    probabilities[0] = 1
+    probabilities[:, 2:5, 2:5] = np.array([0.1, 0.2, 0.7])[:, None, None]
+    labels = to_labels(probabilities, ORGANS)
+    assert np.unique(labels).tolist() == [0, 2]
+    assert labels.dtype == np.int32
+
+
+@pytest.mark.parametrize("labels", [np.zeros((5, 5), int), np.ones((5, 5), int)])
+def test_background_is_never_dropped(labels):
+    assert np.array_equal(drop_small(labels, 3), labels)
