@@ -1,0 +1,147 @@
+"""One training run in numbers, stored beside the model it makes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from napari_medt.errors import DataError
+from napari_medt.models.card import BACKGROUND, CORE, InputRule
+from napari_medt.network.config import ARCHITECTURES, NetworkConfig
+from napari_medt.training.augment import AUGMENTATIONS
+
+INSTANCE_CLASSES = (BACKGROUND, "rim", CORE)
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """What to train and how.
+
+    Attributes
+    ----------
+    name, purpose, limits, licence : str
+        Go to the model card.
+    architecture, image_size, patch_size
+        See :class:`napari_medt.network.config.NetworkConfig`.
+    target : {"instances", "classes"}
+        Labels are objects, learned as background, rim and core; or they are classes.
+    classes : tuple of str
+        Class names for ``"classes"``, background first. With two classes every label above 0 is
+        foreground, so that masks of 0 and 255 work.
+    input : InputRule
+        How an image becomes the network's input.
+    augmentation : str
+        A name from :data:`napari_medt.training.augment.AUGMENTATIONS`.
+    epochs, images_per_epoch, batch_size : int
+        Length of the run. `images_per_epoch` 0 takes as many as there are training images.
+    learning_rate, weight_decay : float
+        Of AdamW; warm-up over `warmup_epochs`, then a cosine down to zero.
+    gates_frozen_epochs : int
+        The gates keep their start values this long, as published, then are learned.
+    branch_dropout : tuple of float
+        Share of batches that train the global branch alone, and the local branch alone.
+    patch_statistics : {"pooled", "per_patch"}
+        See :class:`napari_medt.network.networks.LoGoNet`.
+    average_decay : float
+        Decay per step of the exponential average of the weights, which is what is kept; 0 keeps
+        the raw weights.
+    validate_every : int
+        Epochs between validations.
+    min_size : int
+        Smallest object in pixels, for the card.
+    seed : int
+        Fixes initial weights, order, augmentation and branch dropout.
+    sources : tuple of dict
+        Name, source, licence and attribution of each data set, for the card.
+    """
+
+    name: str = "my-model"
+    purpose: str = "Trained on your own images."
+    limits: str = ""
+    licence: str = ""
+    architecture: str = "medt"
+    image_size: int = 128
+    patch_size: int = 0
+    target: Literal["instances", "classes"] = "classes"
+    classes: tuple[str, ...] = (BACKGROUND, "foreground")
+    input: InputRule = field(default_factory=InputRule)
+    augmentation: str = "flips"
+    epochs: int = 100
+    images_per_epoch: int = 0
+    batch_size: int = 16
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-2
+    warmup_epochs: float = 1.0
+    gates_frozen_epochs: int = 10
+    branch_dropout: tuple[float, float] = (0.25, 0.25)
+    patch_statistics: Literal["pooled", "per_patch"] = "pooled"
+    average_decay: float = 0.998
+    validate_every: int = 5
+    min_size: int = 0
+    seed: int = 0
+    sources: tuple[dict[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.augmentation not in AUGMENTATIONS:
+            raise ValueError(
+                f"unknown augmentation {self.augmentation!r}: choose one of "
+                f"{', '.join(AUGMENTATIONS)}"
+            )
+        if self.target not in ("instances", "classes"):
+            raise ValueError("target must be 'instances' or 'classes'")
+        for name in ("epochs", "batch_size", "validate_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1")
+        if self.target == "instances":
+            object.__setattr__(self, "classes", INSTANCE_CLASSES)
+        _ = self.network  # refuses sizes that make no network
+
+    @property
+    def network(self) -> NetworkConfig:
+        """The network to train."""
+        return NetworkConfig(
+            architecture=self.architecture,
+            image_size=self.image_size,
+            in_channels=1 if self.input.channels == "gray" else 3,
+            num_classes=len(self.classes),
+            patch_size=self.patch_size,
+        )
+
+    @property
+    def has_branches(self) -> bool:
+        """Whether there are two branches to drop."""
+        return ARCHITECTURES[self.architecture].local_branch
+
+    def to_json(self) -> str:
+        """Write the configuration as JSON text."""
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> TrainingConfig:
+        """Build a configuration from JSON values; what is left out has its default."""
+        values = dict(values)
+        if "input" in values:
+            values["input"] = InputRule(**values["input"])
+        for name in ("classes", "branch_dropout", "sources"):
+            if name in values:
+                values[name] = tuple(values[name])
+        return cls(**values)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Read a configuration file's values.
+
+    Raises
+    ------
+    DataError
+        If the file is missing or not JSON.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"The training configuration {path} cannot be read: {error}.") from None
+    if not isinstance(values, dict):
+        raise DataError(f"The training configuration {path} must be a JSON object.")
+    return values

@@ -1,0 +1,163 @@
+"""Training folders: images with labels of the same name, read into memory."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.random import default_rng
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_medt.engine.files import find_images, read_image
+from napari_medt.engine.image import check_image, prepare
+from napari_medt.errors import DataError, ImageError
+from napari_medt.models.card import InputRule
+
+# Where the core of an object begins: distance to its edge, as a share of the greatest.
+CORE_DEPTH = 0.45
+LAYOUTS = (("images", "labels"), ("img", "labelcol"))  # ours, and the published code's
+
+
+@dataclass(frozen=True)
+class Sample:
+    """An image on disk with its labels.
+
+    Attributes
+    ----------
+    image, label : Path
+        The files.
+    group : str
+        Samples of one group (patient, slide) are never split between training and validation.
+    """
+
+    image: Path
+    label: Path
+    group: str
+
+
+def find_samples(folder: Path) -> list[Sample]:
+    """List the samples of a folder with ``images/`` and ``labels/`` (or ``img/``, ``labelcol/``).
+
+    An ``index.csv`` with columns ``id`` and ``group`` names the groups; without it every image is
+    its own.
+
+    Raises
+    ------
+    DataError
+        If the folders are missing or empty, or an image has no labels.
+    """
+    for images, labels in LAYOUTS:
+        if (folder / images).is_dir() and (folder / labels).is_dir():
+            break
+    else:
+        raise DataError(f"{folder} needs the folders images/ and labels/ (or img/ and labelcol/).")
+    by_stem = {path.stem: path for path in find_images(folder / labels)}
+    groups = _read_groups(folder / "index.csv")
+    samples = []
+    for image in find_images(folder / images):
+        if image.stem not in by_stem:
+            raise DataError(f"{image.name} has no labels of the same name in {folder / labels}.")
+        samples.append(Sample(image, by_stem[image.stem], groups.get(image.stem, image.stem)))
+    if not samples:
+        raise DataError(f"There are no images in {folder / images}.")
+    return samples
+
+
+def find_splits(folder: Path, seed: int) -> tuple[list[Sample], list[Sample]]:
+    """Find training and validation samples.
+
+    ``train/`` and ``val/`` are taken as they are; a single folder is split by groups, one in ten
+    for validation.
+    """
+    if (folder / "train").is_dir() and (folder / "val").is_dir():
+        return find_samples(folder / "train"), find_samples(folder / "val")
+    samples = find_samples(folder)
+    groups = sorted({sample.group for sample in samples})
+    if len(groups) < 2:
+        raise DataError(f"{folder} has a single image or group: at least two are needed.")
+    chosen = default_rng(seed).permutation(groups)[: max(1, len(groups) // 10)]
+    validation = set(chosen.tolist())
+    return (
+        [sample for sample in samples if sample.group not in validation],
+        [sample for sample in samples if sample.group in validation],
+    )
+
+
+def read_pair(
+    sample: Sample, *, target: Literal["instances", "classes"], num_classes: int
+) -> tuple[NDArray, NDArray[np.integer]]:
+    """Read an image and its labels: ``(H, W[, 3])`` and ``(H, W)``.
+
+    With two classes every label above 0 becomes 1.
+
+    Raises
+    ------
+    DataError
+        If they do not fit together; the message names the file.
+    """
+    image, label = read_image(sample.image), read_image(sample.label)
+    try:
+        image = check_image(image)
+    except ImageError as error:
+        raise DataError(f"{sample.image.name}: {error}") from None
+    if label.ndim == 3:  # a mask saved as RGB
+        label = label[..., 0]
+    if label.shape != image.shape[:2]:
+        raise DataError(
+            f"{sample.label.name} is {label.shape[0]} x {label.shape[1]} pixels, its image "
+            f"{image.shape[0]} x {image.shape[1]}."
+        )
+    if target == "instances":
+        return image, label.astype(np.int32)
+    if num_classes == 2:
+        return image, (label > 0).astype(np.uint8)
+    if label.max() >= num_classes:
+        raise DataError(
+            f"{sample.label.name} has label {label.max()}, but there are {num_classes} classes."
+        )
+    return image, label.astype(np.uint8)
+
+
+def read_training_pair(
+    sample: Sample,
+    rule: InputRule,
+    *,
+    target: Literal["instances", "classes"],
+    num_classes: int,
+) -> tuple[NDArray[np.float16], NDArray[np.uint8]]:
+    """Read a sample as network input ``(H, W, C)`` and class numbers ``(H, W)``.
+
+    Half precision keeps large sets in memory; it is finer than 8-bit grey levels.
+    """
+    image, label = read_pair(sample, target=target, num_classes=num_classes)
+    classes = core_classes(label) if target == "instances" else label.astype(np.uint8)
+    return prepare(image, rule).astype(np.float16), classes
+
+
+def core_classes(labels: NDArray[np.integer]) -> NDArray[np.uint8]:
+    """Turn instance labels into classes: 0 background, 1 rim, 2 core.
+
+    The core of an object are the pixels deeper than a share of its greatest depth. Cores of
+    touching objects stay apart however small the objects are, which a boundary of fixed width does
+    not promise.
+    """
+    classes = (labels > 0).astype(np.uint8)
+    for number, box in enumerate(ndimage.find_objects(labels), 1):
+        if box is None:
+            continue
+        inside = np.pad(labels[box] == number, 1)
+        depth = ndimage.distance_transform_edt(inside)[1:-1, 1:-1]
+        classes[box][depth >= CORE_DEPTH * depth.max() + 0.5] = 2
+        classes[box][depth == depth.max()] = 2
+    return classes
+
+
+def _read_groups(index: Path) -> dict[str, str]:
+    if not index.exists():
+        return {}
+    with index.open(newline="", encoding="utf-8") as lines:
+        return {row["id"]: row["group"] for row in csv.DictReader(lines) if row.get("group")}

@@ -1,0 +1,373 @@
+"""The training loop: from a configuration and a folder to a model the plugin can open."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.random import default_rng
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+
+from napari_medt.engine.device import choose_device
+from napari_medt.engine.files import write_whole
+from napari_medt.errors import DataError, ModelError
+from napari_medt.models.card import CARD_FILE, ModelCard
+from napari_medt.models.store import Model, save_model
+from napari_medt.network.attention import GATES
+from napari_medt.network.config import Branches
+from napari_medt.network.networks import AxialUNet, LoGoNet, from_config
+from napari_medt.training.augment import AUGMENTATIONS, random_view
+from napari_medt.training.config import TrainingConfig
+from napari_medt.training.curve import draw_curve, write_log
+from napari_medt.training.data import Sample, find_splits, read_training_pair
+from napari_medt.training.evaluate import accuracy_table, evaluate, summarise
+from napari_medt.training.losses import segmentation_loss
+
+CHECKPOINT_FILE = "checkpoint.pt"
+CONFIG_FILE = "training.json"
+GRADIENT_NORM = 5.0  # longer gradients are shortened: attention's first steps can be wild
+
+
+@dataclass
+class State:
+    """All that a run needs to go on after an interruption.
+
+    Attributes
+    ----------
+    network : nn.Module
+        Being trained.
+    average : nn.Module
+        Its exponential average, which is validated and kept.
+    optimizer : torch.optim.Optimizer
+        AdamW.
+    epoch, step : int
+        How many are done.
+    seconds : float
+        Time spent so far.
+    best : float
+        Best validation Dice so far.
+    best_weights : dict
+        The average's state_dict then.
+    log : list of dict
+        One row per epoch, as in ``log.csv``.
+    """
+
+    network: AxialUNet | LoGoNet
+    average: AxialUNet | LoGoNet
+    optimizer: torch.optim.Optimizer
+    epoch: int = 0
+    step: int = 0
+    seconds: float = 0.0
+    best: float = -1.0
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
+    log: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Views(Dataset):
+    """The random views of one epoch; view i follows from seed, epoch and i alone."""
+
+    def __init__(
+        self, config: TrainingConfig, pairs: list[tuple[NDArray, NDArray]], epoch: int
+    ) -> None:
+        self.config = config
+        self.pairs = pairs
+        self.epoch = epoch
+        count = config.images_per_epoch or len(pairs)
+        # Rounds through all images, so that each is seen equally often.
+        rounds = math.ceil(count / len(pairs))
+        rng = default_rng([config.seed, epoch])
+        self.order = np.concatenate([rng.permutation(len(pairs)) for _ in range(rounds)])[:count]
+
+    def __len__(self) -> int:
+        """Count the views."""
+        return len(self.order)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        """Draw view `index`: image ``(C, S, S)`` and target ``(S, S)``."""
+        image, target = self.pairs[self.order[index]]
+        view, seen = random_view(
+            image.astype(np.float32),
+            target,
+            self.config.image_size,
+            AUGMENTATIONS[self.config.augmentation],
+            default_rng([self.config.seed, self.epoch, index]),
+            whole=self.config.input.scaling == "whole",
+        )
+        return torch.from_numpy(view).permute(2, 0, 1), torch.from_numpy(seen).long()
+
+
+def train(
+    config: TrainingConfig, data: Path, output: Path, *, device: str = "auto", quiet: bool = False
+) -> ModelCard:
+    """Train a model, or go on with an interrupted run in the same folder.
+
+    Parameters
+    ----------
+    config : TrainingConfig
+        What to train and how.
+    data : Path
+        ``train/`` and ``val/``, each with ``images/`` and ``labels/``; or one such folder, of
+        which one group in ten is set aside for validation.
+    output : Path
+        The model folder to make. While training it also holds a checkpoint, from which the same
+        call goes on exactly where an interruption left it (on the same kind of machine, to the
+        last bit).
+    device : {"auto", "cpu", "cuda", "mps"}
+        Where to train.
+    quiet : bool
+        Show no progress bar.
+
+    Returns
+    -------
+    ModelCard
+        With the accuracy on the validation images, per branch setting.
+
+    Raises
+    ------
+    DataError, DeviceError
+        With one sentence for the user.
+    """
+    where = choose_device(device)
+    training, validation = find_splits(data, config.seed)
+    if (output / CARD_FILE).exists():
+        raise DataError(f"{output} already holds a finished model: choose another output folder.")
+    output.mkdir(parents=True, exist_ok=True)
+    state = start(config, output, where)
+    (output / CONFIG_FILE).write_text(config.to_json(), encoding="utf-8")
+    pairs = [
+        read_training_pair(s, config.input, target=config.target, num_classes=len(config.classes))
+        for s in tqdm(training, desc="Reading images", disable=quiet)
+    ]
+    steps_per_epoch = math.ceil((config.images_per_epoch or len(pairs)) / config.batch_size)
+    bar = tqdm(
+        total=config.epochs * steps_per_epoch, initial=state.step, desc="Training", disable=quiet
+    )
+    with bar:
+        while state.epoch < config.epochs:
+            began = time.perf_counter()
+            loss = train_epoch(state, config, pairs, steps_per_epoch, where, bar)
+            state.epoch += 1
+            row: dict[str, Any] = {"epoch": state.epoch, "step": state.step, "loss": round(loss, 5)}
+            row["learning_rate"] = float(f"{state.optimizer.param_groups[0]['lr']:.4g}")
+            if state.epoch % config.validate_every == 0 or state.epoch == config.epochs:
+                row |= validate(state, config, validation, device)
+            state.seconds += time.perf_counter() - began
+            row["seconds"] = round(state.seconds, 1)
+            state.log.append(row)
+            save_checkpoint(output / CHECKPOINT_FILE, state, config)
+            write_log(output / "log.csv", state.log)
+            bar.set_postfix(loss=f"{loss:.3f}", val_dice=f"{state.best:.4f}")
+    return finish(state, config, validation, output, device)
+
+
+def start(config: TrainingConfig, output: Path, device: torch.device) -> State:
+    """Make a fresh state, or the one of the output folder's checkpoint."""
+    torch.manual_seed(config.seed)
+    network = from_config(config.network).to(device)
+    # Norms are twice as fast on channels-last maps, and attention need not copy them.
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if isinstance(network, LoGoNet):
+        network.patch_statistics = config.patch_statistics
+    state = State(network, copy.deepcopy(network).eval(), make_optimizer(network, config))
+    checkpoint = output / CHECKPOINT_FILE
+    if checkpoint.exists():
+        load_checkpoint(checkpoint, state, config, device)
+    return state
+
+
+def make_optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
+    """AdamW that decays convolutions only: norms, biases, gates and position tables stay free."""
+    decayed: list[nn.Parameter] = []
+    free: list[nn.Parameter] = []
+    for name, parameter in network.named_parameters():
+        convolution = parameter.ndim >= 3 and not name.endswith("relative")
+        (decayed if convolution else free).append(parameter)
+    return torch.optim.AdamW(
+        [
+            {"params": decayed, "weight_decay": config.weight_decay},
+            {"params": free, "weight_decay": 0.0},
+        ],
+        lr=config.learning_rate,
+    )
+
+
+def train_epoch(
+    state: State,
+    config: TrainingConfig,
+    pairs: list[tuple[NDArray, NDArray]],
+    steps_per_epoch: int,
+    device: torch.device,
+    bar: tqdm,
+) -> float:
+    """Train one epoch; returns the mean loss."""
+    set_gates_trainable(state.network, state.epoch >= config.gates_frozen_epochs)
+    state.network.train()
+    losses = []
+    for images, targets in batches(config, pairs, state.epoch, device):
+        rate = learning_rate(config, state.step, steps_per_epoch)
+        for group in state.optimizer.param_groups:
+            group["lr"] = rate
+        branches = choose_branches(config, state.step)
+        loss = segmentation_loss(state.network(images, branches=branches), targets)
+        if not torch.isfinite(loss):
+            raise ModelError(
+                "Training diverged: the loss is not a number; lower the learning rate."
+            )
+        state.optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(state.network.parameters(), GRADIENT_NORM)
+        state.optimizer.step()
+        state.step += 1
+        update_average(state.average, state.network, config.average_decay, state.step)
+        losses.append(loss.item())
+        bar.update()
+        bar.set_postfix(loss=f"{losses[-1]:.3f}", val_dice=f"{max(state.best, 0):.4f}")
+    return float(np.mean(losses))
+
+
+def batches(
+    config: TrainingConfig,
+    pairs: list[tuple[NDArray, NDArray]],
+    epoch: int,
+    device: torch.device,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the batches of an epoch on the device; a GPU is fed by worker processes."""
+    loader = DataLoader(
+        Views(config, pairs, epoch),
+        batch_size=config.batch_size,
+        num_workers=0 if device.type == "cpu" else 8,
+    )
+    for images, targets in loader:
+        yield images.to(device, memory_format=torch.channels_last), targets.to(device)
+
+
+def set_gates_trainable(network: nn.Module, trainable: bool) -> None:
+    """Freeze or thaw the gates; published training thaws them after ten epochs."""
+    for name, parameter in network.named_parameters():
+        if name.rpartition(".")[2] in GATES:
+            parameter.requires_grad_(trainable)
+
+
+def learning_rate(config: TrainingConfig, step: int, steps_per_epoch: int) -> float:
+    """Linear warm-up, then a cosine to zero at the end of the run."""
+    warmup = config.warmup_epochs * steps_per_epoch
+    if step < warmup:
+        return config.learning_rate * (step + 1) / warmup
+    progress = (step - warmup) / max(1, config.epochs * steps_per_epoch - warmup)
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def choose_branches(config: TrainingConfig, step: int) -> Branches:
+    """Draw which branches a step trains, so that every toggle setting is a trained one."""
+    if not config.has_branches:
+        return "both"
+    chance = default_rng([config.seed, 1, step]).random()
+    only_global, only_patch = config.branch_dropout
+    if chance < only_global:
+        return "global"
+    return "patch" if chance < only_global + only_patch else "both"
+
+
+@torch.no_grad()
+def update_average(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
+    """Move the exponential average towards the network; early steps count more."""
+    decay = min(decay, (1 + step) / (10 + step))
+    current = network.state_dict()
+    for key, value in average.state_dict().items():
+        if value.is_floating_point():
+            value.lerp_(current[key], 1 - decay)
+        else:
+            value.copy_(current[key])
+
+
+def validate(
+    state: State, config: TrainingConfig, samples: list[Sample], device: str
+) -> dict[str, float]:
+    """Measure the average network on the validation images and remember the best."""
+    model = Model(make_card(config), state.average)
+    summary = summarise(evaluate(model, samples, device=device))
+    if summary["dice"] > state.best:
+        state.best = summary["dice"]
+        state.best_weights = copy.deepcopy(state.average.state_dict())
+    return {f"val_{key}": value for key, value in summary.items() if key != "images"}
+
+
+def finish(
+    state: State, config: TrainingConfig, samples: list[Sample], output: Path, device: str
+) -> ModelCard:
+    """Write the model folder with the best weights and their measured accuracy."""
+    network = state.average
+    network.load_state_dict(state.best_weights)
+    accuracy = accuracy_table(Model(make_card(config), network), samples, device=device)
+    draw_curve(output / "curve.png", state.log, config.name)
+    card = save_model(output, make_card(config, accuracy, state), network)
+    (output / CHECKPOINT_FILE).unlink(missing_ok=True)
+    return card
+
+
+def make_card(
+    config: TrainingConfig,
+    accuracy: dict[str, dict[str, Any]] | None = None,
+    state: State | None = None,
+) -> ModelCard:
+    """The card of a model trained with this configuration."""
+    training: dict[str, Any] = {"data": list(config.sources)}
+    if state is not None:
+        training |= {"epochs": state.epoch, "steps": state.step, "seconds": round(state.seconds)}
+    return ModelCard(
+        name=config.name,
+        purpose=config.purpose,
+        limits=config.limits,
+        licence=config.licence,
+        network=config.network,
+        classes=config.classes,
+        input=config.input,
+        min_size=config.min_size,
+        training=training,
+        accuracy=accuracy or {},
+    )
+
+
+def save_checkpoint(path: Path, state: State, config: TrainingConfig) -> None:
+    """Write everything needed to go on, whole or not at all."""
+    values = {
+        "config": asdict(config),
+        "network": state.network.state_dict(),
+        "average": state.average.state_dict(),
+        "optimizer": state.optimizer.state_dict(),
+        "best_weights": state.best_weights,
+        **{name: getattr(state, name) for name in ("epoch", "step", "seconds", "best", "log")},
+    }
+    write_whole(path, lambda beside: torch.save(values, beside))
+
+
+def load_checkpoint(path: Path, state: State, config: TrainingConfig, device: torch.device) -> None:
+    """Fill a fresh state from a checkpoint.
+
+    Raises
+    ------
+    DataError
+        If the checkpoint belongs to a run with another configuration.
+    """
+    values = torch.load(path, map_location=device, weights_only=True)
+    if values["config"] != asdict(config):
+        raise DataError(
+            f"{path.parent} holds an unfinished run with another configuration: go on with that "
+            "one, or choose another output folder."
+        )
+    state.network.load_state_dict(values["network"])
+    state.average.load_state_dict(values["average"])
+    state.optimizer.load_state_dict(values["optimizer"])
+    state.best_weights = values["best_weights"]
+    for name in ("epoch", "step", "seconds", "best", "log"):
+        setattr(state, name, values[name])

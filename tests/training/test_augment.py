@@ -1,0 +1,62 @@
+"""Random views."""
+
+import numpy as np
+import pytest
+from numpy.random import default_rng
+from skimage.transform import resize
+
+from napari_medt.training.augment import AUGMENTATIONS, random_view
+
+PICTURE = default_rng(0).random((90, 70, 3)).astype(np.float32)
+TARGET = (PICTURE[..., 0] > 0.5).astype(np.uint8)
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("size", [32, 128])
+def test_views_are_valid_network_input_and_repeatable(name, whole, size):
+    rule = AUGMENTATIONS[name]
+    view, seen = random_view(PICTURE, TARGET, size, rule, default_rng(1), whole=whole)
+    assert view.shape == (size, size, 3)
+    assert view.dtype == np.float32
+    assert 0 <= view.min() <= view.max() <= 1
+    assert seen.shape == (size, size)
+    assert set(np.unique(seen)) <= {0, 1}
+    again, _ = random_view(PICTURE, TARGET, size, rule, default_rng(1), whole=whole)
+    assert np.array_equal(view, again)
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_image_and_target_move_together(name):
+    """Where an image is its own mask, every view of it still is, but for intensity."""
+    blob = np.zeros((80, 80), np.uint8)
+    blob[20:50, 30:60] = 1
+    image = blob[..., np.newaxis].astype(np.float32) * 0.6 + 0.2
+    for seed in range(5):
+        view, seen = random_view(
+            image, blob, 64, AUGMENTATIONS[name], default_rng(seed), whole=True
+        )
+        inside, outside = view[..., 0][seen == 1], view[..., 0][seen == 0]
+        assert abs(inside.mean() - outside.mean()) > 0.15
+
+
+def test_a_plain_crop_is_a_crop():
+    view, seen = random_view(
+        PICTURE, TARGET, 32, AUGMENTATIONS["none"], default_rng(3), whole=False
+    )
+    matches = [
+        (row, column)
+        for row in range(90 - 31)
+        for column in range(70 - 31)
+        if np.abs(PICTURE[row : row + 32, column : column + 32] - view).max() < 0.6
+    ]
+    assert len(matches) <= 4  # a crop lies between pixels, so its neighbours resemble it
+    assert seen.mean() == pytest.approx(TARGET.mean(), abs=0.15)
+
+
+def test_a_whole_view_without_variation_is_the_resized_image():
+    smooth = resize(PICTURE, (9, 7)).astype(np.float32)
+    smooth = resize(smooth, (90, 70), order=1).astype(np.float32)
+    view, _ = random_view(smooth, TARGET, 64, AUGMENTATIONS["none"], default_rng(0), whole=True)
+    expected = resize(smooth, (64, 64), order=1)
+    np.testing.assert_allclose(view, expected, atol=0.02)

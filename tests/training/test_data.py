@@ -1,0 +1,88 @@
+"""Folders of images and labels."""
+
+import csv
+
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+from scipy import ndimage
+from skimage.draw import disk
+
+from napari_medt.errors import DataError
+from napari_medt.models.card import InputRule
+from napari_medt.training.data import core_classes, find_samples, find_splits, read_training_pair
+
+
+def write_data(folder, count=4, images="images", labels="labels", size=40):
+    """Write images of one bright disc each, with their masks."""
+    rng = np.random.default_rng(0)
+    for name in (images, labels):
+        (folder / name).mkdir(parents=True)
+    for index in range(count):
+        mask = np.zeros((size, size), np.uint8)
+        mask[disk(rng.uniform(12, size - 12, 2), 8, shape=mask.shape)] = 255
+        image = (60 + 0.5 * mask + rng.normal(0, 8, mask.shape)).clip(0, 255).astype(np.uint8)
+        imageio.imwrite(folder / images / f"{index}.png", image)
+        imageio.imwrite(folder / labels / f"{index}.png", mask)
+    return folder
+
+
+@pytest.mark.parametrize("layout", [("images", "labels"), ("img", "labelcol")])
+def test_both_layouts_are_read(tmp_path, layout):
+    samples = find_samples(write_data(tmp_path, 3, *layout))
+    assert [sample.image.name for sample in samples] == ["0.png", "1.png", "2.png"]
+    image, classes = read_training_pair(samples[0], InputRule(), target="classes", num_classes=2)
+    assert image.shape == (40, 40, 1)
+    assert np.unique(classes).tolist() == [0, 1]
+
+
+def test_groups_stay_together_when_a_folder_is_split(tmp_path):
+    write_data(tmp_path, 12)
+    with (tmp_path / "index.csv").open("w", newline="") as lines:
+        writer = csv.writer(lines)
+        writer.writerow(["id", "group"])
+        writer.writerows([index, f"patient {index // 3}"] for index in range(12))
+    training, validation = find_splits(tmp_path, seed=0)
+    assert len(training) == 9
+    assert {s.group for s in training}.isdisjoint({s.group for s in validation})
+    assert find_splits(tmp_path, seed=0) == (training, validation)
+
+
+def test_folders_that_cannot_be_used(tmp_path):
+    with pytest.raises(DataError, match="images/ and labels/"):
+        find_samples(tmp_path)
+    write_data(tmp_path / "a", 1)
+    with pytest.raises(DataError, match="single image"):
+        find_splits(tmp_path / "a", 0)
+    (tmp_path / "a/labels/0.png").unlink()
+    with pytest.raises(DataError, match=r"0\.png has no labels"):
+        find_samples(tmp_path / "a")
+    (tmp_path / "a/images/0.png").unlink()
+    with pytest.raises(DataError, match="no images"):
+        find_samples(tmp_path / "a")
+
+
+def test_pairs_that_do_not_fit(tmp_path):
+    sample = find_samples(write_data(tmp_path, 1))[0]
+    with pytest.raises(DataError, match="has label 255, but there are 3 classes"):
+        read_training_pair(sample, InputRule(), target="classes", num_classes=3)
+    imageio.imwrite(sample.label, np.zeros((5, 6), np.uint8))
+    with pytest.raises(DataError, match=r"0\.png is 5 x 6 pixels, its image 40 x 40"):
+        read_training_pair(sample, InputRule(), target="classes", num_classes=2)
+    imageio.imwrite(sample.image, np.zeros((5, 6), np.uint8))
+    with pytest.raises(DataError, match=r"0\.png: Every pixel"):
+        read_training_pair(sample, InputRule(), target="classes", num_classes=2)
+
+
+@pytest.mark.parametrize("radius", [1, 2, 4, 9, 20])
+def test_touching_objects_have_separate_cores_however_small(radius):
+    labels = np.zeros((60, 100), np.int32)
+    labels[disk((30, 30), radius + 0.5, shape=labels.shape)] = 1
+    neighbour = np.zeros_like(labels)
+    neighbour[disk((30, 31 + 2 * radius), radius + 0.5, shape=labels.shape)] = 2
+    labels[labels == 0] = neighbour[labels == 0]
+    classes = core_classes(labels)
+    assert np.array_equal(classes > 0, labels > 0)
+    cores, count = ndimage.label(classes == 2)
+    assert count == 2
+    assert {labels[cores == n].max() for n in (1, 2)} == {1, 2}

@@ -1,0 +1,139 @@
+"""Training: learns, resumes exactly, and leaves a model the plugin can open."""
+
+import csv
+from dataclasses import replace
+
+import pytest
+import torch
+
+from napari_medt.errors import DataError
+from napari_medt.models.store import load_model
+from napari_medt.network.attention import GATES
+from napari_medt.training import loop
+from napari_medt.training.config import TrainingConfig
+from napari_medt.training.loop import choose_branches, learning_rate, train
+from napari_medt.training.losses import segmentation_loss, soft_dice
+from tests.training.test_data import write_data
+
+CONFIG = TrainingConfig(
+    name="discs",
+    architecture="gated",
+    image_size=32,
+    epochs=4,
+    batch_size=4,
+    images_per_epoch=8,
+    learning_rate=5e-3,
+    gates_frozen_epochs=2,
+    validate_every=2,
+    average_decay=0.5,
+)
+
+
+@pytest.fixture
+def data(tmp_path):
+    write_data(tmp_path / "data" / "train", 6)
+    write_data(tmp_path / "data" / "val", 2)
+    return tmp_path / "data"
+
+
+def weights_of(folder):
+    return load_model(folder).network.state_dict()
+
+
+def test_training_makes_a_complete_model(data, tmp_path):
+    card = train(CONFIG, data, tmp_path / "model", device="cpu", quiet=True)
+    model = load_model(tmp_path / "model")
+    assert model.card == card
+    assert card.accuracy["both"]["images"] == 2
+    assert card.classes == ("background", "foreground")
+    names = {path.name for path in (tmp_path / "model").iterdir()}
+    assert names == {"card.json", "curve.png", "log.csv", "training.json", "weights.safetensors"}
+    with (tmp_path / "model/log.csv").open() as lines:
+        log = list(csv.DictReader(lines))
+    assert [row["step"] for row in log] == ["2", "4", "6", "8"]
+    assert [bool(row["val_dice"]) for row in log] == [False, True, False, True]
+    with pytest.raises(DataError, match="finished model"):
+        train(CONFIG, data, tmp_path / "model", quiet=True)
+
+
+def test_an_interrupted_run_goes_on_exactly(data, tmp_path, monkeypatch):
+    train(CONFIG, data, tmp_path / "straight", device="cpu", quiet=True)
+
+    real, calls = loop.train_epoch, []
+
+    def interrupt(*arguments):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    monkeypatch.setattr(loop, "train_epoch", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train(CONFIG, data, tmp_path / "broken", device="cpu", quiet=True)
+    other = replace(CONFIG, seed=1)
+    with pytest.raises(DataError, match="another configuration"):
+        train(other, data, tmp_path / "broken", device="cpu", quiet=True)
+    train(CONFIG, data, tmp_path / "broken", device="cpu", quiet=True)
+
+    straight, broken = weights_of(tmp_path / "straight"), weights_of(tmp_path / "broken")
+    assert all(torch.equal(straight[key], broken[key]) for key in straight)
+
+
+def test_training_learns(data, tmp_path):
+    config = replace(CONFIG, epochs=12, images_per_epoch=24, average_decay=0.8)
+    card = train(config, data, tmp_path / "model", device="cpu", quiet=True)
+    assert card.accuracy["both"]["dice"] > 0.8
+
+
+def test_instances_and_two_branches_train(data, tmp_path):
+    config = replace(
+        CONFIG,
+        architecture="medt",
+        image_size=64,
+        patch_size=32,
+        target="instances",
+        epochs=1,
+        images_per_epoch=4,
+    )
+    card = train(config, data, tmp_path / "model", device="cpu", quiet=True)
+    assert card.splits_objects
+    assert set(card.accuracy) == {"both", "global", "patch"}
+    assert "ap50" in card.accuracy["both"]
+
+
+def test_gates_are_frozen_then_learned(data, tmp_path):
+    train(replace(CONFIG, epochs=2), data, tmp_path / "frozen", device="cpu", quiet=True)
+    train(CONFIG, data, tmp_path / "learned", device="cpu", quiet=True)
+
+    def gates(folder):
+        return {k: v.item() for k, v in weights_of(folder).items() if k.split(".")[-1] in GATES}
+
+    assert {round(value, 6) for value in gates(tmp_path / "frozen").values()} == {0.1, 1.0}
+    moved = gates(tmp_path / "learned")
+    assert any(abs(value - 0.1) > 1e-4 and abs(value - 1) > 1e-4 for value in moved.values())
+
+
+def test_every_branch_setting_is_trained_in_its_share():
+    config = replace(CONFIG, architecture="medt", image_size=128, branch_dropout=(0.2, 0.3))
+    drawn = [choose_branches(config, step) for step in range(4000)]
+    assert drawn.count("global") / 4000 == pytest.approx(0.2, abs=0.03)
+    assert drawn.count("patch") / 4000 == pytest.approx(0.3, abs=0.03)
+    assert {choose_branches(CONFIG, step) for step in range(100)} == {"both"}
+
+
+def test_learning_rate_warms_up_then_falls_to_zero():
+    rates = [learning_rate(CONFIG, step, 10) for step in range(40)]
+    assert rates.index(max(rates)) in (9, 10)
+    assert rates[0] == pytest.approx(CONFIG.learning_rate / 10)
+    assert rates[-1] < 0.02 * CONFIG.learning_rate
+
+
+def test_loss_falls_as_the_prediction_improves():
+    target = torch.zeros(2, 8, 8, dtype=torch.long)
+    target[:, 2:5, 2:5] = 1
+    target[:, 3, 3] = 2
+    right = torch.nn.functional.one_hot(target, 3).permute(0, 3, 1, 2).float()
+    losses = [segmentation_loss(strength * right, target).item() for strength in (0, 2, 5, 50)]
+    assert losses == sorted(losses, reverse=True)
+    assert losses[-1] == pytest.approx(0, abs=1e-4)
+    assert soft_dice(torch.zeros(1, 4, 4), torch.zeros(1, 4, 4, dtype=torch.bool)).item() == 1
