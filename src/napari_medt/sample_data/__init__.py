@@ -1,0 +1,1 @@
+"""Generated sample images with their ground truth, and the generator that draws them."""
