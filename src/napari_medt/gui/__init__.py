@@ -1,0 +1,1 @@
+"""The napari widget and sample images: the only code that knows Qt and napari."""

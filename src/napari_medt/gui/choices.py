@@ -1,0 +1,256 @@
+"""The parts of the widget in which something is chosen, each a small Qt widget of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from napari.layers import Image
+from napari.utils.events import Event
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFileDialog,
+    QFormLayout,
+    QLabel,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QLabeledDoubleSlider, QLabeledSlider
+from superqt.utils import signals_blocked
+
+from napari_medt.errors import ModelError
+from napari_medt.models.card import ModelCard, read_card
+from napari_medt.models.store import bundled_cards
+from napari_medt.network.config import Branches
+
+if TYPE_CHECKING:
+    import napari
+
+LARGEST_MIN_SIZE = 1000  # pixels, at the slider's end unless a model's own value needs more
+
+
+def note(text: str = "") -> QLabel:
+    """Return a label for an explaining sentence."""
+    label = QLabel(text)
+    label.setWordWrap(True)
+    return label
+
+
+def narrow(box: QComboBox) -> None:
+    """Keep long names from widening the dock."""
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setMinimumContentsLength(12)
+
+
+class ImageChoice(QComboBox):
+    """The image to segment: follows the layer list and prefers the active image."""
+
+    changed = Signal()
+
+    def __init__(self, viewer: napari.Viewer) -> None:
+        super().__init__()
+        narrow(self)
+        self.setToolTip("The image layer to segment.")
+        self.setPlaceholderText("Open an image first")
+        self._viewer = viewer
+        self.currentIndexChanged.connect(self.changed)
+        for emitter in ("inserted", "removed", "reordered", "renamed"):
+            getattr(viewer.layers.events, emitter).connect(self._on_layers)
+        viewer.layers.selection.events.active.connect(self._on_active)
+        self._on_layers()
+
+    @property
+    def image(self) -> Image | None:
+        """The chosen layer."""
+        return cast("Image | None", self.currentData())
+
+    def _on_layers(self, event: Event | None = None) -> None:
+        chosen, active = self.image, self._viewer.layers.selection.active
+        images = [layer for layer in self._viewer.layers if isinstance(layer, Image)]
+        with signals_blocked(self):
+            self.clear()
+            for image in images:
+                self.addItem(image.name, image)
+            wanted = [image for image in (chosen, active) if image in images] or images[-1:]
+            self.setCurrentIndex(images.index(wanted[0]) if wanted else -1)
+        if self.image is not chosen:
+            self.changed.emit()
+
+    def _on_active(self, event: Event) -> None:
+        for index in range(self.count()):
+            if self.itemData(index) is event.value:
+                self.setCurrentIndex(index)
+
+
+class ModelChoice(QWidget):
+    """The model: a bundled one or a folder of the user's own, and what it is for."""
+
+    changed = Signal()
+    refused = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._box, self._purpose = QComboBox(), note()
+        self._open = QPushButton("Open model folder...")
+        self._open.setToolTip("Use a model of your own: a folder with card.json and weights.")
+        narrow(self._box)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        for part in (self._box, self._purpose, self._open):
+            layout.addWidget(part)
+        self._box.currentIndexChanged.connect(self._on_chosen)
+        self._open.clicked.connect(self.ask_for_folder)
+
+    @property
+    def card(self) -> ModelCard | None:
+        """Card of the chosen model."""
+        data = self._box.currentData()
+        return data[1] if data else None
+
+    @property
+    def reference(self) -> str | None:
+        """Name or path to load the chosen model by."""
+        data = self._box.currentData()
+        return data[0] if data else None
+
+    def load_bundled(self) -> None:
+        """List the models that came with the plugin."""
+        try:
+            for name, card in bundled_cards().items():
+                self._box.addItem(card.name, (name, card))
+        except ModelError as error:
+            self.refused.emit(str(error))
+        self._on_chosen()
+
+    def choose(self, reference: str) -> None:
+        """Choose a listed model by its name, or open a model folder."""
+        if reference in self._references():
+            self._box.setCurrentIndex(self._references().index(reference))
+        else:
+            self.open_folder(reference)
+
+    def ask_for_folder(self) -> None:
+        """Let the user pick a model folder."""
+        folder = QFileDialog.getExistingDirectory(self, "Open model folder")
+        if folder:
+            self.open_folder(folder)
+
+    def open_folder(self, folder: str | Path) -> None:
+        """Add the model in `folder` and choose it."""
+        try:
+            card = read_card(Path(folder))
+        except ModelError as error:
+            self.refused.emit(str(error))
+            return
+        if str(folder) in self._references():  # opened before, perhaps trained again since
+            self._box.removeItem(self._references().index(str(folder)))
+        self._box.addItem(card.name, (str(folder), card))
+        self._box.setCurrentIndex(self._box.count() - 1)
+
+    def _references(self) -> list[str]:
+        return [self._box.itemData(index)[0] for index in range(self._box.count())]
+
+    def _on_chosen(self) -> None:
+        card = self.card
+        self._purpose.setText(card.purpose if card else "No model is installed.")
+        self._box.setToolTip(card.limits or card.purpose if card else "")
+        self.changed.emit()
+
+
+class BranchChoice(QWidget):
+    """The two branches of MedT. At least one stays on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._global = QCheckBox("Global branch (whole field)")
+        self._patch = QCheckBox("Patch branch (fine detail)")
+        self._note = note()
+        self._global.setToolTip("Sees how things lie across the field of view. Fast on its own.")
+        self._patch.setToolTip("Looks closely at small patches, for exact outlines. Slower.")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        for part in (self._global, self._patch, self._note):
+            layout.addWidget(part)
+        for box in (self._global, self._patch):
+            box.setChecked(True)
+            box.toggled.connect(self._on_toggled)
+        self._explain("")
+
+    @property
+    def branches(self) -> Branches:
+        """The chosen setting."""
+        if self._global.isChecked() == self._patch.isChecked():
+            return "both"
+        return "global" if self._global.isChecked() else "patch"
+
+    def show_model(self, card: ModelCard | None) -> None:
+        """Offer the branches only where the model has two."""
+        single = card is not None and not card.has_branches
+        for box in (self._global, self._patch):
+            box.setEnabled(not single)
+            if single:
+                box.setChecked(True)
+        self._explain("This model has a single branch, so there is nothing to switch." * single)
+
+    def _on_toggled(self) -> None:
+        self._explain("")
+        if not (self._global.isChecked() or self._patch.isChecked()):
+            cast(QCheckBox, self.sender()).setChecked(True)
+            self._explain("One branch must stay on: with none there is nothing to segment with.")
+
+    def _explain(self, sentence: str) -> None:
+        self._note.setText(sentence)
+        self._note.setVisible(bool(sentence))
+
+
+class LabelSettings(QWidget):
+    """How labels are made from probabilities: threshold and minimum size."""
+
+    changed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._threshold = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
+        self._threshold.setRange(0.05, 0.95)
+        self._threshold.setSingleStep(0.01)  # type: ignore[arg-type]  # typed as QSlider's
+        self._min_size = QLabeledSlider(Qt.Orientation.Horizontal)
+        self._min_size.setRange(0, LARGEST_MIN_SIZE)
+        self._threshold.setToolTip("Higher: the outlines shrink. Lower: they grow.")
+        self._min_size.setToolTip("Objects of fewer pixels are left out.")
+        self._note = note()
+        layout = QFormLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addRow("Threshold", self._threshold)
+        layout.addRow("Minimum size (px)", self._min_size)
+        layout.addRow(self._note)
+        for slider in (self._threshold, self._min_size):
+            slider.valueChanged.connect(self.changed)
+        self.show_values(0.5, 0)
+        self.lock("")
+
+    @property
+    def threshold(self) -> float:
+        """Foreground probability from which a pixel is labelled."""
+        return round(float(self._threshold.value()), 3)
+
+    @property
+    def min_size(self) -> int:
+        """Pixels of the smallest object that is kept."""
+        return int(self._min_size.value())
+
+    def show_values(self, threshold: float, min_size: int) -> None:
+        """Move the sliders without telling anyone."""
+        with signals_blocked(self):
+            self._min_size.setMaximum(max(LARGEST_MIN_SIZE, 4 * min_size))
+            self._threshold.setValue(threshold)
+            self._min_size.setValue(min_size)
+
+    def lock(self, why: str) -> None:
+        """Disable the sliders and say why; an empty sentence enables them."""
+        for slider in (self._threshold, self._min_size):
+            slider.setEnabled(not why)
+        self._note.setText(why)
+        self._note.setVisible(bool(why))

@@ -1,0 +1,124 @@
+"""Work on a thread of its own, reported to the GUI thread through Qt signals.
+
+Plain threads rather than napari's workers: those tell of progress and stop only where the work
+yields, and napari warns when its window is closed while they run.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from qtpy.QtCore import QObject, Qt, Signal
+
+from napari_medt.errors import UserError
+
+Progress = Callable[[int, int], None]
+IsCancelled = Callable[[], bool]
+Work = Callable[[Progress, IsCancelled], Any]
+
+# A job must outlive whoever started it: its thread still emits through it.
+_running: set[Job] = set()
+
+
+class Job(QObject):
+    """One piece of work.
+
+    Its signals are emitted on the thread the job was made on. It ends with exactly one of
+    `succeeded`, `refused` and `crashed`, or with none after :meth:`cancel`.
+
+    Parameters
+    ----------
+    work : callable
+        Called with ``(progress, is_cancelled)``; `progress` takes ``(done, total)``.
+    """
+
+    progressed = Signal(int, int)
+    succeeded = Signal(object)  # what the work returned
+    refused = Signal(str)  # a sentence for the user
+    crashed = Signal(object)  # any other exception
+
+    # From the job's thread to the thread the job lives on.
+    _moved = Signal(int, int)
+    _ended = Signal(object, object)
+
+    def __init__(self, work: Work) -> None:
+        super().__init__()
+        self._work = work
+        self._cancelled = threading.Event()
+        # Not a daemon: the interpreter waits for it, since torch must not be torn down in use.
+        self._thread = threading.Thread(target=self._run, name="napari-medt")
+        self._moved.connect(self._on_moved, Qt.ConnectionType.QueuedConnection)
+        self._ended.connect(self._on_ended, Qt.ConnectionType.QueuedConnection)
+
+    def start(self) -> None:
+        """Start the thread."""
+        _running.add(self)
+        self._thread.start()
+
+    def cancel(self) -> None:
+        """Tell the thread to stop, and tell nothing more about the job.
+
+        The thread may still finish the batch it is at; nobody has to wait for that.
+        """
+        self._cancelled.set()
+
+    def _run(self) -> None:
+        try:
+            self._ended.emit(self._work(self._moved.emit, self._cancelled.is_set), None)
+        except Exception as error:
+            self._ended.emit(None, error)
+
+    def _on_moved(self, done: int, total: int) -> None:
+        if not self._cancelled.is_set():
+            self.progressed.emit(done, total)
+
+    def _on_ended(self, result: Any, error: Exception | None) -> None:
+        _running.discard(self)
+        if self._cancelled.is_set():
+            return
+        if error is None:
+            self.succeeded.emit(result)
+        elif isinstance(error, UserError):
+            self.refused.emit(str(error))
+        else:
+            self.crashed.emit(error)
+
+
+class NewestJob(QObject):
+    """Runs one job at a time and, of those asked for meanwhile, only the newest.
+
+    For work that follows a slider and cannot be cancelled half-way.
+    """
+
+    succeeded = Signal(object)
+    crashed = Signal(object)
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self._job: Job | None = None
+        self._next: Callable[[], Any] | None = None
+
+    def submit(self, work: Callable[[], Any]) -> None:
+        """Run `work` now, or when the job that runs is over."""
+        if self._job is not None:
+            self._next = work
+            return
+        self._job = Job(lambda _progress, _is_cancelled: work())
+        self._job.succeeded.connect(self._on_succeeded)
+        self._job.crashed.connect(self._on_crashed)
+        self._job.start()
+
+    def _on_succeeded(self, result: Any) -> None:
+        self.succeeded.emit(result)
+        self._go_on()
+
+    def _on_crashed(self, error: Exception) -> None:
+        self.crashed.emit(error)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        self._job, work, self._next = None, self._next, None
+        if work is not None:
+            self.submit(work)

@@ -1,0 +1,59 @@
+"""How far a run is, how long it will still take, and the button that stops it."""
+
+from __future__ import annotations
+
+import time
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+
+
+class RunProgress(QWidget):
+    """Progress bar, time left and Cancel; seen only during a run."""
+
+    cancelled = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bar, self.text = QProgressBar(), QLabel()
+        self.bar.setTextVisible(False)
+        self._cancel = QPushButton("Cancel")
+        self._cancel.setToolTip("Stop and leave everything as it was.")
+        self._cancel.clicked.connect(self.cancelled)
+        self._start = 0.0
+        row = QHBoxLayout()
+        row.addWidget(self.bar, stretch=1)
+        row.addWidget(self._cancel)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(row)
+        layout.addWidget(self.text)
+        self.hide()
+
+    def begin(self) -> None:
+        """Show a run that has not told its progress yet."""
+        self.bar.setRange(0, 0)
+        self.text.setText("Loading the model...")
+        self.show()
+
+    def update_to(self, done: int, total: int) -> None:
+        """Show that `done` of `total` tiles are finished; a call with 0 sets the clock."""
+        if done == 0:
+            self._start = time.monotonic()
+        self.bar.setRange(0, total if total > 1 else 0)
+        self.bar.setValue(done)
+        self.text.setText(time_left(done, total, time.monotonic() - self._start))
+
+
+def time_left(done: int, total: int, elapsed: float) -> str:
+    """Say in words how long `total` tiles will still take when `done` took `elapsed` seconds."""
+    if done == total:
+        return "Making the mask..."
+    if done == 0:
+        return "Segmenting..."
+    seconds = elapsed / done * (total - done)
+    if seconds < 1:
+        return "Segmenting: less than a second left"
+    if seconds < 90:
+        return f"Segmenting: about {seconds:.0f} s left"
+    return f"Segmenting: about {seconds / 60:.0f} min left"

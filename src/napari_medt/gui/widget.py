@@ -1,0 +1,265 @@
+"""The dock widget: choose an image and a model, click Segment, correct the mask."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from napari.layers import Image
+from napari.utils.events import Event
+from napari.utils.notifications import notification_manager
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import (
+    QApplication,
+    QGridLayout,
+    QGroupBox,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_medt.errors import ImageError, ModelError, UserError
+from napari_medt.gui.choices import BranchChoice, ImageChoice, LabelSettings, ModelChoice, note
+from napari_medt.gui.job import Job, NewestJob
+from napari_medt.gui.layers import Mask, Masks, plane_of
+from napari_medt.gui.progress import RunProgress
+from napari_medt.gui.run import Outcome, Request, carry_out, relabel, warm_up
+
+if TYPE_CHECKING:
+    import napari
+
+logger = logging.getLogger("napari_medt")
+
+MOUSE_WAIT = 100  # ms between looks whether the mouse is released
+ERROR_COLOUR = "#e0501c"  # readable on napari's dark and light themes
+SEGMENT_STYLE = """
+QPushButton {font-size: 16px; font-weight: bold; padding: 10px}
+QPushButton:enabled {background-color: #3d5fc9; color: white}
+QPushButton:enabled:hover {background-color: #5574da}
+"""
+EDITED = "You have edited this mask, so the sliders leave it alone. Segment makes a new one."
+
+
+@dataclass(eq=False)
+class Run:
+    """A run under way: its job, and what was chosen when Segment was clicked."""
+
+    job: Job
+    image: Image
+    request: Request
+    outcome: Outcome | None = None
+
+
+class SegmentWidget(QWidget):
+    """Segments one image at a time into an editable Labels layer.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+        The viewer the widget is docked in.
+    """
+
+    def __init__(self, napari_viewer: napari.Viewer) -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        self._run: Run | None = None
+        self._relabelling = NewestJob(self)
+        self._masks = Masks(napari_viewer, self)
+        self.image = ImageChoice(napari_viewer)
+        self.model = ModelChoice()
+        self.branches = BranchChoice()
+        self.segment = QPushButton("Segment")
+        self.progress = RunProgress()
+        self.message = note()
+        self.settings = LabelSettings()
+        self._build()
+        self._connect()
+        self.model.load_bundled()
+        Job(warm_up).start()
+
+    def _build(self) -> None:
+        self._choices = QWidget()
+        # A grid, since a form layout cuts off sentences that wrap.
+        grid = QGridLayout(self._choices)
+        grid.setContentsMargins(0, 0, 0, 0)
+        rows = {"Image": self.image, "Model": self.model, "Branches": self.branches}
+        for row, (name, part) in enumerate(rows.items()):
+            grid.addWidget(QLabel(name), row, 0, Qt.AlignmentFlag.AlignTop)
+            grid.addWidget(part, row, 1)
+        adjust = QGroupBox("Adjust the mask")
+        QVBoxLayout(adjust).addWidget(self.settings)
+        self.segment.setStyleSheet(SEGMENT_STYLE)
+        self.segment.setToolTip("Make a mask of the image. Masks you have edited are kept.")
+        layout = QVBoxLayout(self)
+        for part in (self._choices, self.segment, self.progress, self.message, adjust):
+            layout.addWidget(part)
+        layout.addStretch()
+        # napari 0.9 squeezes docked widgets that have another policy.
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+
+    def _connect(self) -> None:
+        self.image.changed.connect(self._on_choice)
+        self.model.changed.connect(self._on_choice)
+        self.model.refused.connect(self.refuse)
+        self.segment.clicked.connect(self.start)
+        self.progress.cancelled.connect(self.cancel)
+        self.settings.changed.connect(self._on_settings)
+        self._masks.changed.connect(self._refresh)
+        self._relabelling.succeeded.connect(self._on_relabelled)
+        self._relabelling.crashed.connect(self._report)
+        self._viewer.layers.events.removed.connect(self._on_layer_removed)
+
+    # What is shown
+
+    def say(self, sentence: str) -> None:
+        """Show a sentence."""
+        self.message.setStyleSheet("")
+        self.message.setText(sentence)
+
+    def refuse(self, sentence: str) -> None:
+        """Show what the user can mend."""
+        logger.error(sentence)
+        self.message.setStyleSheet(f"color: {ERROR_COLOUR};")
+        self.message.setText(sentence)
+
+    def _report(self, error: Exception) -> None:
+        """Show a defect: a sentence here, and napari's own report for the details."""
+        self.refuse(f"This should not have happened, please report it: {error}")
+        notification_manager.receive_error(type(error), error, error.__traceback__)
+
+    def _refresh(self) -> None:
+        """Enable what can be used now."""
+        idle, mask = self._run is None, self._mask()
+        self._choices.setEnabled(idle)
+        self.segment.setEnabled(idle)
+        self.progress.setVisible(not idle)
+        self.settings.setEnabled(idle)
+        self.settings.lock(EDITED if mask is not None and mask.edited else "")
+        if mask is not None:
+            made = mask.outcome.provenance
+            self.settings.show_values(made["threshold"], made["min_size"])
+
+    def _on_choice(self) -> None:
+        card = self.model.card
+        self.branches.show_model(card)
+        if card is not None:
+            self.settings.show_values(card.threshold, card.min_size)
+        self._refresh()
+
+    # A run
+
+    def start(self) -> None:
+        """Segment the chosen image with the chosen model."""
+        if self._run is not None:
+            return
+        try:
+            image, request = self._request()
+        except UserError as error:
+            self.refuse(str(error))
+            return
+        job = Job(partial(carry_out, request))
+        self._run = Run(job, image, request)
+        job.progressed.connect(self.progress.update_to)
+        job.succeeded.connect(self._on_segmented)
+        job.refused.connect(self._on_refused)
+        job.crashed.connect(self._on_crashed)
+        self.destroyed.connect(job.cancel)
+        if app := QApplication.instance():
+            app.aboutToQuit.connect(job.cancel)
+        self.say("")
+        self.progress.begin()
+        self._refresh()
+        job.start()
+
+    def _request(self) -> tuple[Image, Request]:
+        image, model = self.image.image, self.model.reference
+        if image is None:
+            raise ImageError("There is no image to segment: open one first.")
+        if model is None:
+            raise ModelError("There is no model to segment with: open a model folder first.")
+        return image, Request(
+            image=plane_of(image),
+            rgb=image.rgb,
+            model=model,
+            branches=self.branches.branches,
+            threshold=self.settings.threshold,
+            min_size=self.settings.min_size,
+        )
+
+    def cancel(self) -> None:
+        """Stop the run and leave everything as it was."""
+        self._end()
+        self.say("Cancelled.")
+
+    def _end(self) -> None:
+        if self._run is not None:
+            self._run.job.cancel()
+        self._run = None
+        self._refresh()
+
+    def _on_refused(self, sentence: str) -> None:
+        self._end()
+        self.refuse(sentence)
+
+    def _on_crashed(self, error: Exception) -> None:
+        self._end()
+        self._report(error)
+
+    def _on_layer_removed(self, event: Event) -> None:
+        if self._run is not None and event.value is self._run.image:
+            self._end()
+            self.say("The image was removed, so its result was dropped.")
+
+    def _on_segmented(self, outcome: Outcome) -> None:
+        if self._run is not None:
+            self._run.outcome = outcome
+            self._land()
+
+    def _land(self) -> None:
+        """Put the result in the viewer, once the user is not in the middle of a brush stroke."""
+        run = self._run
+        if run is None or run.outcome is None:
+            return
+        if QApplication.mouseButtons() != Qt.MouseButton.NoButton:
+            QTimer.singleShot(MOUSE_WAIT, self._land)
+            return
+        self._masks.place(run.outcome, run.image, run.request.model)
+        self._end()
+        seconds = run.outcome.provenance["seconds"]
+        self.say(f"{summary(run.outcome)} in {seconds:.1f} s. Paint or erase to correct the mask.")
+
+    # The mask
+
+    def _mask(self) -> Mask | None:
+        """Return the mask that the sliders are for."""
+        return self._masks.newest(self.image.image, self.model.reference)
+
+    def _on_settings(self) -> None:
+        mask = self._mask()
+        if mask is None:
+            return
+        if mask.edited:
+            self._refresh()
+            return
+        settings = self.settings.threshold, self.settings.min_size
+        self._relabelling.submit(lambda: (mask, relabel(mask.outcome, *settings)))
+
+    def _on_relabelled(self, made: tuple[Mask, Outcome]) -> None:
+        mask, outcome = made
+        if self._masks.rewrite(mask, outcome):
+            self.say(f"{summary(outcome)}.")
+        else:
+            self._refresh()
+
+
+def summary(outcome: Outcome) -> str:
+    """Say in words what labels hold."""
+    if outcome.card.splits_objects:
+        count = int(outcome.labels.max())
+        return f"{count} object{'s' * (count != 1)}"
+    return f"{100 * np.count_nonzero(outcome.labels) / outcome.labels.size:.1f} % of the image"

@@ -1,0 +1,1 @@
+"""What happens after the click: provenance, and later measurement and export."""

@@ -1,0 +1,135 @@
+"""A real viewer with the widget docked, and hands: clicks, brush strokes, waiting."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtWidgets import QApplication, QPushButton
+from scipy import ndimage
+
+from napari_medt.engine import predict
+from napari_medt.gui.widget import SegmentWidget
+
+SHAPE = (200, 240)
+
+
+def threads():
+    return [thread for thread in threading.enumerate() if thread.name == "napari-medt"]
+
+
+@pytest.fixture(autouse=True)
+def no_thread_left(qapp):
+    """Every test leaves its worker threads finished, and finished soon."""
+    yield
+    deadline = time.monotonic() + 20
+    while threads() and time.monotonic() < deadline:
+        QApplication.processEvents()
+        time.sleep(0.01)
+    assert not threads()
+
+
+@pytest.fixture
+def viewer(make_napari_viewer):
+    return make_napari_viewer(show=True)
+
+
+@pytest.fixture
+def widget(viewer, tiny_model):
+    """Dock the widget, with a tiny model chosen."""
+    widget = SegmentWidget(viewer)
+    viewer.window.add_dock_widget(widget, name="MedT")
+    widget.model.open_folder(tiny_model)
+    return widget
+
+
+@pytest.fixture
+def blobs():
+    """Image of bright and less bright blobs, (200, 240), 8-bit."""
+    points = np.zeros(SHAPE)
+    for index, (row, column) in enumerate(np.ndindex(4, 5)):
+        points[25 + 50 * row, 24 + 48 * column] = 0.6 + 0.02 * index
+    image = ndimage.grey_dilation(points, footprint=disk(12))
+    return (255 * ndimage.gaussian_filter(image, 2)).astype(np.uint8)
+
+
+def disk(radius):
+    rows, columns = np.ogrid[-radius : radius + 1, -radius : radius + 1]
+    return rows**2 + columns**2 <= radius**2
+
+
+class Batches:
+    """Stands in for the network: what is bright is an object. Can be held between batches."""
+
+    def __init__(self):
+        self.held = False
+        self.permits = threading.Semaphore(0)
+        self.settings = []
+
+    def hold(self):
+        self.held = True
+
+    def let(self, count):
+        self.permits.release(count)
+
+    def go_on(self):
+        self.held = False
+        self.let(1000)
+
+    def run(self, network, tiles, branches, device):
+        if self.held:
+            self.permits.acquire(timeout=20)
+        self.settings.append(branches)
+        bright = tiles[..., 0]
+        return np.stack([1 - bright, 0.2 * bright, 0.8 * bright], axis=1)
+
+
+@pytest.fixture
+def batches(monkeypatch):
+    batches = Batches()
+    monkeypatch.setattr(predict, "run", batches.run)
+    yield batches
+    batches.go_on()
+
+
+class Hands:
+    """What a user does to the widget and the canvas."""
+
+    def __init__(self, qtbot, viewer, widget):
+        self.qtbot, self.viewer, self.widget = qtbot, viewer, widget
+
+    def click(self, text):
+        [button] = [b for b in self.widget.findChildren(QPushButton) if b.text() == text]
+        self.qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+    def click_segment_and_wait(self):
+        self.click("Segment")
+        self.wait(self.widget.segment.isEnabled)
+        return self.masks()[-1]
+
+    def tick(self, box):
+        """Click a check box where its mark is."""
+        self.qtbot.mouseClick(box, Qt.MouseButton.LeftButton, pos=QPoint(8, box.height() // 2))
+
+    def masks(self):
+        return [layer for layer in self.viewer.layers if layer.name.count(" mask")]
+
+    def paint(self, layer, row, column):
+        """Dab with the brush, through Qt mouse events on the canvas."""
+        self.viewer.layers.selection.active = layer
+        layer.mode = "paint"
+        canvas = self.viewer.window._qt_viewer.canvas
+        where = layer.data_to_world((row, column))[::-1]
+        x, y = (canvas.view.transform * canvas.view.scene.transform).map(where)[:2]
+        position = QPoint(round(x), round(y))
+        self.qtbot.mouseMove(canvas.native, position)
+        self.qtbot.mouseClick(canvas.native, Qt.MouseButton.LeftButton, pos=position)
+
+    def wait(self, true):
+        self.qtbot.waitUntil(lambda: bool(true()), timeout=20_000)
+
+
+@pytest.fixture
+def hands(qtbot, viewer, widget):
+    return Hands(qtbot, viewer, widget)

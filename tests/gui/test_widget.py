@@ -1,0 +1,493 @@
+"""The widget in a real viewer, used as a clinician would."""
+
+import json
+import logging
+
+import dask.array
+import numpy as np
+import pytest
+from napari.layers import Image, Labels
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QProgressBar
+
+from napari_medt.errors import ImageError
+from napari_medt.gui.layers import METADATA, plane_of
+from napari_medt.gui.progress import time_left
+from napari_medt.gui.widget import SegmentWidget
+from napari_medt.models.store import bundled_cards
+from tests.conftest import make_model
+
+
+def boxes(widget):
+    return widget.branches.findChildren(QCheckBox)
+
+
+def set_threshold(hands, value):
+    """Move the slider and wait until the mask has followed."""
+    widget, layer = hands.widget, hands.masks()[-1]
+    widget.settings._threshold.setValue(value)
+    hands.wait(lambda: layer.metadata[METADATA]["threshold"] == value)
+
+
+def test_click_to_mask_to_correction(hands, viewer, widget, batches, blobs):
+    """The whole way: progress, cancel, again, paint, undo, threshold, again, nothing lost."""
+    image = viewer.add_image(blobs, name="scan")
+    bar = widget.progress.findChild(QProgressBar)
+    batches.hold()
+    hands.click("Segment")
+    batches.let(3)
+    hands.wait(lambda: bar.value() > 0)
+    assert bar.isVisible()
+    assert bar.maximum() > bar.value()
+    assert "left" in widget.progress.text.text()
+    assert not widget.segment.isEnabled()
+
+    hands.click("Cancel")
+    assert list(viewer.layers) == [image]
+    assert widget.segment.isEnabled()
+    assert not bar.isVisible()
+    batches.go_on()
+
+    mask = hands.click_segment_and_wait()
+    assert mask.name == "scan - tiny mask"
+    assert viewer.layers.selection.active is mask
+    assert mask.data.max() == 20
+    assert "20 objects" in widget.message.text()
+
+    hands.paint(mask, 10, 100)
+    painted = mask.data.copy()
+    assert painted[10, 100] == 21
+    assert not widget.settings._threshold.isEnabled()
+    assert "edited" in widget.settings._note.text()
+    hands.paint(mask, 100, 10)
+    mask.undo()
+    assert np.array_equal(mask.data, painted)
+
+    again = hands.click_segment_and_wait()
+    assert again is not mask
+    assert np.array_equal(mask.data, painted)
+    assert mask in viewer.layers
+    set_threshold(hands, 0.9)
+    assert np.array_equal(mask.data, painted)
+    assert 0 < np.count_nonzero(again.data) < np.count_nonzero(painted)
+
+
+def test_real_network_from_click_to_mask(hands, viewer, blobs):
+    viewer.add_image(blobs)
+    mask = hands.click_segment_and_wait()
+    assert mask.data.shape == blobs.shape
+    assert mask.data.dtype == np.int32
+
+
+def test_provenance_names_the_run_and_no_patient(hands, viewer, widget, batches, blobs):
+    viewer.add_image(blobs, name="Jane Doe 1970")
+    mask = hands.click_segment_and_wait()
+    made = mask.metadata[METADATA]
+    card = widget.model.card
+    assert made["model"] == card.name
+    assert made["weights_sha256"] == card.sha256
+    assert made["branches"] == "both"
+    assert (made["threshold"], made["min_size"]) == (card.threshold, card.min_size)
+    assert made["device"] in ("cpu", "cuda", "mps")
+    assert made["seconds"] > 0
+    assert set(made["versions"]) == {"napari-medt", "torch", "numpy", "python"}
+    assert "Jane" not in json.dumps(made)
+
+
+def test_settings_follow_the_card_and_act_at_once(hands, viewer, widget, batches, blobs, tmp_path):
+    widget.model.open_folder(make_model(tmp_path, "strict", threshold=0.7, min_size=50))
+    assert (widget.settings.threshold, widget.settings.min_size) == (0.7, 50)
+    viewer.add_image(blobs)
+    mask = hands.click_segment_and_wait()
+    runs = len(batches.settings)
+    before = np.count_nonzero(mask.data)
+    set_threshold(hands, 0.4)
+    assert np.count_nonzero(mask.data) > before
+    assert mask.metadata[METADATA]["min_size"] == 50
+    widget.settings._min_size.setValue(900)
+    hands.wait(lambda: not mask.data.any())
+    assert "0 objects" in widget.message.text()
+    assert hands.masks() == [mask]
+    assert len(batches.settings) == runs, "sliders start from the cached probabilities"
+    assert len(mask._undo_history) == len(mask._redo_history) == 0
+
+
+def test_newest_slider_value_wins(hands, viewer, widget, batches, blobs):
+    viewer.add_image(blobs)
+    mask = hands.click_segment_and_wait()
+    for value in np.linspace(0.3, 0.8, 40):
+        widget.settings._threshold.setValue(round(value, 2))
+    hands.wait(lambda: mask.metadata[METADATA]["threshold"] == 0.8)
+    hands.qtbot.wait(100)
+    assert mask.metadata[METADATA]["threshold"] == 0.8
+
+
+def test_untouched_mask_is_renewed_in_place(hands, viewer, widget, batches, blobs):
+    image = viewer.add_image(blobs)
+    mask = hands.click_segment_and_wait()
+    image.scale = (0.5, 0.25)
+    assert hands.click_segment_and_wait() is mask
+    assert len(hands.masks()) == 1
+    assert tuple(mask.scale) == (0.5, 0.25)
+
+
+def edit_by_fill(mask):
+    mask.fill((25, 24), 7)
+
+
+def edit_by_event_free_write(mask):
+    mask.data[:5, :5] = 3
+
+
+def edit_by_replaced_data(mask):
+    mask.data = np.ones_like(mask.data)
+
+
+def edit_and_undo(mask):
+    mask.paint((100, 100), 9)
+    mask.undo()
+
+
+def edit_by_unfinished_stroke(mask):
+    mask._begin_stroke()
+    mask.paint((100, 100), 9)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        edit_by_fill,
+        edit_by_event_free_write,
+        edit_by_replaced_data,
+        edit_and_undo,
+        edit_by_unfinished_stroke,
+    ],
+)
+def test_no_kind_of_edit_is_overwritten(hands, viewer, widget, batches, blobs, edit):
+    viewer.add_image(blobs)
+    mask = hands.click_segment_and_wait()
+    edit(mask)
+    kept = mask.data.copy()
+    widget.settings._threshold.setValue(0.9)
+    hands.qtbot.wait(100)
+    assert np.array_equal(mask.data, kept)
+    assert not widget.settings._threshold.isEnabled()
+    assert widget.settings.threshold == mask.metadata[METADATA]["threshold"] != 0.9
+    assert hands.click_segment_and_wait() is not mask
+    assert np.array_equal(mask.data, kept)
+    assert widget.settings._threshold.isEnabled()
+
+
+def test_edit_during_the_run_is_kept(hands, viewer, widget, batches, blobs):
+    viewer.add_image(blobs)
+    mask = hands.click_segment_and_wait()
+    batches.hold()
+    hands.click("Segment")
+    hands.paint(mask, 10, 100)
+    kept = mask.data.copy()
+    batches.go_on()
+    hands.wait(lambda: len(hands.masks()) == 2)
+    assert np.array_equal(mask.data, kept)
+
+
+def test_result_waits_for_the_end_of_a_stroke(hands, viewer, widget, batches, blobs, monkeypatch):
+    """A new active layer would cut the stroke off."""
+    viewer.add_image(blobs)
+    pressed = [Qt.MouseButton.LeftButton]
+    monkeypatch.setattr(
+        "napari_medt.gui.widget.QApplication.mouseButtons",
+        lambda: pressed[0] if pressed else Qt.MouseButton.NoButton,
+    )
+    hands.click("Segment")
+    hands.wait(lambda: widget._run.outcome is not None)
+    hands.qtbot.wait(150)
+    assert not hands.masks()
+    pressed.clear()
+    hands.wait(lambda: len(hands.masks()) == 1)
+
+
+def test_result_lands_on_the_image_of_the_click(hands, viewer, widget, batches, blobs):
+    image = viewer.add_image(blobs, name="first", translate=(5, 6))
+    batches.hold()
+    hands.click("Segment")
+    viewer.add_image(blobs[:50, :60], name="second")
+    batches.go_on()
+    hands.wait(hands.masks)
+    [mask] = hands.masks()
+    assert mask.name == "first - tiny mask"
+    assert mask.data.shape == blobs.shape
+    assert tuple(mask.translate) == tuple(image.translate)
+
+
+@pytest.mark.parametrize("rgb", [False, True])
+def test_mask_has_the_whole_transform(hands, viewer, widget, batches, blobs, rgb):
+    image = viewer.add_image(
+        np.stack([blobs] * 3, -1) if rgb else blobs,
+        rgb=rgb,
+        scale=(0.5, 0.3),
+        translate=(10, -20),
+        rotate=30,
+        shear=[0.2],
+        affine=[[1, 0.1, 3], [0, 2, 4], [0, 0, 1]],
+        units=("um", "mm"),
+        axis_labels=("down", "right"),
+    )
+    mask = hands.click_segment_and_wait()
+    assert mask.units == image.units
+    assert mask.axis_labels == image.axis_labels
+    for corner in ((0, 0), (0, 100), (100, 0)):
+        np.testing.assert_allclose(mask.data_to_world(corner), image.data_to_world(corner))
+    for name in ("scale", "translate", "rotate", "shear"):
+        np.testing.assert_allclose(getattr(mask, name), getattr(image, name))
+    np.testing.assert_allclose(mask.affine.affine_matrix, image.affine.affine_matrix)
+    image.affine = np.eye(3)
+    assert not np.allclose(mask.affine.affine_matrix, np.eye(3)), "layers share their affine"
+
+
+def test_lazy_and_multiscale_images(hands, viewer, widget, batches, blobs):
+    viewer.add_image(dask.array.from_array(blobs, chunks=64), name="lazy")
+    assert hands.click_segment_and_wait().data.max() == 20
+    viewer.add_image([blobs, blobs[::2, ::2]], multiscale=True, name="pyramid")
+    mask = hands.click_segment_and_wait()
+    assert mask.name == "pyramid - tiny mask"
+    assert mask.data.shape == blobs.shape
+    assert not mask.multiscale
+
+
+def test_class_models_number_classes(hands, viewer, widget, batches, blobs, tmp_path):
+    model = make_model(tmp_path, "classes", classes=("background", "left", "right"))
+    widget.model.open_folder(model)
+    viewer.add_image(blobs)
+    mask = hands.click_segment_and_wait()
+    assert set(np.unique(mask.data)) == {0, 2}
+    assert mask.selected_label == 1
+    assert "% of the image" in widget.message.text()
+
+
+# The choices
+
+
+def test_image_choice_follows_the_layers(viewer, widget, blobs):
+    assert widget.image.image is None
+    first = viewer.add_image(blobs, name="first")
+    second = viewer.add_image(blobs, name="second")
+    assert widget.image.image is second
+    viewer.layers.selection.active = first
+    assert widget.image.image is first
+    viewer.layers.selection.active = viewer.add_labels(np.zeros((5, 5), int))
+    assert widget.image.image is first
+    first.name = "renamed"
+    assert widget.image.currentText() == "renamed"
+    viewer.layers.reverse()
+    assert widget.image.image is first
+    viewer.layers.remove(first)
+    assert widget.image.image is second
+    viewer.layers.clear()
+    assert widget.image.image is None
+
+
+def test_one_branch_stays_on(hands, viewer, widget, batches, blobs):
+    whole, fine = boxes(widget)
+    assert (whole.text(), fine.text()) == (
+        "Global branch (whole field)",
+        "Patch branch (fine detail)",
+    )
+    hands.tick(fine)
+    assert widget.branches.branches == "global"
+    assert not widget.branches._note.text()
+    hands.tick(whole)
+    assert widget.branches.branches == "global"
+    assert "must stay on" in widget.branches._note.text()
+    assert widget.branches._note.isVisible()
+    hands.tick(fine)
+    hands.tick(whole)
+    assert widget.branches.branches == "patch"
+    assert not widget.branches._note.isVisible()
+
+    viewer.add_image(blobs)
+    assert hands.click_segment_and_wait().metadata[METADATA]["branches"] == "patch"
+    assert set(batches.settings) == {"patch"}
+
+
+def test_single_branch_model_has_nothing_to_switch(hands, widget, tmp_path):
+    hands.tick(boxes(widget)[0])
+    widget.model.open_folder(make_model(tmp_path, "single", architecture="gated"))
+    assert widget.branches.branches == "both"
+    assert not any(box.isEnabled() for box in boxes(widget))
+    assert "single branch" in widget.branches._note.text()
+
+
+def test_user_picks_a_model_folder(hands, widget, tmp_path, monkeypatch):
+    folder = make_model(tmp_path, "own")
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(folder))
+    hands.click("Open model folder...")
+    assert widget.model.reference == str(folder)
+    assert widget.model._purpose.text() == "A model for tests."
+    hands.click("Open model folder...")
+    assert widget.model._box.count() == len(bundled_cards()) + 2, "opened twice, listed once"
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: "")
+    hands.click("Open model folder...")
+    assert widget.model.reference == str(folder)
+
+
+def test_time_left_in_words():
+    assert time_left(0, 40, 0) == "Segmenting..."
+    assert time_left(10, 40, 4.0) == "Segmenting: about 12 s left"
+    assert time_left(39, 40, 4.0) == "Segmenting: less than a second left"
+    assert time_left(1, 100, 6.0) == "Segmenting: about 10 min left"
+    assert time_left(40, 40, 9.0) == "Making the mask..."
+
+
+# What goes wrong
+
+
+def refusal(hands, caplog):
+    """Click and return the sentence, which is on the terminal too and nowhere else."""
+    with caplog.at_level(logging.ERROR, "napari_medt"):
+        hands.click("Segment")
+        hands.wait(lambda: hands.widget.segment.isEnabled() and caplog.records)
+    [record] = caplog.records
+    assert record.exc_info is None
+    assert record.getMessage() == hands.widget.message.text()
+    assert not [layer for layer in hands.viewer.layers if isinstance(layer, Labels)]
+    return record.getMessage()
+
+
+def test_no_image_is_a_sentence(hands, caplog):
+    assert refusal(hands, caplog) == "There is no image to segment: open one first."
+
+
+@pytest.mark.parametrize(
+    ("image", "sentence"),
+    [
+        (np.zeros((3, 40, 40), np.uint8), "has 3 dimensions"),
+        (np.ones((40, 40), bool), "is a mask already"),
+        (np.full((40, 40), 7, np.uint8), "the same value"),
+        (np.ones((1, 1), np.uint8), "too small"),
+        (np.array([[0, 1], [np.nan, 2]]), "NaN"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")
+def test_bad_image_is_a_sentence(hands, viewer, caplog, image, sentence):
+    viewer.add_image(image, contrast_limits=(0, 10))
+    assert sentence in refusal(hands, caplog)
+
+
+def test_huge_pyramid_is_a_sentence():
+    levels = [dask.array.zeros((size, size), chunks=1000) for size in (20_000, 200)]
+    layer = Image(levels, multiscale=True, contrast_limits=(0, 1))
+    with pytest.raises(ImageError, match="20000 x 20000"):
+        plane_of(layer)
+
+
+def test_damaged_weights_are_a_sentence(hands, viewer, caplog, blobs, tiny_model):
+    (tiny_model / "weights.safetensors").write_bytes(b"damaged")
+    viewer.add_image(blobs)
+    assert "SHA-256" in refusal(hands, caplog)
+
+
+def test_folder_without_a_model_is_a_sentence(widget, tmp_path):
+    chosen = widget.model.reference
+    widget.model.open_folder(tmp_path)
+    assert "not a model folder" in widget.message.text()
+    assert widget.model.reference == chosen
+
+
+def test_defect_is_reported_and_the_widget_goes_on(hands, viewer, widget, blobs, monkeypatch):
+    reports = []
+    monkeypatch.setattr(
+        "napari_medt.gui.widget.notification_manager.receive_error",
+        lambda *error: reports.append(error),
+    )
+
+    def broken(*_):
+        raise RuntimeError("a defect")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("napari_medt.engine.predict.run", broken)
+        viewer.add_image(blobs)
+        hands.click("Segment")
+        hands.wait(lambda: reports)
+    assert "a defect" in widget.message.text()
+    assert reports[0][0] is RuntimeError
+    assert isinstance(hands.click_segment_and_wait(), Labels)
+
+
+# What goes away
+
+
+def test_removed_image_drops_the_run(hands, viewer, widget, batches, blobs):
+    image = viewer.add_image(blobs)
+    batches.hold()
+    hands.click("Segment")
+    viewer.layers.remove(image)
+    assert widget.message.text() == "The image was removed, so its result was dropped."
+    assert widget.segment.isEnabled()
+    batches.go_on()
+    hands.qtbot.wait(200)
+    assert not viewer.layers
+
+
+def test_removed_mask_is_forgotten(hands, viewer, widget, batches, blobs):
+    viewer.add_image(blobs)
+    mask = hands.click_segment_and_wait()
+    batches.hold()
+    hands.click("Segment")
+    viewer.layers.remove(mask)
+    batches.go_on()
+    hands.wait(hands.masks)
+    assert hands.masks()[0] is not mask
+    viewer.layers.remove(hands.masks()[0])
+    widget.settings._threshold.setValue(0.9)
+    hands.qtbot.wait(100)
+    assert not hands.masks()
+
+
+def test_mask_outlives_its_image(hands, viewer, widget, batches, blobs):
+    image = viewer.add_image(blobs)
+    mask = hands.click_segment_and_wait()
+    viewer.layers.remove(image)
+    widget.settings._threshold.setValue(0.9)
+    hands.qtbot.wait(100)
+    assert hands.masks() == [mask]
+
+
+def test_window_closed_during_a_run(hands, viewer, widget, batches, blobs, recwarn):
+    viewer.add_image(blobs)
+    batches.hold()
+    hands.click("Segment")
+    job = widget._run.job
+    viewer.close()
+    hands.qtbot.wait(50)
+    assert job._cancelled.is_set()
+    batches.let(1)
+    hands.wait(lambda: not job._thread.is_alive())
+    assert len(batches.settings) <= 1, "the thread stops at the next batch"
+    hands.qtbot.wait(50)
+    assert not [str(w.message) for w in recwarn]
+
+
+def test_dock_closed_during_a_run(hands, viewer, widget, batches, blobs):
+    viewer.add_image(blobs)
+    batches.hold()
+    hands.click("Segment")
+    viewer.window.remove_dock_widget(widget)
+    widget.deleteLater()
+    job = widget._run.job
+    hands.wait(job._cancelled.is_set)
+    batches.go_on()
+    hands.wait(lambda: not job._thread.is_alive())
+    viewer.add_image(blobs)
+    viewer.layers.clear()
+    assert not viewer.layers
+
+
+def test_two_widgets_do_not_disturb_each_other(hands, viewer, widget, batches, blobs, tiny_model):
+    other = SegmentWidget(viewer)
+    viewer.window.add_dock_widget(other, name="MedT too")
+    other.model.open_folder(tiny_model)
+    viewer.add_image(blobs)
+    mask = hands.click_segment_and_wait()
+    hands.qtbot.mouseClick(other.segment, Qt.MouseButton.LeftButton)
+    hands.wait(lambda: len(hands.masks()) == 2)
+    assert mask in viewer.layers
