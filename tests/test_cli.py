@@ -1,0 +1,172 @@
+"""The command line, as a script would call it."""
+
+import json
+import subprocess
+import sys
+
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+import tifffile
+
+from napari_medt import cli
+from napari_medt.models.store import load_model
+from tests.training.test_data import write_data
+
+
+@pytest.fixture
+def image(tmp_path):
+    path = tmp_path / "cells.png"
+    pixels = (np.random.default_rng(0).random((80, 100)) * 255).astype(np.uint8)
+    imageio.imwrite(path, pixels)
+    return path
+
+
+def run(*arguments):
+    return cli.main([str(argument) for argument in arguments])
+
+
+def test_segment_writes_labels_and_probability(image, tiny_model, tmp_path):
+    out = tmp_path / "out"
+    assert run("segment", image, "--model", tiny_model, "--output", out, "--probability") == 0
+    labels = tifffile.imread(out / "cells.labels.tif")
+    probability = tifffile.imread(out / "cells.probability.tif")
+    assert labels.shape == probability.shape == (80, 100)
+    assert labels.dtype.kind == "u"
+    assert probability.dtype == np.float32
+    assert sorted(p.name for p in out.iterdir()) == ["cells.labels.tif", "cells.probability.tif"]
+
+
+def test_options_reach_the_engine(image, tiny_model, tmp_path):
+    def segment(*options):
+        common = ("--model", tiny_model, "--output", tmp_path, "--probability", *options)
+        assert run("segment", image, *common) == 0
+        return [
+            tifffile.imread(tmp_path / f"cells.{kind}.tif") for kind in ("labels", "probability")
+        ]
+
+    assert segment("--threshold", "0")[0].min() > 0
+    assert segment("--threshold", "1")[0].max() == 0
+    assert not np.allclose(segment("--branches", "global")[1], segment("--branches", "patch")[1])
+
+
+def test_one_bad_file_does_not_stop_the_others(image, tiny_model, tmp_path, capsys):
+    folder, out = image.parent / "folder", tmp_path / "out"
+    folder.mkdir()
+    image.rename(folder / "a.png")
+    (folder / "broken.png").write_bytes(b"not an image")
+    imageio.imwrite(folder / "constant.png", np.full((9, 9), 3, np.uint8))
+    missing = tmp_path / "missing.png"
+    assert run("segment", folder, missing, "--model", tiny_model, "--output", out) == 1
+    printed = capsys.readouterr()
+    assert [p.name for p in out.iterdir()] == ["a.labels.tif"]
+    assert "broken.png is not an image that can be read." in printed.err
+    assert "constant.png: Every pixel" in printed.err
+    assert "There is no file" in printed.err
+    assert "Traceback" not in printed.err
+    assert "1 of 4 images" in printed.out
+
+
+def test_mistakes_get_one_sentence_and_a_nonzero_exit(image, tiny_model, tmp_path, capsys):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    single = ("--model", tiny_model, "--output", tmp_path / "out")
+    (tmp_path / "empty").mkdir()
+    copy = tmp_path / "empty" / "x"
+    copy.mkdir()
+    (copy / "cells.png").write_bytes(image.read_bytes())
+    for arguments, reason in [
+        (("segment", image, "--model", "nothing", "--output", tmp_path), "no model 'nothing'"),
+        (("segment", image, "--model", tiny_model, "--output", blocked / "x"), "cannot be made"),
+        (("segment", tmp_path / "empty", *single), "no images in"),
+        (("segment", image, copy / "cells.png", *single), "named 'cells'"),
+        (("evaluate", "--model", tiny_model, "--data", tmp_path), "images/ and labels/"),
+        (("train", "--data", tmp_path, "--output", tmp_path / "m"), "images/ and labels/"),
+        (
+            ("train", "--data", tmp_path, "--output", tmp_path, "--config", tmp_path / "no.json"),
+            "cannot be read",
+        ),
+    ]:
+        assert run(*arguments) == 1
+        error = capsys.readouterr().err
+        assert reason in error
+        assert error.count("\n") == 1
+
+
+def test_a_folder_without_write_permission(image, tiny_model, tmp_path, capsys, monkeypatch):
+    # The tests may run as root, who may write anywhere.
+    monkeypatch.setattr(cli.os, "access", lambda *arguments: False)
+    assert run("segment", image, "--model", tiny_model, "--output", tmp_path) == 1
+    assert "cannot be written to" in capsys.readouterr().err
+
+
+def test_evaluate_measures_and_writes_json(tiny_model, tmp_path, capsys):
+    data = write_data(tmp_path / "data", 3)
+    file = tmp_path / "reports" / "scores.json"
+    arguments = ("--model", tiny_model, "--data", data, "--branches", "patch", "--json", file)
+    assert run("evaluate", *arguments) == 0
+    report = json.loads(file.read_text())
+    assert report["images"] == 3
+    assert report["branches"] == "patch"
+    assert report["dice"] == pytest.approx(np.mean([s["dice"] for s in report["scores"]]), abs=1e-4)
+    assert set(report) >= {"model", "iou", "ap50"}
+    assert "dice" in capsys.readouterr().out
+
+
+def test_train_then_segment(tmp_path, image, capsys):
+    data = write_data(tmp_path / "data", 6)
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"architecture": "axialunet", "image_size": 32, "epochs": 9}))
+    model = tmp_path / "model"
+    options = ("--config", config, "--epochs", 1, "--name", "discs", "--batch-size", 2)
+    assert run("train", "--data", data, "--output", model, "--device", "cpu", *options) == 0
+    assert "discs is ready" in capsys.readouterr().out
+    card = load_model(model).card
+    assert (card.name, card.input.channels) == ("discs", "gray")
+    assert json.loads((model / "training.json").read_text())["epochs"] == 1
+    assert run("segment", image, "--model", model, "--output", tmp_path / "out") == 0
+
+
+def test_settings_that_do_not_fit(tmp_path, capsys):
+    data = write_data(tmp_path / "data", 3)
+    config = tmp_path / "config.json"
+    for settings, reason in [
+        ({"epochs": 0}, "epochs must be at least 1"),
+        ({"surprise": 1}, "surprise"),
+        ({"augmentation": "magic"}, "unknown augmentation 'magic'"),
+        ({"image_size": 100}, "multiple of 32"),
+    ]:
+        config.write_text(json.dumps(settings))
+        assert run("train", "--data", data, "--output", tmp_path / "m", "--config", config) == 1
+        assert reason in capsys.readouterr().err
+    assert not (tmp_path / "m").exists()
+
+
+def test_models_are_listed(capsys):
+    assert run("models") == 0
+    assert "nuclei-fluorescence" in capsys.readouterr().out
+    assert run("models", "--json") == 0
+    cards = json.loads(capsys.readouterr().out)
+    assert cards["nuclei-fluorescence"]["network"]["architecture"] == "medt"
+
+
+def test_demo_without_a_display_writes_mask_and_picture(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(cli, "has_display", lambda: False)
+    assert run("demo", "--output", tmp_path / "demo") == 0
+    assert "no display" in capsys.readouterr().out
+    overlay = imageio.imread(tmp_path / "demo" / "fluorescence_nuclei.overlay.png")
+    labels = tifffile.imread(tmp_path / "demo" / "fluorescence_nuclei.labels.tif")
+    assert overlay.shape == (*labels.shape, 3)
+    assert labels.max() > 10
+
+
+def test_the_command_is_installed_and_importing_is_quick():
+    code = "import sys, napari_medt; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    shown = subprocess.run(
+        [sys.executable, "-m", "napari_medt.cli", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "segment" in shown.stdout
