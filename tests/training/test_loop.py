@@ -3,15 +3,19 @@
 import csv
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.random import default_rng
 
 from napari_medt.errors import DataError
 from napari_medt.models.store import load_model
 from napari_medt.network.attention import GATES
 from napari_medt.training import loop
 from napari_medt.training.config import TrainingConfig
-from napari_medt.training.loop import choose_branches, learning_rate, train
+from napari_medt.training.loop import choose_branches, learning_rate, spread, train
 from napari_medt.training.losses import segmentation_loss, soft_dice
 from tests.training.test_data import write_data
 
@@ -103,7 +107,9 @@ def test_instances_and_two_branches_train(data, tmp_path):
 
 def test_gates_are_frozen_then_learned(data, tmp_path):
     train(replace(CONFIG, epochs=2), data, tmp_path / "frozen", device="cpu", quiet=True)
-    train(CONFIG, data, tmp_path / "learned", device="cpu", quiet=True)
+    # Validated at its end only, so that what is kept comes from after the thaw.
+    longer = replace(CONFIG, validate_every=4)
+    train(longer, data, tmp_path / "learned", device="cpu", quiet=True)
 
     def gates(folder):
         return {k: v.item() for k, v in weights_of(folder).items() if k.split(".")[-1] in GATES}
@@ -119,6 +125,19 @@ def test_every_branch_setting_is_trained_in_its_share():
     assert drawn.count("global") / 4000 == pytest.approx(0.2, abs=0.03)
     assert drawn.count("patch") / 4000 == pytest.approx(0.3, abs=0.03)
     assert {choose_branches(CONFIG, step) for step in range(100)} == {"both"}
+
+
+@given(
+    weights=st.lists(st.floats(1, 50), min_size=1, max_size=20),
+    count=st.integers(1, 200),
+    seed=st.integers(0, 9),
+)
+def test_images_are_drawn_as_often_as_their_weight_asks(weights, count, seed):
+    weights = np.array(weights)
+    drawn = spread(weights, count, default_rng(seed))
+    assert len(drawn) == count
+    expected = weights / weights.sum() * count
+    assert np.abs(np.bincount(drawn, minlength=len(weights)) - expected).max() <= 1 + 1e-6
 
 
 def test_learning_rate_warms_up_then_falls_to_zero():

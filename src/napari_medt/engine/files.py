@@ -39,7 +39,8 @@ def read_image(path: Path) -> NDArray:
     try:
         if path.suffix.lower() in (".tif", ".tiff"):
             return tifffile.imread(path)
-        return np.asarray(imageio.imread(path))
+        # From memory: some decoders leave a file open when it is not an image.
+        return np.asarray(imageio.imread(path.read_bytes(), extension=path.suffix))
     except Exception as error:  # decoders raise whatever their format makes them
         raise ImageError(f"{path.name} is not an image that can be read.") from error
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.random import default_rng
+from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
@@ -83,10 +83,9 @@ class Views(Dataset):
         self.pairs = pairs
         self.epoch = epoch
         count = config.images_per_epoch or len(pairs)
-        # Rounds through all images, so that each is seen equally often.
-        rounds = math.ceil(count / len(pairs))
-        rng = default_rng([config.seed, epoch])
-        self.order = np.concatenate([rng.permutation(len(pairs)) for _ in range(rounds)])[:count]
+        whole = config.input.scaling == "whole"
+        sizes = [1 if whole else math.sqrt(target.size) for _, target in pairs]
+        self.order = spread(np.array(sizes), count, default_rng([config.seed, epoch]))
 
     def __len__(self) -> int:
         """Count the views."""
@@ -104,6 +103,17 @@ class Views(Dataset):
             whole=self.config.input.scaling == "whole",
         )
         return torch.from_numpy(view).permute(2, 0, 1), torch.from_numpy(seen).long()
+
+
+def spread(weights: NDArray, count: int, rng: Generator) -> NDArray[np.intp]:
+    """Draw `count` indices in random order, each as often as its weight asks, to within one.
+
+    Crops are spread by the square root of an image's area: there is more to see in a large image,
+    but not in proportion.
+    """
+    marks = (np.arange(count) + rng.random()) / count
+    drawn = np.searchsorted(np.cumsum(weights / weights.sum()), marks)
+    return rng.permutation(np.minimum(drawn, len(weights) - 1))
 
 
 def train(
