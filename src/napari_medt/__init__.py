@@ -9,12 +9,13 @@ from typing import Any
 # torch takes seconds to import, so each name is fetched from its home when it is first used.
 _HOMES = {
     "build_network": "napari_medt.network.networks",
+    "fold": "napari_medt.network.fold",
     "load_model": "napari_medt.models.store",
     "load_published": "napari_medt.models.published",
     "segment": "napari_medt.engine.segment",
 }
 
-__all__ = ["__version__", "build_network", "load_model", "load_published", "segment"]
+__all__ = ["__version__", "build_network", "fold", "load_model", "load_published", "segment"]
 
 
 def __getattr__(name: str) -> Any:
