@@ -170,3 +170,15 @@ def test_the_command_is_installed_and_importing_is_quick():
         check=True,
     )
     assert "segment" in shown.stdout
+
+
+def test_benchmark_tells_the_time_of_an_image(tiny_model, capsys):
+    options = ("--model", tiny_model, "--size", 100, 200, "--seconds", 0.01)
+    assert run("benchmark", *options, "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["size"] == [100, 200]
+    assert {row["branches"] for row in report["speeds"]} == {"both", "global", "patch"}
+    assert run("benchmark", *options) == 0
+    assert "tiles/s" in capsys.readouterr().out
+    assert run("benchmark", "--model", tiny_model, "--size", 0, 5) == 1
+    assert "at least 1 x 1" in capsys.readouterr().err

@@ -11,10 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from napari_medt.engine.device import DEVICES
 from napari_medt.errors import DataError, ImageError, UserError
 from napari_medt.network.config import ARCHITECTURES, BRANCHES
-
-DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -75,6 +74,7 @@ def make_parser() -> argparse.ArgumentParser:
     train.add_argument("--output", required=True, type=Path, help="model folder to make")
     train.add_argument("--config", type=Path, help="JSON file of settings; options below win")
     train.add_argument("--name", help="the model's name")
+    train.add_argument("--start-from", metavar="MODEL", help="fine-tune a model")
     train.add_argument("--architecture", choices=ARCHITECTURES)
     train.add_argument("--image-size", type=int, metavar="PIXELS")
     train.add_argument("--target", choices=("instances", "classes"), help="what labels are")
@@ -89,6 +89,15 @@ def make_parser() -> argparse.ArgumentParser:
     train.add_argument("--seed", type=int)
     train.add_argument("--device", choices=DEVICES, default="auto")
     train.set_defaults(run=run_train)
+
+    benchmark = commands.add_parser("benchmark", help="measure how fast this machine is")
+    benchmark.add_argument("--model", default="nuclei-fluorescence", help="default: %(default)s")
+    benchmark.add_argument(
+        "--size", nargs=2, type=int, default=(1024, 1024), metavar=("HEIGHT", "WIDTH")
+    )
+    benchmark.add_argument("--seconds", type=float, default=2.0, help="length of a measurement")
+    benchmark.add_argument("--json", action="store_true", help="print the figures as JSON")
+    benchmark.set_defaults(run=run_benchmark)
 
     demo = commands.add_parser("demo", help="open napari with a sample and the widget")
     demo.add_argument("--output", type=Path, default=Path("medt-demo"), help="without a display")
@@ -268,6 +277,32 @@ def first_channels(data: Path) -> str:
     from napari_medt.training.data import find_splits
 
     return "rgb" if read_image(find_splits(data, 0)[0][0].image).ndim == 3 else "gray"
+
+
+def run_benchmark(options: argparse.Namespace) -> int:
+    """Measure tiles per second, and how long an image of the given size takes."""
+    from dataclasses import asdict
+
+    from napari_medt.engine.benchmark import measure_machine
+    from napari_medt.models.store import load_model
+
+    height, width = options.size
+    if height < 1 or width < 1:
+        raise ImageError("The size must be at least 1 x 1 pixels.")
+    model = load_model(options.model)
+    speeds = measure_machine(model, options.seconds)
+    rows = [
+        {**asdict(speed), "seconds": round(speed.seconds_for(model.card, height, width), 2)}
+        for speed in speeds
+    ]
+    if options.json:
+        print(json.dumps({"model": model.card.name, "size": [height, width], "speeds": rows}))
+        return 0
+    print(f"{'device':>8} {'branches':>8} {'tiles/s':>8} {f'{height} x {width}':>14}")
+    for row in rows:
+        speed = f"{row['tiles_per_second']:>8.1f} {row['seconds']:>12.2f} s"
+        print(f"{row['device']:>8} {row['branches']:>8} {speed}")
+    return 0
 
 
 def run_demo(options: argparse.Namespace) -> int:

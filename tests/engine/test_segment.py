@@ -7,7 +7,7 @@ from skimage.transform import resize
 
 from napari_medt.engine.device import choose_device
 from napari_medt.engine.image import prepare
-from napari_medt.engine.predict import predict, run
+from napari_medt.engine.predict import BATCH_SIZES, predict, run
 from napari_medt.engine.segment import predict_image, segment
 from napari_medt.errors import Cancelled, DeviceError, ModelError
 from napari_medt.models.store import load_model
@@ -40,7 +40,7 @@ def test_probabilities_add_up_to_one(model):
 @pytest.mark.parametrize("batch_size", [1, 3, 100])
 def test_batches_do_not_matter(model, batch_size, monkeypatch):
     expected = predict_image(picture(150, 100), model)
-    monkeypatch.setattr("napari_medt.engine.predict.BATCH_SIZE", batch_size)
+    monkeypatch.setitem(BATCH_SIZES, "cpu", batch_size)
     np.testing.assert_allclose(predict_image(picture(150, 100), model), expected, atol=1e-5)
 
 
@@ -115,3 +115,50 @@ def test_devices():
     if not torch.cuda.is_available():
         with pytest.raises(DeviceError, match="no cuda device"):
             choose_device("cuda")
+
+
+def small_device(limit):
+    """Stand in for a device whose memory holds `limit` tiles; counts what it is asked for."""
+    asked = []
+
+    def run_within(network, tiles, branches, device):
+        if torch.device(device).type != "cpu" or limit:
+            asked.append(len(tiles))
+            if len(tiles) > limit:
+                raise RuntimeError("device out of memory")
+            device = "cpu"
+        return run(network, tiles, branches, device)
+
+    return asked, run_within
+
+
+def test_batches_shrink_to_the_memory_there_is(model, monkeypatch):
+    expected = predict_image(picture(150, 150), model)
+    asked, run_within = small_device(1)
+    monkeypatch.setattr("napari_medt.engine.predict.run", run_within)
+    np.testing.assert_allclose(predict_image(picture(150, 150), model), expected, atol=1e-5)
+    assert asked[:3] == [4, 2, 1]
+    assert set(asked[3:]) == {1}
+
+
+def test_a_device_without_the_memory_hands_over_to_the_cpu(model, monkeypatch, caplog):
+    expected = predict_image(picture(150, 150), model)
+    asked, run_within = small_device(0)
+    monkeypatch.setattr("napari_medt.engine.predict.run", run_within)
+    monkeypatch.setattr(
+        "napari_medt.engine.segment.choose_device", lambda name: torch.device("meta")
+    )
+    monkeypatch.setitem(BATCH_SIZES, "meta", 2)
+    monkeypatch.setattr(type(model), "inference_network", lambda self, device: self.network)
+    np.testing.assert_allclose(predict_image(picture(150, 150), model), expected, atol=1e-5)
+    assert asked == [2, 1]
+    assert "too little memory, so the CPU is used" in caplog.text
+
+
+def test_other_failures_are_not_hidden(model, monkeypatch):
+    def fail(*arguments):
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr("napari_medt.engine.predict.run", fail)
+    with pytest.raises(RuntimeError, match="a defect"):
+        predict_image(picture(64, 64), model)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING
 
 from napari_medt.errors import DeviceError
+
+if TYPE_CHECKING:
+    import torch
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -22,6 +25,8 @@ def choose_device(name: str = "auto") -> torch.device:
     DeviceError
         If the device is unknown or not on this machine.
     """
+    import torch  # takes seconds, and the command line needs the names only
+
     present = {
         "cpu": True,
         "cuda": torch.cuda.is_available(),

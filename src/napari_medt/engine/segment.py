@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from napari_medt.engine.device import choose_device
 from napari_medt.engine.image import check_image, prepare
 from napari_medt.engine.labels import foreground, to_labels
-from napari_medt.engine.predict import IsCancelled, Progress, predict
+from napari_medt.engine.predict import IsCancelled, Progress, out_of_memory, predict
 from napari_medt.errors import ModelError
 from napari_medt.models.store import Model
 from napari_medt.network.config import BRANCHES, Branches
+
+logger = logging.getLogger("napari_medt")
 
 
 @dataclass(frozen=True)
@@ -96,15 +100,25 @@ def predict_image(
     check_branches(branches, model)
     where = choose_device(device)
     plane = prepare(check_image(image, rgb), model.card.input)
-    return predict(
-        plane,
-        model.network.to(where),
-        model.card,
-        branches=branches,
-        device=where,
-        progress=progress,
-        cancelled=cancelled,
-    )
+
+    def run_on(place: torch.device) -> NDArray[np.float32]:
+        return predict(
+            plane,
+            model.inference_network(place),
+            model.card,
+            branches=branches,
+            device=place,
+            progress=progress,
+            cancelled=cancelled,
+        )
+
+    try:
+        return run_on(where)
+    except RuntimeError as error:
+        if where.type == "cpu" or not out_of_memory(error):
+            raise
+        logger.warning("The %s device has too little memory, so the CPU is used.", where.type)
+        return run_on(torch.device("cpu"))
 
 
 def check_branches(branches: str, model: Model) -> None:

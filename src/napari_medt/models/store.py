@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from napari_medt.models.card import (
 )
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 BUNDLED = Path(__file__).parent / "bundled"
@@ -40,6 +41,16 @@ class Model:
 
     card: ModelCard
     network: nn.Module
+    _folded: dict[str, nn.Module] = field(default_factory=dict, repr=False, compare=False)
+
+    def inference_network(self, device: torch.device | str = "cpu") -> nn.Module:
+        """The network in its fastest equivalent form on `device`; made once per device."""
+        from napari_medt.network.fold import fold
+
+        key = str(device)
+        if key not in self._folded:
+            self._folded[key] = fold(self.network).to(device)
+        return self._folded[key]
 
 
 def bundled_cards() -> dict[str, ModelCard]:

@@ -1,0 +1,74 @@
+"""How fast a model runs on this machine."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from napari_medt.engine.predict import BATCH_SIZES, run
+from napari_medt.engine.tiles import TileGrid
+from napari_medt.models.card import ModelCard
+from napari_medt.models.store import Model
+from napari_medt.network.config import BRANCHES, Branches
+
+
+@dataclass(frozen=True)
+class Speed:
+    """A measured speed.
+
+    Attributes
+    ----------
+    device : str
+        Where the model ran.
+    branches : str
+        Which branches ran.
+    tiles_per_second : float
+        Median over the batches.
+    """
+
+    device: str
+    branches: Branches
+    tiles_per_second: float
+
+    def seconds_for(self, card: ModelCard, height: int, width: int) -> float:
+        """Time the network takes for an image of `height` x `width` pixels."""
+        return tile_count(card, height, width) / self.tiles_per_second
+
+
+def tile_count(card: ModelCard, height: int, width: int) -> int:
+    """How many tiles an image needs."""
+    if card.input.scaling == "whole":
+        return 1
+    size = card.network.image_size
+    return len(TileGrid.over(height, width, size=size, overlap=round(card.input.overlap * size)))
+
+
+def measure_speed(model: Model, branches: Branches, device: torch.device, seconds: float) -> Speed:
+    """Run random tiles for `seconds`, after a warm-up that is not counted."""
+    network = model.inference_network(device)
+    size, channels = model.card.network.image_size, model.card.network.in_channels
+    count = BATCH_SIZES[device.type]
+    tiles = np.random.default_rng(0).random((count, size, size, channels), np.float32)
+    for _ in range(2):
+        run(network, tiles, branches, device)
+    times: list[float] = []
+    while sum(times) < seconds:
+        began = time.perf_counter()
+        run(network, tiles, branches, device)
+        times.append(time.perf_counter() - began)
+    return Speed(str(device), branches, count / float(np.median(times)))
+
+
+def measure_machine(model: Model, seconds: float) -> list[Speed]:
+    """Measure every device of this machine in every branch setting of the model."""
+    devices = ["cpu"]
+    devices += ["cuda"] * torch.cuda.is_available() + ["mps"] * torch.backends.mps.is_available()
+    settings = BRANCHES if model.card.has_branches else BRANCHES[:1]
+    return [
+        measure_speed(model, branches, torch.device(device), seconds)
+        for device in devices
+        for branches in settings
+    ]
