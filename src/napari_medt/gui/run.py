@@ -6,8 +6,12 @@ import ctypes
 import gc
 import os
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,6 +24,10 @@ from napari_medt.gui.job import IsCancelled, Progress
 from napari_medt.models.card import ModelCard
 from napari_medt.network.config import Branches
 from napari_medt.review.provenance import provenance
+
+ENGINE = "napari_medt.engine.segment"
+
+_importing = threading.Lock()
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,36 +130,55 @@ def relabel(outcome: Outcome, threshold: float, min_size: int) -> Outcome:
 def warm_up(progress: Progress, is_cancelled: IsCancelled) -> None:
     """Do what the first run of a session would wait for; a :class:`~napari_medt.gui.job.Job`."""
     import_engine()
-    import pandas  # noqa: F401  # napari imports it with its first Labels layer, and stands still
-    import torch
+    with no_collections():
+        import torch
 
-    from napari_medt.network.networks import build_network
+        from napari_medt.network.fold import fold
+        from napari_medt.network.networks import build_network
 
-    network = build_network("medt", image_size=128, in_channels=1, num_classes=2).eval()
-    with torch.inference_mode():  # one tile, so that what is compiled on first use is compiled
-        network(torch.zeros(1, 1, 128, 128))
+        network = fold(build_network("medt", image_size=128, in_channels=1, num_classes=2))
+        with torch.inference_mode():  # one tile, so that what is compiled on first use is compiled
+            network(torch.zeros(1, 1, 128, 128))
 
 
 def import_engine() -> None:
-    """Import torch and the engine without stopping the event loop.
+    """Import torch, the engine and what showing its result needs, without stopping the event loop.
 
     Raises
     ------
     ModelError
         If torch cannot be loaded.
     """
-    _load_torch_library()
+    with _importing:
+        if ENGINE in sys.modules:
+            return
+        with no_collections():
+            _load_torch_library()
+            try:
+                import pandas  # noqa: F401  # else napari does, standing still, at the first mask
+
+                import_module(ENGINE)
+            except (ImportError, OSError) as error:
+                # On Windows torch may not load after Qt (github.com/pytorch/pytorch/issues/166628).
+                raise ModelError(
+                    f"PyTorch could not be loaded ({error}): start napari with `napari-medt "
+                    "demo`, which loads PyTorch before Qt, or reinstall PyTorch."
+                ) from error
+
+
+@contextmanager
+def no_collections() -> Iterator[None]:
+    """Keep Python's garbage collector off, and from what came meanwhile.
+
+    What is imported or compiled stays anyway. A full collection that goes through it holds Python's
+    global lock for a quarter of a second, in which no window is drawn.
+    """
     collecting = gc.isenabled()
-    gc.disable()  # what is imported stays, and a full collection holds the lock for 0.2 s
+    gc.disable()
     try:
-        import napari_medt.engine.segment  # noqa: F401
-    except (ImportError, OSError) as error:
-        # On Windows torch may fail to load once Qt has (github.com/pytorch/pytorch/issues/166628).
-        raise ModelError(
-            f"PyTorch could not be loaded ({error}): start napari with `napari-medt demo`, which "
-            "loads PyTorch before Qt, or reinstall PyTorch."
-        ) from error
+        yield
     finally:
+        gc.freeze()
         if collecting:
             gc.enable()
 
