@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.random import default_rng
 
-from napari_medt.errors import DataError
+from napari_medt.errors import DataError, ModelError
 from napari_medt.models.store import load_model
 from napari_medt.network.attention import GATES
 from napari_medt.training import loop
@@ -117,6 +117,23 @@ def test_gates_are_frozen_then_learned(data, tmp_path):
     assert {round(value, 6) for value in gates(tmp_path / "frozen").values()} == {0.1, 1.0}
     moved = gates(tmp_path / "learned")
     assert any(abs(value - 0.1) > 1e-4 and abs(value - 1) > 1e-4 for value in moved.values())
+
+
+def test_fine_tuning_starts_from_a_model(data, tmp_path):
+    train(replace(CONFIG, epochs=1), data, tmp_path / "first", device="cpu", quiet=True)
+    tuned = replace(CONFIG, start_from=str(tmp_path / "first"))
+    state = loop.start(tuned, tmp_path / "second", torch.device("cpu"))
+    first = weights_of(tmp_path / "first")
+    assert all(torch.equal(value, first[key]) for key, value in state.network.state_dict().items())
+    with pytest.raises(ModelError, match="its network is another one"):
+        loop.start(replace(tuned, image_size=64), tmp_path / "second", torch.device("cpu"))
+
+
+@pytest.mark.parametrize(("power", "large"), [(0, 0.5), (0.5, 2 / 3), (1, 0.8)])
+def test_crops_are_spread_by_area(power, large):
+    pairs = [(None, np.zeros((10, 10))), (None, np.zeros((20, 20)))]
+    config = replace(CONFIG, crop_spread=power, images_per_epoch=300)
+    assert loop.Views(config, pairs, 0).order.mean() == pytest.approx(large, abs=0.01)
 
 
 def test_every_branch_setting_is_trained_in_its_share():

@@ -34,6 +34,11 @@ class TrainingConfig:
         How an image becomes the network's input.
     augmentation : str
         A name from :data:`napari_medt.training.augment.AUGMENTATIONS`.
+    start_from : str
+        Name or folder of a model whose weights to start with (fine-tuning); empty for fresh ones.
+    crop_spread : float
+        Crops are spread over the images by this power of their area: 0 treats images alike, 1
+        pixels. Whole images are always treated alike.
     epochs, images_per_epoch, batch_size : int
         Length of the run. `images_per_epoch` 0 takes as many as there are training images.
     learning_rate, weight_decay : float
@@ -68,6 +73,8 @@ class TrainingConfig:
     classes: tuple[str, ...] = (BACKGROUND, "foreground")
     input: InputRule = field(default_factory=InputRule)
     augmentation: str = "flips"
+    start_from: str = ""
+    crop_spread: float = 0.5
     epochs: int = 100
     images_per_epoch: int = 0
     batch_size: int = 16

@@ -22,7 +22,7 @@ from napari_medt.engine.device import choose_device
 from napari_medt.engine.files import write_whole
 from napari_medt.errors import DataError, ModelError
 from napari_medt.models.card import CARD_FILE, ModelCard
-from napari_medt.models.store import Model, save_model
+from napari_medt.models.store import Model, load_model, save_model
 from napari_medt.network.attention import GATES
 from napari_medt.network.config import Branches
 from napari_medt.network.networks import AxialUNet, LoGoNet, from_config
@@ -83,9 +83,9 @@ class Views(Dataset):
         self.pairs = pairs
         self.epoch = epoch
         count = config.images_per_epoch or len(pairs)
-        whole = config.input.scaling == "whole"
-        sizes = [1 if whole else math.sqrt(target.size) for _, target in pairs]
-        self.order = spread(np.array(sizes), count, default_rng([config.seed, epoch]))
+        power = 0.0 if config.input.scaling == "whole" else config.crop_spread
+        weights = np.array([target.size for _, target in pairs], float) ** power
+        self.order = spread(weights, count, default_rng([config.seed, epoch]))
 
     def __len__(self) -> int:
         """Count the views."""
@@ -106,11 +106,7 @@ class Views(Dataset):
 
 
 def spread(weights: NDArray, count: int, rng: Generator) -> NDArray[np.intp]:
-    """Draw `count` indices in random order, each as often as its weight asks, to within one.
-
-    Crops are spread by the square root of an image's area: there is more to see in a large image,
-    but not in proportion.
-    """
+    """Draw `count` indices in random order, each as often as its weight asks, to within one."""
     marks = (np.arange(count) + rng.random()) / count
     drawn = np.searchsorted(np.cumsum(weights / weights.sum()), marks)
     return rng.permutation(np.minimum(drawn, len(weights) - 1))
@@ -176,6 +172,8 @@ def train(
             state.log.append(row)
             save_checkpoint(output / CHECKPOINT_FILE, state, config)
             write_log(output / "log.csv", state.log)
+            if "val_dice" in row:
+                draw_curve(output / "curve.png", state.log, config.name)
             bar.set_postfix(loss=f"{loss:.3f}", val_dice=f"{state.best:.4f}")
     return finish(state, config, validation, output, device)
 
@@ -186,6 +184,8 @@ def start(config: TrainingConfig, output: Path, device: torch.device) -> State:
     network = from_config(config.network).to(device)
     # Norms are twice as fast on channels-last maps, and attention need not copy them.
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if config.start_from:
+        network.load_state_dict(weights_to_start_from(config))
     if isinstance(network, LoGoNet):
         network.patch_statistics = config.patch_statistics
     state = State(network, copy.deepcopy(network).eval(), make_optimizer(network, config))
@@ -193,6 +193,23 @@ def start(config: TrainingConfig, output: Path, device: torch.device) -> State:
     if checkpoint.exists():
         load_checkpoint(checkpoint, state, config, device)
     return state
+
+
+def weights_to_start_from(config: TrainingConfig) -> dict[str, Tensor]:
+    """State_dict of the model to fine-tune.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model, or its network is another one.
+    """
+    model = load_model(config.start_from)
+    if model.card.network != config.network:
+        raise ModelError(
+            f"{model.card.name} cannot be started from, since its network is another one: give the "
+            "same architecture, sizes, channels and classes."
+        )
+    return model.network.state_dict()
 
 
 def make_optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
@@ -319,7 +336,6 @@ def finish(
     network = state.average
     network.load_state_dict(state.best_weights)
     accuracy = accuracy_table(Model(make_card(config), network), samples, device=device)
-    draw_curve(output / "curve.png", state.log, config.name)
     card = save_model(output, make_card(config, accuracy, state), network)
     (output / CHECKPOINT_FILE).unlink(missing_ok=True)
     return card
@@ -331,7 +347,7 @@ def make_card(
     state: State | None = None,
 ) -> ModelCard:
     """The card of a model trained with this configuration."""
-    training: dict[str, Any] = {"data": list(config.sources)}
+    training: dict[str, Any] = {"data": list(config.sources), "start_from": config.start_from}
     if state is not None:
         training |= {"epochs": state.epoch, "steps": state.step, "seconds": round(state.seconds)}
     return ModelCard(
