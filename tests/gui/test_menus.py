@@ -7,6 +7,7 @@ from napari._app_model import get_app_model
 from npe2 import PluginManifest
 
 import napari_medt
+from napari_medt.gui import demo
 from napari_medt.gui.widget import SegmentWidget
 
 COMMAND = "napari-medt.segment"
@@ -29,3 +30,11 @@ def test_menu_offers_the_widget(viewer, menu):
 def test_command_docks_the_widget(viewer):
     get_app_model().commands.execute_command(COMMAND).result()
     assert isinstance(viewer.window.dock_widgets["Segment (MedT)"], SegmentWidget)
+
+
+def test_demo_is_ready_to_click(viewer):
+    demo.fill(viewer)
+    (dock,) = viewer.window.dock_widgets.values()
+    assert isinstance(dock, SegmentWidget)
+    assert dock.image.image is viewer.layers.selection.active is viewer.layers[0]
+    assert dock.model.card.name == "nuclei-fluorescence"

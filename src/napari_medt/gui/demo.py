@@ -9,16 +9,15 @@ from napari_medt.gui.run import import_engine
 PLUGIN, SAMPLE, WIDGET = "napari-medt", "fluorescence", "Segment"
 
 
-def open_demo() -> napari.Viewer:
-    """Open a viewer with a sample and the widget."""
-    viewer = napari.Viewer(title="napari-medt")
-    viewer.open_sample(PLUGIN, SAMPLE)
-    viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET)
-    return viewer
-
-
 def show_demo() -> None:
     """Show the demo until its window is closed."""
     import_engine()  # before Qt, which on Windows may keep torch from loading afterwards
-    open_demo()
+    fill(napari.Viewer(title="napari-medt"))
     napari.run()
+
+
+def fill(viewer: napari.Viewer) -> None:
+    """Open the sample, choose its image, and dock the widget."""
+    image, *_ = viewer.open_sample(PLUGIN, SAMPLE)
+    viewer.layers.selection.active = image
+    viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET)
