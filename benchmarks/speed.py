@@ -127,16 +127,18 @@ def show(title, result):
 def draw(results, about, path):
     """Speed-ups as bars, with the smallest and largest as lines."""
     figure, axes = plt.subplots(
-        1, len(results), figsize=(13, 4), sharey=True, layout="constrained", squeeze=False
+        1, len(results), figsize=(18, 4.5), sharey=True, layout="constrained", squeeze=False
     )
+    medians = [f["speed-up"]["median"] for result in results.values() for f in result.values()]
+    axes[0][0].set_ylim(0, 1.2 * max(medians))  # single rounds may be disturbed by other work
     for axis, (title, result) in zip(axes[0], results.items(), strict=True):
         ratios = [figures["speed-up"] for figures in result.values()]
         heights = [ratio["median"] for ratio in ratios]
         ends = [[r["median"] - r["min"] for r in ratios], [r["max"] - r["median"] for r in ratios]]
         bars = axis.bar(range(len(result)), heights, yerr=ends, color=plt.cm.tab10(range(4)))
-        axis.bar_label(bars, [f"{height:.1f}" for height in heights], label_type="center")
+        axis.bar_label(bars, [f"{height:.1f}" for height in heights], label_type="edge")
         axis.set_xticks(range(len(result)), result, rotation=60, ha="right")
-        axis.set_title(title, fontsize="small")
+        axis.set_title(title.replace(", ", "\n"), fontsize="small")
     axes[0][0].set_ylabel("times as fast as published")
     figure.suptitle(f"MedT, {about['cpu']}, {about['threads']} threads, torch {about['torch']}")
     figure.savefig(path, dpi=120)
