@@ -24,8 +24,6 @@ Network = TypeVar("Network", bound=nn.Module)
 # is the limit.
 CHUNK = {"cpu": 1 << 17}
 LARGE_CHUNK = 1 << 25
-# Inductor's way into oneDNN; torch offers no other one that takes and returns channels-last maps.
-PACKS = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
 LANES = 16  # of the kernel; the position tables are padded to whole vectors
 
 
@@ -45,21 +43,14 @@ def fold(network: Network) -> Network:
     """
     device = next(network.parameters()).device
     folded = copy.deepcopy(network).eval().cpu()  # not every device has double precision
-    _fold_children(folded)
+    for parent in list(folded.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, Stem):
+                setattr(parent, name, folded_stem(child))
+            elif isinstance(child, AxialBlock):
+                setattr(parent, name, FoldedBlock(child))
     folded = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return folded.requires_grad_(False).to(device)
-
-
-def _fold_children(parent: nn.Module) -> None:
-    for name, child in parent.named_children():
-        if isinstance(child, Stem):
-            setattr(parent, name, folded_stem(child))
-        elif isinstance(child, AxialBlock):
-            setattr(parent, name, FoldedBlock(child))
-        elif isinstance(child, nn.Conv2d):
-            setattr(parent, name, folded_convolution(child, torch.ones(1), child.bias))
-        else:
-            _fold_children(child)
 
 
 def folded_stem(stem: Stem) -> nn.Sequential:
@@ -215,46 +206,19 @@ def scale_and_shift(norm: Any) -> tuple[Tensor, Tensor]:
     return scale, norm.bias.double() - scale * norm.running_mean.double()
 
 
-class Convolution(nn.Conv2d):
-    """A convolution that keeps its weights in the layout that oneDNN computes with.
-
-    Otherwise torch makes it anew in every call, which takes a tenth of the time of one tile.
-    """
-
-    _packed: Tensor | None = None
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Convolve ``(N, C, H, W)``."""
-        if not (PACKS and x.device.type == "cpu" and x.dtype == self.weight.dtype == torch.float32):
-            return super().forward(x)
-        geometry = self.padding, self.stride, self.dilation, self.groups
-        if self._packed is None:
-            weight = self.weight.to_mkldnn()
-            pack: Any = torch._C._nn.mkldnn_reorder_conv2d_weight
-            self._packed = pack(weight, *geometry, x.shape)
-        pointwise = torch.ops.mkldnn._convolution_pointwise
-        return pointwise(x, self._packed, self.bias, *geometry, "none", [], "")
-
-    def __getstate__(self) -> dict[str, Any]:
-        # The packed weights can be neither copied nor moved.
-        return {name: value for name, value in self.__dict__.items() if name != "_packed"}
-
-
-def folded_convolution(convolution: Any, scale: Tensor, shift: Any) -> Convolution:
+def folded_convolution(convolution: Any, scale: Tensor, shift: Tensor) -> nn.Conv2d:
     """Return a convolution without bias, and the scale and shift after it, as one convolution."""
     weight = convolution.weight
     if weight.dim() == 3:  # along one axis, as the attention's
         weight = weight.unsqueeze(3)
-    # Without the usual random start, which would draw from the user's random numbers.
-    folded = nn.utils.skip_init(
-        Convolution,
+    folded = nn.Conv2d(
         weight.shape[1],
         weight.shape[0],
         tuple(weight.shape[2:]),
         stride=convolution.stride[0],
         padding=convolution.padding[0],
-        dtype=weight.dtype,
+        device="meta",  # no usual random start, which would draw from the user's random numbers
     )
-    folded.weight.copy_(weight * scale.view(-1, 1, 1, 1))
-    folded.bias.copy_(shift)
+    folded.weight = nn.Parameter((weight * scale.view(-1, 1, 1, 1)).to(weight.dtype))
+    folded.bias = nn.Parameter(shift.to(weight.dtype))
     return folded
