@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from napari_medt.engine.benchmark import Speed, measure_machine, tile_count
+from napari_medt.engine.benchmark import Speed, measure_machine
+from napari_medt.engine.predict import tile_grid
 from napari_medt.models.store import load_model
 from tests.conftest import make_model
 
@@ -18,8 +19,8 @@ def test_every_branch_setting_is_measured(tiny_model):
 
 def test_time_follows_the_tiles(tmp_path):
     tiled = load_model(make_model(tmp_path)).card  # 64-pixel tiles, 16 shared
-    assert tile_count(tiled, 64, 64) == 1
-    assert tile_count(tiled, 65, 160) == 2 * 3
+    assert len(tile_grid(tiled, 64, 64)) == 1
+    assert len(tile_grid(tiled, 65, 160)) == 2 * 3
     assert Speed("cpu", "both", 3.0).seconds_for(tiled, 65, 160) == pytest.approx(2)
     whole = load_model(make_model(tmp_path, "whole", input={"scaling": "whole"})).card
-    assert tile_count(whole, 5000, 5000) == 1
+    assert len(tile_grid(whole, 5000, 5000)) == 1

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from napari_medt.engine.predict import BATCH_SIZES, run
-from napari_medt.engine.tiles import TileGrid
+from napari_medt.engine.predict import BATCH_SIZES, run, tile_grid
 from napari_medt.models.card import ModelCard
 from napari_medt.models.store import Model
 from napari_medt.network.config import BRANCHES, Branches
@@ -35,15 +34,7 @@ class Speed:
 
     def seconds_for(self, card: ModelCard, height: int, width: int) -> float:
         """Time the network takes for an image of `height` x `width` pixels."""
-        return tile_count(card, height, width) / self.tiles_per_second
-
-
-def tile_count(card: ModelCard, height: int, width: int) -> int:
-    """How many tiles an image needs."""
-    if card.input.scaling == "whole":
-        return 1
-    size = card.network.image_size
-    return len(TileGrid.over(height, width, size=size, overlap=round(card.input.overlap * size)))
+        return len(tile_grid(card, height, width)) / self.tiles_per_second
 
 
 def measure_speed(model: Model, branches: Branches, device: torch.device, seconds: float) -> Speed:

@@ -68,8 +68,7 @@ def predict(
     if card.input.scaling == "whole":
         # One tile the size of the network: the same way through, with a resize at both ends.
         image = resize(image, (size, size), order=1, anti_aliasing=True).astype(np.float32)
-    overlap = round(card.input.overlap * size)
-    grid = TileGrid.over(*image.shape[:2], size=size, overlap=overlap)
+    grid = tile_grid(card, height, width)
     total = np.zeros((card.network.num_classes, *image.shape[:2]), np.float32)
     batch_size, done = BATCH_SIZES[torch.device(device).type], 0
     while done < len(grid):
@@ -95,6 +94,14 @@ def predict(
     if card.input.scaling == "whole":
         total = resize(total, (len(total), height, width), order=1).astype(np.float32)
     return total
+
+
+def tile_grid(card: ModelCard, height: int, width: int) -> TileGrid:
+    """Tiles of a model over an image of `height` x `width` pixels; a single one if resized."""
+    size = card.network.image_size
+    if card.input.scaling == "whole":
+        height = width = size
+    return TileGrid.over(height, width, size=size, overlap=round(card.input.overlap * size))
 
 
 def out_of_memory(error: RuntimeError) -> bool:
