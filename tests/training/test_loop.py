@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from numpy.random import default_rng
 
 from napari_medt.errors import DataError, ModelError
+from napari_medt.models.card import InputRule
 from napari_medt.models.store import load_model
 from napari_medt.network.attention import GATES
 from napari_medt.training import loop
 from napari_medt.training.config import TrainingConfig
+from napari_medt.training.data import TrainingPair
 from napari_medt.training.loop import choose_branches, learning_rate, spread, train
 from napari_medt.training.losses import segmentation_loss, soft_dice
 from tests.training.test_data import write_data
@@ -48,7 +50,11 @@ def test_training_makes_a_complete_model(data, tmp_path):
     card = train(CONFIG, data, tmp_path / "model", device="cpu", quiet=True)
     model = load_model(tmp_path / "model")
     assert model.card == card
-    assert card.accuracy["both"]["images"] == 2
+    accuracy = card.accuracy["both"]
+    assert accuracy["images"] == 2
+    assert accuracy["dice_ci"][0] <= accuracy["dice"] <= accuracy["dice_ci"][1]
+    assert 0 <= accuracy["ece"] <= 1
+    assert card.temperature not in (0, 1)
     assert card.classes == ("background", "foreground")
     names = {path.name for path in (tmp_path / "model").iterdir()}
     assert names == {"card.json", "curve.png", "log.csv", "training.json", "weights.safetensors"}
@@ -102,7 +108,7 @@ def test_instances_and_two_branches_train(data, tmp_path):
     card = train(config, data, tmp_path / "model", device="cpu", quiet=True)
     assert card.splits_objects
     assert set(card.accuracy) == {"both", "global", "patch"}
-    assert "ap50" in card.accuracy["both"]
+    assert {"ap50", "pq"} <= set(card.accuracy["both"])
 
 
 def test_gates_are_frozen_then_learned(data, tmp_path):
@@ -127,13 +133,24 @@ def test_fine_tuning_starts_from_a_model(data, tmp_path):
     assert all(torch.equal(value, first[key]) for key, value in state.network.state_dict().items())
     with pytest.raises(ModelError, match="its network is another one"):
         loop.start(replace(tuned, image_size=64), tmp_path / "second", torch.device("cpu"))
+    other = replace(tuned, input=InputRule(channels="rgb"), classes=("background", "a", "b"))
+    state = loop.start(other, tmp_path / "third", torch.device("cpu"))
+    same = {k for k, v in state.network.state_dict().items() if torch.equal(v, first[k])}
+    assert first.keys() - same == {"branch.stem.0.weight", "head.weight", "head.bias"}
 
 
 @pytest.mark.parametrize(("power", "large"), [(0, 0.5), (0.5, 2 / 3), (1, 0.8)])
 def test_crops_are_spread_by_area(power, large):
-    pairs = [(None, np.zeros((10, 10))), (None, np.zeros((20, 20)))]
+    pairs = [TrainingPair(None, np.zeros((side, side))) for side in (10, 20)]
     config = replace(CONFIG, crop_spread=power, images_per_epoch=300)
     assert loop.Views(config, pairs, 0).order.mean() == pytest.approx(large, abs=0.01)
+
+
+def test_most_views_are_at_the_magnification_of_the_objects():
+    drawn = np.array([loop.soften(2.0, np.random.default_rng(seed)) for seed in range(400)])
+    assert np.mean(drawn == 2) == pytest.approx(loop.NORMALISED, abs=0.05)
+    assert drawn.min() >= 1
+    assert drawn.min() < 1.2
 
 
 def test_every_branch_setting_is_trained_in_its_share():

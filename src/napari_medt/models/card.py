@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from napari_medt.errors import ModelError
+from napari_medt.models.accuracy import accuracy_lines
 from napari_medt.network.config import ARCHITECTURES, NetworkConfig
 
 CARD_FILE = "card.json"
 WEIGHTS_FILE = "weights.safetensors"
 BACKGROUND = "background"
 CORE = "core"
-MEASURES = {"dice": "Dice", "iou": "IoU", "ap50": "AP@0.5"}
+REPORTS = ("", "circumference")
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,9 @@ class InputRule:
         Percentiles, in percent, for the percentile rule.
     overlap : float
         What neighbouring tiles share, as a part of their side: 0 to 0.5.
+    object_size : float
+        Typical diameter in pixels of the objects the network was trained for; images are magnified
+        to it. 0 takes tiled images at their own resolution.
     """
 
     channels: Literal["gray", "rgb", "bgr"] = "gray"
@@ -42,6 +46,7 @@ class InputRule:
     low: float = 1.0
     high: float = 99.8
     overlap: float = 0.25
+    object_size: float = 0.0
 
     def __post_init__(self) -> None:
         choices = {
@@ -54,6 +59,8 @@ class InputRule:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}")
         if not 0 <= self.overlap <= 0.5:
             raise ValueError("overlap must be from 0 to 0.5")
+        if self.object_size < 0 or (self.object_size and self.scaling == "whole"):
+            raise ValueError("object_size must not be negative, and 0 where whole images are seen")
 
 
 @dataclass(frozen=True)
@@ -79,12 +86,20 @@ class ModelCard:
         Foreground probability from which a pixel belongs to an object.
     min_size : int
         Objects of fewer pixels are dropped.
+    temperature : float
+        What logits are divided by, so that probabilities mean what they say.
+    report : {"", "circumference"}
+        What is said of a mask besides its area: the circumference of the ellipse fitted to it.
+    report_scale : float
+        What the reported length is multiplied by. Below 1 where the training masks take in the
+        line that the annotator drew around the object, and so are larger than the object.
     licence : str
         Licence of the weights (SPDX).
     training : dict
         Data sets with source, licence and attribution, and how the model was trained.
     accuracy : dict
-        Measures on the validation images per branch setting, with the number of images.
+        Measures on the validation images per branch setting, with the number of images; see
+        :func:`napari_medt.models.accuracy.accuracy_lines`.
     sha256 : str
         Of the weights file.
     """
@@ -97,9 +112,12 @@ class ModelCard:
     limits: str = ""
     threshold: float = 0.5
     min_size: int = 0
+    temperature: float = 1.0
+    report: str = ""
+    report_scale: float = 1.0
     licence: str = ""
     training: dict[str, Any] = field(default_factory=dict)
-    accuracy: dict[str, dict[str, float]] = field(default_factory=dict)
+    accuracy: dict[str, dict[str, Any]] = field(default_factory=dict)
     sha256: str = ""
 
     def __post_init__(self) -> None:
@@ -110,8 +128,14 @@ class ModelCard:
         if len(self.classes) < 2 or self.classes[0] != BACKGROUND:
             raise ValueError(f"the first of at least two classes must be {BACKGROUND!r}")
         expected = 1 if self.input.channels == "gray" else 3
+        if self.input.object_size and not self.splits_objects:
+            raise ValueError(f"object_size needs a class {CORE!r}, which tells objects apart")
         if self.network.in_channels != expected:
             raise ValueError(f"{self.input.channels} input needs {expected} channels")
+        if not (self.temperature > 0 and self.report_scale > 0):
+            raise ValueError("temperature and report_scale must be above 0")
+        if self.report not in REPORTS:
+            raise ValueError(f"unknown report {self.report!r}")
 
     @property
     def splits_objects(self) -> bool:
@@ -124,13 +148,8 @@ class ModelCard:
         return ARCHITECTURES[self.network.architecture].local_branch
 
     def describe_accuracy(self) -> list[str]:
-        """Say how good the model is: one line per branch setting."""
-        return [
-            f"{branches:>6}: "
-            + ", ".join(f"{MEASURES[key]} {row[key]:.3f}" for key in MEASURES if key in row)
-            + f" on {row['images']} validation images"
-            for branches, row in self.accuracy.items()
-        ]
+        """Say how good the model is on validation images: the lines of a table."""
+        return accuracy_lines(self.accuracy)
 
     def to_json(self) -> str:
         """Write the card as JSON text."""

@@ -147,12 +147,12 @@ class FoldedAttention(nn.Module):
         pixels = x.transpose(2, 3) if turned else x
         rows = self.qkv(pixels).permute(0, 2, 3, 1)
         rows = rows.transpose(1, 2) if turned else rows  # (N, M, length, channels)
-        out = fused._empty_like(rows, x.shape[1])
+        out = fused.empty_like(rows, x.shape[1])
         if fused.available(rows):
             from napari_medt.network.kernels import attend_folded  # Numba is optional
 
             n, m = rows.shape[:2]
-            fused._share(n * m, attend_folded, rows, self.rq, self.rk, self.rv, out)
+            fused.share(n * m, attend_folded, rows, self.rq, self.rk, self.rv, out)
         else:
             out.copy_(self._attend(rows))
         return out.permute(0, 3, 1, 2)

@@ -8,7 +8,9 @@ position tables.
 
 from __future__ import annotations
 
+import logging
 import os
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,15 +22,20 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+logger = logging.getLogger("napari_medt")
+
 try:
     from napari_medt.network import kernels
-except ImportError:  # Numba is optional
+except ImportError as error:  # Numba is optional
+    logger.info("Numba is missing (%s), so networks run in torch alone, more slowly.", error)
     _installed = False
 else:
     _installed = True
 
 if TYPE_CHECKING:
     from napari_medt.network.attention import AxialAttention
+
+WORTH_SHARING = 1 << 15  # numbers in a map; with fewer, waking another thread takes longer
 
 _enabled = True
 
@@ -39,7 +46,17 @@ def available(x: Tensor) -> bool:
     Double precision stays with the readable form, the reference.
     """
     plain = x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-    return _installed and _enabled and x.device.type == "cpu" and plain
+    return _installed and _enabled and x.device.type == "cpu" and plain and _compiles()
+
+
+@cache
+def _compiles() -> bool:
+    """Whether Numba can compile for this machine; said in the log where it cannot."""
+    try:
+        return kernels.probe() == 1
+    except Exception as error:  # Numba and LLVM raise what they like
+        logger.warning("Numba does not work here (%s), so networks run in torch alone.", error)
+        return False
 
 
 @contextmanager
@@ -167,9 +184,9 @@ class _Attend(torch.autograd.Function):
         padded = kernels.padded(length)
         if rv.shape[1]:
             rq, rk, rv = (F.pad(table, (0, padded - length)) for table in (rq, rk, rv))
-        out = _empty_like(rows, channels if rv.shape[1] else channels // 2)
+        out = empty_like(rows, channels if rv.shape[1] else channels // 2)
         softmax = rows.new_empty(n * m, len(scale), 2, padded)
-        _share(n * m, kernels.attend, rows, scale, rq, rk, rv, gate, out, softmax)
+        share(n * m, kernels.attend, rows, scale, rq, rk, rv, gate, out, softmax)
         ctx.save_for_backward(rows, scale, rq, rk, rv, gate, out, softmax)
         return out
 
@@ -178,8 +195,8 @@ class _Attend(torch.autograd.Function):
     def backward(ctx: Any, dout: Tensor) -> tuple[Tensor, ...]:
         saved = ctx.saved_tensors
         rows, small = saved[0], saved[1:6]
-        drows = _empty_like(rows, rows.shape[3])
-        dscale, *dtables, dgate = _share(
+        drows = empty_like(rows, rows.shape[3])
+        dscale, *dtables, dgate = share(
             rows.shape[0] * rows.shape[1], kernels.attend_backward, *saved, dout, drows, sums=small
         )
         if dtables[0].numel():
@@ -198,7 +215,7 @@ class _Moments(torch.autograd.Function):
         shapes = ((2, heads), (heads, 2, half, last), (heads, 2, half, half, last))
         sums = [torch.empty(shape, dtype=torch.float64) for shape in shapes]
         ctx.save_for_backward(rows)
-        return tuple(_share(n * m, kernels.moments, rows, sums=sums))
+        return tuple(share(n * m, kernels.moments, rows, sums=sums))
 
     @staticmethod
     @once_differentiable
@@ -206,14 +223,14 @@ class _Moments(torch.autograd.Function):
         ctx: Any, dcontent: Tensor, dfirst: Tensor, dsecond: Tensor
     ) -> tuple[Tensor | None, ...]:
         (rows,) = ctx.saved_tensors
-        drows = _empty_like(rows, rows.shape[3])
+        drows = empty_like(rows, rows.shape[3])
         dsecond = dsecond + dsecond.transpose(2, 3)
         grads = [grad.to(rows.dtype) for grad in (dcontent, dfirst, dsecond)]
-        _share(rows.shape[0] * rows.shape[1], kernels.moments_backward, rows, *grads, drows)
+        share(rows.shape[0] * rows.shape[1], kernels.moments_backward, rows, *grads, drows)
         return drows, None, None
 
 
-def _empty_like(rows: Tensor, channels: int) -> Tensor:
+def empty_like(rows: Tensor, channels: int) -> Tensor:
     """Make new maps with `channels` channels, laid out in memory as `rows` are."""
     n, m, length, _ = rows.shape
     if rows.stride(2) > rows.stride(1):
@@ -221,10 +238,12 @@ def _empty_like(rows: Tensor, channels: int) -> Tensor:
     return rows.new_empty(n, m, length, channels)
 
 
-def _share(
+def share(
     rows: int, kernel: Callable[..., None], *args: Tensor, sums: Sequence[Tensor] = ()
 ) -> list[Tensor]:
-    """Run a kernel over all rows with torch's number of threads.
+    """Run a kernel over all rows with torch's number of threads, this one among them.
+
+    Rows are cut into the same parts however the threads happen to run, so sums are reproducible.
 
     Returns
     -------
@@ -232,19 +251,27 @@ def _share(
         What the kernel added up in arrays shaped as `sums`.
     """
     threads = torch.get_num_threads()
+    if args[0].numel() < WORTH_SHARING:
+        threads = 1
     parts = min(rows, threads * 4 if threads > 1 else 1)
     partial = [like.new_zeros((parts, *like.shape)) for like in sums]
     arrays = [arg.detach().numpy() for arg in args]
     totals = [total.numpy() for total in partial]
+    waiting = deque(range(parts))
 
-    def work(part: int) -> None:
-        start, stop = rows * part // parts, rows * (part + 1) // parts
-        kernel(*arrays, *(total[part] for total in totals), start, stop)
+    def work() -> None:
+        while waiting:
+            try:
+                part = waiting.popleft()
+            except IndexError:  # another thread was faster
+                return
+            start, stop = rows * part // parts, rows * (part + 1) // parts
+            kernel(*arrays, *(total[part] for total in totals), start, stop)
 
-    if parts == 1:
-        work(0)
-    else:
-        list(_pool(threads).map(work, range(parts)))
+    others = [_pool(threads).submit(work) for _ in range(threads - 1)]
+    work()
+    for other in others:
+        other.result()
     return [total.sum(0) for total in partial]
 
 

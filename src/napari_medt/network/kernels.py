@@ -47,6 +47,14 @@ def compiled(function):
 
 
 @compiled
+def probe():
+    """Compute 1 with lanes, to see whether they can be compiled."""
+    numbers = np.zeros((1, WIDTH), np.float32)
+    store(numbers, 0, 0, exp(load(numbers, 0, 0)))
+    return numbers[0, 0]
+
+
+@compiled
 def padded(length):
     """Round up to a multiple of the lanes."""
     return -(-length // WIDTH) * WIDTH

@@ -64,7 +64,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "none": Augmentation(flip_columns=False),
     "flips": Augmentation(),  # what the published code does
     "fluorescence": Augmentation(
-        zoom=(0.6, 1.8),
+        zoom=(0.7, 1.45),
         rotate=180,
         flip_rows=True,
         gamma=1.5,
@@ -113,7 +113,14 @@ AUGMENTATIONS: dict[str, Augmentation] = {
 
 
 def random_view(
-    image: Image, target: Target, size: int, rule: Augmentation, rng: Generator, *, whole: bool
+    image: Image,
+    target: Target,
+    size: int,
+    rule: Augmentation,
+    rng: Generator,
+    *,
+    whole: bool,
+    magnification: float = 1.0,
 ) -> tuple[Image, Target]:
     """Draw a random square view of an image and its target.
 
@@ -130,14 +137,16 @@ def random_view(
     rng : Generator
         Source of chance.
     whole : bool
-        See the whole image, resized, instead of a crop at its own resolution.
+        See the whole image, resized, instead of a crop.
+    magnification : float
+        Of a crop, about which the rule's zoom varies.
 
     Returns
     -------
     tuple of array
         ``(size, size, C)`` and ``(size, size)``.
     """
-    matrix, offset = random_affine(image.shape[:2], size, rule, rng, whole=whole)
+    matrix, offset = random_affine(image.shape[:2], size, rule, rng, whole, magnification)
     view = np.empty((size, size, image.shape[2]), np.float32)
     for channel in range(image.shape[2]):
         ndimage.affine_transform(
@@ -156,10 +165,15 @@ def random_view(
 
 
 def random_affine(
-    shape: tuple[int, ...], size: int, rule: Augmentation, rng: Generator, *, whole: bool
+    shape: tuple[int, ...],
+    size: int,
+    rule: Augmentation,
+    rng: Generator,
+    whole: bool,
+    magnification: float,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Draw the affine map from view pixels to image pixels, as ``(2, 2)`` matrix and offset."""
-    zoom = np.exp(rng.uniform(*np.log(rule.zoom)))
+    zoom = magnification * np.exp(rng.uniform(*np.log(rule.zoom)))
     angle = np.deg2rad(rng.uniform(-rule.rotate, rule.rotate))
     flips = [
         -1.0 if rule.flip_rows and rng.random() < 0.5 else 1.0,

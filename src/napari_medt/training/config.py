@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from napari_medt.errors import DataError
-from napari_medt.models.card import BACKGROUND, CORE, InputRule
+from napari_medt.models.card import BACKGROUND, CORE, REPORTS, InputRule
 from napari_medt.network.config import ARCHITECTURES, NetworkConfig
 from napari_medt.training.augment import AUGMENTATIONS
 
@@ -35,7 +35,8 @@ class TrainingConfig:
     augmentation : str
         A name from :data:`napari_medt.training.augment.AUGMENTATIONS`.
     start_from : str
-        Name or folder of a model whose weights to start with (fine-tuning); empty for fresh ones.
+        Name or folder of a model whose weights to start with, of the same architecture and sizes;
+        empty for fresh ones.
     crop_spread : float
         Crops are spread over the images by this power of their area: 0 treats images alike, 1
         pixels. Whole images are always treated alike.
@@ -56,6 +57,8 @@ class TrainingConfig:
         Epochs between validations.
     min_size : int
         Smallest object in pixels, for the card.
+    report : {"", "circumference"}
+        What is said of a mask besides its area, for the card.
     seed : int
         Fixes initial weights, order, augmentation and branch dropout.
     sources : tuple of dict
@@ -87,6 +90,7 @@ class TrainingConfig:
     average_decay: float = 0.998
     validate_every: int = 5
     min_size: int = 0
+    report: str = ""
     seed: int = 0
     sources: tuple[dict[str, str], ...] = ()
 
@@ -98,6 +102,8 @@ class TrainingConfig:
             )
         if self.target not in ("instances", "classes"):
             raise ValueError("target must be 'instances' or 'classes'")
+        if self.report not in REPORTS:
+            raise ValueError(f"unknown report {self.report!r}: choose 'circumference' or none")
         for name in ("epochs", "batch_size", "validate_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1")

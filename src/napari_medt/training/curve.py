@@ -7,8 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from napari_medt.engine.files import write_whole
+from napari_medt.models.accuracy import MEASURES
 
-COLUMNS = ("epoch", "step", "seconds", "learning_rate", "loss", "val_dice", "val_iou", "val_ap50")
+COLUMNS = (
+    *("epoch", "step", "seconds", "learning_rate", "loss"),
+    *(f"val_{measure}" for measure in MEASURES),
+)
 
 
 def write_log(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,6 +15,7 @@ from scipy import ndimage
 
 from napari_medt.engine.files import find_images, read_image
 from napari_medt.engine.image import check_image, prepare
+from napari_medt.engine.magnify import magnification_for, typical_diameter
 from napari_medt.errors import DataError, ImageError
 from napari_medt.models.card import InputRule
 
@@ -32,23 +34,50 @@ class Sample:
         The files.
     group : str
         Samples of one group (patient, slide) are never split between training and validation.
+    mm_per_pixel : float or None
+        Side of a pixel in millimetres, where known.
+    circumference_mm : float or None
+        True circumference of the object in millimetres, where it was measured.
     """
 
     image: Path
     label: Path
     group: str
+    mm_per_pixel: float | None = None
+    circumference_mm: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingPair:
+    """An image in memory with its target.
+
+    Attributes
+    ----------
+    image : array of float16
+        ``(H, W, C)``, the network's input. Half precision keeps large sets in memory; it is finer
+        than 8-bit grey levels.
+    target : array of uint8
+        ``(H, W)`` class numbers.
+    magnification : float
+        At which its objects have the size the network is to know.
+    """
+
+    image: NDArray[np.float16]
+    target: NDArray[np.uint8]
+    magnification: float = 1.0
 
 
 def find_samples(folder: Path) -> list[Sample]:
     """List the samples of a folder with ``images/`` and ``labels/`` (or ``img/``, ``labelcol/``).
 
     An ``index.csv`` with columns ``id`` and ``group`` names the groups; without it every image is
-    its own.
+    its own. Columns ``mm_per_pixel`` and ``head_circumference_mm`` give the size of heads.
 
     Raises
     ------
     DataError
-        If the folders are missing or empty, or an image has no labels.
+        If the folders are missing or empty, an image has no labels, or the index holds a size
+        that is not a positive number.
     """
     for images, labels in LAYOUTS:
         if (folder / images).is_dir() and (folder / labels).is_dir():
@@ -56,12 +85,21 @@ def find_samples(folder: Path) -> list[Sample]:
     else:
         raise DataError(f"{folder} needs the folders images/ and labels/ (or img/ and labelcol/).")
     by_stem = {path.stem: path for path in find_images(folder / labels)}
-    groups = _read_groups(folder / "index.csv")
+    index = _read_index(folder / "index.csv")
     samples = []
     for image in find_images(folder / images):
         if image.stem not in by_stem:
             raise DataError(f"{image.name} has no labels of the same name in {folder / labels}.")
-        samples.append(Sample(image, by_stem[image.stem], groups.get(image.stem, image.stem)))
+        row = index.get(image.stem, {})
+        samples.append(
+            Sample(
+                image=image,
+                label=by_stem[image.stem],
+                group=row.get("group") or image.stem,
+                mm_per_pixel=_read_size(row, "mm_per_pixel"),
+                circumference_mm=_read_size(row, "head_circumference_mm"),
+            )
+        )
     if not samples:
         raise DataError(f"There are no images in {folder / images}.")
     return samples
@@ -128,14 +166,14 @@ def read_training_pair(
     *,
     target: Literal["instances", "classes"],
     num_classes: int,
-) -> tuple[NDArray[np.float16], NDArray[np.uint8]]:
-    """Read a sample as network input ``(H, W, C)`` and class numbers ``(H, W)``.
-
-    Half precision keeps large sets in memory; it is finer than 8-bit grey levels.
-    """
+) -> TrainingPair:
+    """Read a sample for training."""
     image, label = read_pair(sample, target=target, num_classes=num_classes)
-    classes = core_classes(label) if target == "instances" else label.astype(np.uint8)
-    return prepare(image, rule).astype(np.float16), classes
+    pixels = prepare(image, rule).astype(np.float16)
+    if target == "classes":
+        return TrainingPair(pixels, label.astype(np.uint8))
+    magnification = magnification_for(typical_diameter(label), rule.object_size)
+    return TrainingPair(pixels, core_classes(label), magnification)
 
 
 def core_classes(labels: NDArray[np.integer]) -> NDArray[np.uint8]:
@@ -156,8 +194,21 @@ def core_classes(labels: NDArray[np.integer]) -> NDArray[np.uint8]:
     return classes
 
 
-def _read_groups(index: Path) -> dict[str, str]:
+def _read_index(index: Path) -> dict[str, dict[str, str]]:
     if not index.exists():
         return {}
     with index.open(newline="", encoding="utf-8") as lines:
-        return {row["id"]: row["group"] for row in csv.DictReader(lines) if row.get("group")}
+        return {row.get("id", ""): row for row in csv.DictReader(lines)}
+
+
+def _read_size(row: dict[str, str], column: str) -> float | None:
+    text = row.get(column)
+    if not text:
+        return None
+    try:
+        size = float(text)
+    except ValueError:
+        size = math.nan
+    if not 0 < size < math.inf:
+        raise DataError(f"index.csv has {column} {text!r} for {row['id']}: give a positive number.")
+    return size

@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +21,28 @@ from tqdm import tqdm
 from napari_medt.engine.device import choose_device
 from napari_medt.engine.files import write_whole
 from napari_medt.errors import DataError, ModelError
+from napari_medt.models.accuracy import MEASURES
 from napari_medt.models.card import CARD_FILE, ModelCard
 from napari_medt.models.store import Model, load_model, save_model
 from napari_medt.network.attention import GATES
-from napari_medt.network.config import Branches
-from napari_medt.network.networks import AxialUNet, LoGoNet, from_config
+from napari_medt.network.config import Branches, NetworkConfig
+from napari_medt.network.networks import LoGoNet, from_config
 from napari_medt.training.augment import AUGMENTATIONS, random_view
+from napari_medt.training.calibrate import calibrated
 from napari_medt.training.config import TrainingConfig
 from napari_medt.training.curve import draw_curve, write_log
-from napari_medt.training.data import Sample, find_splits, read_training_pair
+from napari_medt.training.data import (
+    Sample,
+    TrainingPair,
+    find_splits,
+    read_training_pair,
+)
 from napari_medt.training.evaluate import accuracy_table, evaluate, summarise
 from napari_medt.training.losses import segmentation_loss
 
 CHECKPOINT_FILE = "checkpoint.pt"
 CONFIG_FILE = "training.json"
+NORMALISED = 0.75  # share of views at the magnification of the image's objects
 GRADIENT_NORM = 5.0  # longer gradients are shortened: attention's first steps can be wild
 
 
@@ -62,8 +70,8 @@ class State:
         One row per epoch, as in ``log.csv``.
     """
 
-    network: AxialUNet | LoGoNet
-    average: AxialUNet | LoGoNet
+    network: nn.Module
+    average: nn.Module
     optimizer: torch.optim.Optimizer
     epoch: int = 0
     step: int = 0
@@ -76,15 +84,13 @@ class State:
 class Views(Dataset):
     """The random views of one epoch; view i follows from seed, epoch and i alone."""
 
-    def __init__(
-        self, config: TrainingConfig, pairs: list[tuple[NDArray, NDArray]], epoch: int
-    ) -> None:
+    def __init__(self, config: TrainingConfig, pairs: list[TrainingPair], epoch: int) -> None:
         self.config = config
         self.pairs = pairs
         self.epoch = epoch
         count = config.images_per_epoch or len(pairs)
         power = 0.0 if config.input.scaling == "whole" else config.crop_spread
-        weights = np.array([target.size for _, target in pairs], float) ** power
+        weights = np.array([pair.target.size for pair in pairs], float) ** power
         self.order = spread(weights, count, default_rng([config.seed, epoch]))
 
     def __len__(self) -> int:
@@ -93,16 +99,28 @@ class Views(Dataset):
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         """Draw view `index`: image ``(C, S, S)`` and target ``(S, S)``."""
-        image, target = self.pairs[self.order[index]]
+        pair = self.pairs[self.order[index]]
+        rng = default_rng([self.config.seed, self.epoch, index])
         view, seen = random_view(
-            image.astype(np.float32),
-            target,
+            pair.image.astype(np.float32),
+            pair.target,
             self.config.image_size,
             AUGMENTATIONS[self.config.augmentation],
-            default_rng([self.config.seed, self.epoch, index]),
+            rng,
             whole=self.config.input.scaling == "whole",
+            magnification=soften(pair.magnification, rng),
         )
         return torch.from_numpy(view).permute(2, 0, 1), torch.from_numpy(seen).long()
+
+
+def soften(magnification: float, rng: Generator) -> float:
+    """Keep a magnification most of the time, else draw one between it and none.
+
+    The first look at a new image is at its own resolution, and must find objects there too.
+    """
+    if magnification == 1 or rng.random() < NORMALISED:
+        return magnification
+    return float(magnification ** rng.random())
 
 
 def spread(weights: NDArray, count: int, rng: Generator) -> NDArray[np.intp]:
@@ -143,12 +161,42 @@ def train(
     DataError, DeviceError
         With one sentence for the user.
     """
-    where = choose_device(device)
-    training, validation = find_splits(data, config.seed)
     if (output / CARD_FILE).exists():
         raise DataError(f"{output} already holds a finished model: choose another output folder.")
+    training, validation = find_splits(data, config.seed)
+    state = learn(config, training, validation, output, device=device, quiet=quiet)
+    return finish(state, config, validation, output, device)
+
+
+def learn(
+    config: TrainingConfig,
+    training: list[Sample],
+    validation: list[Sample],
+    output: Path,
+    *,
+    build: Callable[[NetworkConfig], nn.Module] = from_config,
+    device: str = "auto",
+    quiet: bool = False,
+) -> State:
+    """Train a network as far as its best weights; see :func:`train`.
+
+    Parameters
+    ----------
+    config, output, device, quiet
+        As for :func:`train`.
+    training, validation : list of Sample
+        Images to learn from, and images to choose the best weights by.
+    build : callable
+        Makes the network to train. It is called as ours are, with images and `branches`.
+
+    Returns
+    -------
+    State
+        At the end of the run, with the best weights in `average`.
+    """
+    where = choose_device(device)
     output.mkdir(parents=True, exist_ok=True)
-    state = start(config, output, where)
+    state = start(config, output, where, build)
     (output / CONFIG_FILE).write_text(config.to_json(), encoding="utf-8")
     pairs = [
         read_training_pair(s, config.input, target=config.target, num_classes=len(config.classes))
@@ -175,17 +223,23 @@ def train(
             if "val_dice" in row:
                 draw_curve(output / "curve.png", state.log, config.name)
             bar.set_postfix(loss=f"{loss:.3f}", val_dice=f"{state.best:.4f}")
-    return finish(state, config, validation, output, device)
+    state.average.load_state_dict(state.best_weights)
+    return state
 
 
-def start(config: TrainingConfig, output: Path, device: torch.device) -> State:
+def start(
+    config: TrainingConfig,
+    output: Path,
+    device: torch.device,
+    build: Callable[[NetworkConfig], nn.Module] = from_config,
+) -> State:
     """Make a fresh state, or the one of the output folder's checkpoint."""
     torch.manual_seed(config.seed)
-    network = from_config(config.network).to(device)
+    network = build(config.network).to(device)
     # Norms are twice as fast on channels-last maps, and attention need not copy them.
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if config.start_from:
-        network.load_state_dict(weights_to_start_from(config))
+        network.load_state_dict(weights_to_start_from(config), strict=False)
     if isinstance(network, LoGoNet):
         network.patch_statistics = config.patch_statistics
     state = State(network, copy.deepcopy(network).eval(), make_optimizer(network, config))
@@ -196,20 +250,29 @@ def start(config: TrainingConfig, output: Path, device: torch.device) -> State:
 
 
 def weights_to_start_from(config: TrainingConfig) -> dict[str, Tensor]:
-    """State_dict of the model to fine-tune.
+    """State_dict of the model to fine-tune, less the layers that its data shaped.
+
+    Image channels and classes may differ: then the first convolutions, and the last one, start
+    fresh.
 
     Raises
     ------
     ModelError
-        If there is no such model, or its network is another one.
+        If there is no such model, or its network differs in more.
     """
     model = load_model(config.start_from)
-    if model.card.network != config.network:
+    old, new = model.card.network, config.network
+    if replace(old, in_channels=new.in_channels, num_classes=new.num_classes) != new:
         raise ModelError(
             f"{model.card.name} cannot be started from, since its network is another one: give the "
-            "same architecture, sizes, channels and classes."
+            "same architecture and sizes."
         )
-    return model.network.state_dict()
+    fresh: tuple[str, ...] = ()
+    if old.in_channels != new.in_channels:
+        fresh += ("stem.0.weight",)
+    if old.num_classes != new.num_classes:
+        fresh += ("head.weight", "head.bias")
+    return {k: v for k, v in model.network.state_dict().items() if not k.endswith(fresh)}
 
 
 def make_optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
@@ -231,7 +294,7 @@ def make_optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.Op
 def train_epoch(
     state: State,
     config: TrainingConfig,
-    pairs: list[tuple[NDArray, NDArray]],
+    pairs: list[TrainingPair],
     steps_per_epoch: int,
     device: torch.device,
     bar: tqdm,
@@ -264,7 +327,7 @@ def train_epoch(
 
 def batches(
     config: TrainingConfig,
-    pairs: list[tuple[NDArray, NDArray]],
+    pairs: list[TrainingPair],
     epoch: int,
     device: torch.device,
 ) -> Iterator[tuple[Tensor, Tensor]]:
@@ -326,27 +389,22 @@ def validate(
     if summary["dice"] > state.best:
         state.best = summary["dice"]
         state.best_weights = copy.deepcopy(state.average.state_dict())
-    return {f"val_{key}": value for key, value in summary.items() if key != "images"}
+    return {f"val_{key}": summary[key] for key in MEASURES if key in summary}
 
 
 def finish(
     state: State, config: TrainingConfig, samples: list[Sample], output: Path, device: str
 ) -> ModelCard:
-    """Write the model folder with the best weights and their measured accuracy."""
-    network = state.average
-    network.load_state_dict(state.best_weights)
-    accuracy = accuracy_table(Model(make_card(config), network), samples, device=device)
-    card = save_model(output, make_card(config, accuracy, state), network)
+    """Write the model folder: weights, the temperature that fits them, measured accuracy."""
+    model = calibrated(Model(make_card(config, state), state.average), samples, device=device)
+    accuracy = accuracy_table(model, samples, device=device)
+    card = save_model(output, replace(model.card, accuracy=accuracy), model.network)
     (output / CHECKPOINT_FILE).unlink(missing_ok=True)
     return card
 
 
-def make_card(
-    config: TrainingConfig,
-    accuracy: dict[str, dict[str, Any]] | None = None,
-    state: State | None = None,
-) -> ModelCard:
-    """The card of a model trained with this configuration."""
+def make_card(config: TrainingConfig, state: State | None = None) -> ModelCard:
+    """The card of a model trained with this configuration, not yet measured."""
     training: dict[str, Any] = {"data": list(config.sources), "start_from": config.start_from}
     if state is not None:
         training |= {"epochs": state.epoch, "steps": state.step, "seconds": round(state.seconds)}
@@ -359,8 +417,8 @@ def make_card(
         classes=config.classes,
         input=config.input,
         min_size=config.min_size,
+        report=config.report,
         training=training,
-        accuracy=accuracy or {},
     )
 
 

@@ -1,0 +1,63 @@
+"""Accuracy in words: what a card or an evaluation holds per branch setting, as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+FAILURE_DICE = 0.7  # below it, a mask is sooner drawn anew than corrected
+
+# Names of the measures, in the order of the table.
+MEASURES = {
+    "dice": "Dice",
+    "iou": "IoU",
+    "ap50": "AP@0.5",
+    "pq": "Panoptic quality",
+    "circumference_error_mm": "Circumference error, mm",
+    "ece": "Calibration error",
+    "failures": f"Images below Dice {FAILURE_DICE}",
+}
+
+
+def accuracy_lines(accuracy: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Write accuracy as the lines of a table.
+
+    Parameters
+    ----------
+    accuracy : mapping
+        Per branch setting: ``images`` (how many), means by the keys of :data:`MEASURES` and, as
+        ``KEY_ci``, their 95 % intervals ``[low, high]``. Cards of older versions lack some.
+
+    Returns
+    -------
+    list of str
+        A heading, then one line per measure and one column per branch setting; empty if nothing
+        was measured.
+    """
+    if not accuracy:
+        return []
+    images = max(row["images"] for row in accuracy.values())
+    heading = f"{images} image{'s' * (images != 1)}"
+    rows = [(heading, *accuracy)]
+    for key, name in MEASURES.items():
+        if any(key in row for row in accuracy.values()):
+            rows.append((name, *(_cell(row, key) for row in accuracy.values())))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    if any(key.endswith("_ci") for row in accuracy.values() for key in row):
+        lines.append("In brackets: 95 % interval of the mean over images.")
+    return lines
+
+
+def _cell(row: Mapping[str, Any], key: str) -> str:
+    if key not in row:
+        return "-"
+    if key == "failures":
+        return str(row[key])
+    digits = 2 if key.endswith("_mm") else 3
+    value = f"{row[key]:.{digits}f}"
+    interval = row.get(f"{key}_ci")
+    return f"{value} ({interval[0]:.{digits}f}-{interval[1]:.{digits}f})" if interval else value
