@@ -2,11 +2,15 @@
 
 import pytest
 import torch
+from hypothesis import settings
 
 from napari_medt.models.card import BACKGROUND, CORE, InputRule, ModelCard
 from napari_medt.models.store import save_model
 from napari_medt.network.config import NetworkConfig
 from napari_medt.network.networks import from_config
+
+settings.register_profile("patient", deadline=None)  # the first example may compile something
+settings.load_profile("patient")
 
 
 def make_model(

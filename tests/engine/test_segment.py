@@ -121,13 +121,13 @@ def small_device(limit):
     """Stand in for a device whose memory holds `limit` tiles; counts what it is asked for."""
     asked = []
 
-    def run_within(network, tiles, branches, device):
+    def run_within(network, tiles, branches, device, temperature):
         if torch.device(device).type != "cpu" or limit:
             asked.append(len(tiles))
             if len(tiles) > limit:
                 raise RuntimeError("device out of memory")
             device = "cpu"
-        return run(network, tiles, branches, device)
+        return run(network, tiles, branches, device, temperature)
 
     return asked, run_within
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,6 +12,9 @@ from napari_medt.models.card import InputRule
 
 # ITU-R BT.709 luma weights, as scikit-image and napari use.
 LUMA = np.array([0.2125, 0.7154, 0.0721], dtype=np.float32)
+SAMPLE_PIXELS = 4_000_000  # statistics of larger images are taken from about so many pixels
+Limits = tuple[float, float]
+
 COLOUR_TYPES = (np.uint8, np.uint16, np.float16, np.float32, np.float64)
 
 
@@ -77,7 +82,7 @@ def _check_colours(image: NDArray) -> None:
         raise ImageError("A float RGB image must have values from 0 to 1: rescale it first.")
 
 
-def prepare(image: NDArray, rule: InputRule) -> NDArray[np.float32]:
+def prepare(image: NDArray, rule: InputRule, limits: Limits | None = None) -> NDArray[np.float32]:
     """Turn a checked image into the network's input.
 
     Parameters
@@ -86,29 +91,62 @@ def prepare(image: NDArray, rule: InputRule) -> NDArray[np.float32]:
         ``(H, W)`` or ``(H, W, 3)``, as :func:`check_image` returns it.
     rule : InputRule
         The model's channels and intensity rule.
+    limits : tuple of float, optional
+        From :func:`intensity_limits`, where `image` is a part of a larger one.
 
     Returns
     -------
     array of float32
         ``(H, W, C)``, values in [0, 1].
     """
-    return match_channels(scale_intensity(image, rule), rule.channels)
+    return match_channels(scale_intensity(image, rule, limits), rule.channels)
 
 
-def scale_intensity(image: NDArray, rule: InputRule) -> NDArray[np.float32]:
+def scale_intensity(
+    image: NDArray, rule: InputRule, limits: Limits | None = None
+) -> NDArray[np.float32]:
     """Map values to [0, 1] by the rule; the shape stays.
 
-    Statistics are those of the whole image, so that tiles and chunks agree.
+    The limits are those of the whole image, so that tiles and blocks agree.
     """
-    if rule.intensity == "percentile":
-        low, high = np.percentile(image, [rule.low, rule.high])
-    else:
-        low, high = value_range(image)
-    if high <= low:  # nearly all pixels are equal: what differs is still worth seeing
-        low, high = float(image.min()), float(image.max())
+    low, high = limits or intensity_limits(sample(image), rule)
     scale = 1 / (high - low) if high > low else 0.0
     scaled = (image.astype(np.float32) - np.float32(low)) * np.float32(scale)
     return np.clip(scaled, 0, 1, out=scaled)
+
+
+def intensity_limits(pixels: NDArray, rule: InputRule) -> Limits:
+    """Values that become 0 and 1 by the rule.
+
+    Parameters
+    ----------
+    pixels : array
+        All pixels of an image, or the :func:`sample` of a large one.
+    rule : InputRule
+        The model's intensity rule.
+    """
+    if rule.intensity == "percentile":
+        low, high = np.percentile(pixels, [rule.low, rule.high])
+    else:
+        low, high = value_range(pixels)
+    if high <= low:  # nearly all pixels are equal: what differs is still worth seeing
+        low, high = pixels.min(), pixels.max()
+    return float(low), float(high)
+
+
+def sample(image: NDArray) -> NDArray:
+    """Take every n-th row and column of an image; see :func:`sample_step`."""
+    step = sample_step(*image.shape[:2])
+    return image[::step, ::step]
+
+
+def sample_step(height: int, width: int) -> int:
+    """How far apart are the rows and columns from which an image's statistics are taken.
+
+    1, for all pixels, up to `SAMPLE_PIXELS`. It depends on the image's size alone, so that the
+    statistics do not depend on how a large image is read.
+    """
+    return max(1, math.ceil(math.sqrt(height * width / SAMPLE_PIXELS)))
 
 
 def value_range(image: NDArray) -> tuple[float, float]:

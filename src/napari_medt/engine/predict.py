@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from skimage.transform import resize
 from torch import nn
 
-from napari_medt.engine.tiles import TileGrid
+from napari_medt.engine.tiles import Area, TileGrid
 from napari_medt.errors import Cancelled
 from napari_medt.models.card import ModelCard
 from napari_medt.network.config import Branches
@@ -20,6 +21,9 @@ IsCancelled = Callable[[], bool]
 
 # Tiles in a batch: few on a CPU, so that cancelling on a laptop is felt at once.
 BATCH_SIZES = {"cpu": 4, "mps": 8, "cuda": 32}
+
+# Tiles whose values differ by less, on the scale from 0 to 1, are blank.
+BLANK_CONTRAST = 0.02
 
 
 def predict(
@@ -41,7 +45,7 @@ def predict(
     network : torch.nn.Module
         In eval mode, on `device`.
     card : ModelCard
-        Tile size, overlap and scaling.
+        Tile size, overlap, scaling and temperature.
     branches : {"both", "global", "patch"}
         Which branches run.
     device : torch.device
@@ -69,31 +73,134 @@ def predict(
         # One tile the size of the network: the same way through, with a resize at both ends.
         image = resize(image, (size, size), order=1, anti_aliasing=True).astype(np.float32)
     grid = tile_grid(card, height, width)
-    total = np.zeros((card.network.num_classes, *image.shape[:2]), np.float32)
-    batch_size, done = BATCH_SIZES[torch.device(device).type], 0
-    while done < len(grid):
+    total, _ = predict_area(
+        View(image, grid, grid.whole),
+        network,
+        card,
+        branches=branches,
+        device=device,
+        progress=progress,
+        cancelled=cancelled,
+    )
+    if card.input.scaling == "whole":
+        total = resize(total, (len(total), height, width), order=1).astype(np.float32)
+    return total
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """What there is to see for the tiles that touch an area of an image.
+
+    Attributes
+    ----------
+    pixels : array of float32
+        ``(h, w, C)`` in [0, 1]: at least what those tiles show.
+    grid : TileGrid
+        The tiles of the whole image.
+    area : tuple of slice
+        Rows and columns of the whole image.
+    corner : tuple of int
+        Where `pixels` begins in the whole image.
+    """
+
+    pixels: NDArray[np.float32]
+    grid: TileGrid
+    area: Area
+    corner: tuple[int, int] = (0, 0)
+
+    def tile(self, index: int) -> NDArray[np.float32]:
+        """Tile ``(S, S, C)``."""
+        return self.grid.cut(self.pixels, index, self.corner)
+
+
+def predict_area(
+    view: View,
+    network: nn.Module,
+    card: ModelCard,
+    *,
+    branches: Branches = "both",
+    device: torch.device | str = "cpu",
+    progress: Progress | None = None,
+    cancelled: IsCancelled | None = None,
+) -> tuple[NDArray[np.float32], int]:
+    """Predict class probabilities of an area: to float rounding those of the whole image there.
+
+    See :func:`predict`.
+
+    Returns
+    -------
+    array of float32
+        ``(classes, h, w)``, adding up to one over the classes.
+    int
+        How many tiles were blank, so that the network was spared them.
+    """
+    rows, columns = view.area
+    shape = (card.network.num_classes, rows.stop - rows.start, columns.stop - columns.start)
+    total = np.zeros(shape, np.float32)
+    blank, busy = sort_tiles(view, card)
+    add_background(total, view, blank)
+
+    def tell(done: int) -> None:
         if cancelled is not None and cancelled():
             raise Cancelled
         if progress is not None:
-            progress(done, len(grid))
-        batch = range(done, min(done + batch_size, len(grid)))
-        tiles = np.stack([grid.cut(image, index) for index in batch])
+            progress(done, len(blank) + len(busy))
+
+    def ask(tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+        return run(network, tiles, branches, device, card.temperature)
+
+    done = len(blank)
+    tell(done)
+    for batch, predicted in in_batches(view, busy, ask, BATCH_SIZES[torch.device(device).type]):
+        for index, probabilities in zip(batch, predicted, strict=True):
+            view.grid.add(total, index, probabilities, view.area)
+        done += len(batch)
+        tell(done)
+    return view.grid.normalise(total, view.area), len(blank)
+
+
+def sort_tiles(view: View, card: ModelCard) -> tuple[list[int], list[int]]:
+    """Tell the tiles that are blank from those the network has to see.
+
+    A tile without contrast lies in the background where objects are smaller than tiles; where
+    labels are classes it may as well lie within a large object, so none is taken for blank.
+    """
+    tiles = view.grid.touching(view.area)
+    if not card.splits_objects:
+        return [], tiles
+    if np.ptp(view.pixels) < BLANK_CONTRAST:
+        return tiles, []
+    blank = {index for index in tiles if np.ptp(view.tile(index)) < BLANK_CONTRAST}
+    return sorted(blank), [index for index in tiles if index not in blank]
+
+
+def add_background(total: NDArray[np.float32], view: View, tiles: list[int]) -> None:
+    """Add tiles to an area's sum that are background for certain."""
+    size = view.grid.rows.size
+    background = np.zeros((len(total), size, size), np.float32)
+    background[0] = 1
+    for index in tiles:
+        view.grid.add(total, index, background, view.area)
+
+
+def in_batches(
+    view: View,
+    tiles: list[int],
+    ask: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    batch_size: int,
+) -> Iterator[tuple[list[int], NDArray[np.float32]]]:
+    """Go through tiles in batches that fit the memory, each with what the network says of it."""
+    while tiles:
+        batch = tiles[:batch_size]
         try:
-            predicted = run(network, tiles, branches, device)
+            predicted = ask(np.stack([view.tile(index) for index in batch]))
         except RuntimeError as error:
             if not out_of_memory(error) or batch_size == 1:
                 raise
             batch_size //= 2
             continue
-        for index, probabilities in zip(batch, predicted, strict=True):
-            grid.add(total, index, probabilities)
-        done = batch.stop
-    if progress is not None:
-        progress(len(grid), len(grid))
-    total = grid.normalise(total)
-    if card.input.scaling == "whole":
-        total = resize(total, (len(total), height, width), order=1).astype(np.float32)
-    return total
+        yield batch, predicted
+        tiles = tiles[batch_size:]
 
 
 def tile_grid(card: ModelCard, height: int, width: int) -> TileGrid:
@@ -115,7 +222,8 @@ def run(
     tiles: NDArray[np.float32],
     branches: Branches,
     device: torch.device | str,
+    temperature: float = 1.0,
 ) -> NDArray[np.float32]:
     """Run tiles ``(N, S, S, C)`` through the network: probabilities ``(N, classes, S, S)``."""
     batch = torch.from_numpy(tiles).permute(0, 3, 1, 2).to(device)
-    return network(batch, branches=branches).softmax(dim=1).cpu().numpy()
+    return (network(batch, branches=branches) / temperature).softmax(dim=1).cpu().numpy()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -12,10 +15,14 @@ from numpy.typing import NDArray
 from napari_medt.engine.device import choose_device
 from napari_medt.engine.image import check_image, prepare
 from napari_medt.engine.labels import foreground, to_labels
+from napari_medt.engine.magnify import find_magnification, fit_back, magnify
 from napari_medt.engine.predict import IsCancelled, Progress, out_of_memory, predict
+from napari_medt.engine.region import Region
 from napari_medt.errors import ModelError
 from napari_medt.models.store import Model
 from napari_medt.network.config import BRANCHES, Branches
+
+Result = TypeVar("Result")
 
 logger = logging.getLogger("napari_medt")
 
@@ -43,6 +50,7 @@ def segment(
     *,
     threshold: float | None = None,
     min_size: int | None = None,
+    magnification: float | None = None,
     device: str = "auto",
     progress: Progress | None = None,
     cancelled: IsCancelled | None = None,
@@ -62,6 +70,9 @@ def segment(
         Foreground probability from which a pixel is labelled; by default the card's.
     min_size : int, optional
         Smallest object in pixels; by default the card's.
+    magnification : float, optional
+        How much larger the network sees the image; by default found by a first look, for models
+        that know objects of one size.
     device : {"auto", "cpu", "cuda", "mps"}
         Where to run.
     progress, cancelled : callable, optional
@@ -78,6 +89,7 @@ def segment(
         image,
         model,
         branches,
+        magnification=magnification,
         device=device,
         progress=progress,
         cancelled=cancelled,
@@ -92,33 +104,84 @@ def predict_image(
     branches: Branches = "both",
     *,
     rgb: bool | None = None,
+    region: Region | None = None,
+    magnification: float | None = None,
     device: str = "auto",
     progress: Progress | None = None,
     cancelled: IsCancelled | None = None,
 ) -> NDArray[np.float32]:
-    """Class probabilities ``(classes, H, W)`` of a 2-D image; see :func:`segment`."""
-    check_branches(branches, model)
-    where = choose_device(device)
+    """Class probabilities ``(classes, H, W)`` of a 2-D image, or of a region's box in it.
+
+    See :func:`segment`. A region's probabilities are those of the whole image there.
+    """
     plane = prepare(check_image(image, rgb), model.card.input)
 
     def run_on(place: torch.device) -> NDArray[np.float32]:
-        return predict(
-            plane,
-            model.inference_network(place),
-            model.card,
-            branches=branches,
-            device=place,
-            progress=progress,
-            cancelled=cancelled,
+        run = partial(predict_plane, model=model, branches=branches, device=place)
+        factor = magnification or find_magnification(
+            plane, model.card, partial(run, cancelled=cancelled)
         )
+        larger = magnify(plane, factor)
+        probabilities = run(larger, progress=progress, cancelled=cancelled)
+        probabilities = fit_back(probabilities, plane.shape[:2])
+        return probabilities if region is None else probabilities[:, *region.box]
 
+    return with_fallback(run_on, branches, model, device)
+
+
+def choose_magnification(
+    image: NDArray,
+    model: Model,
+    branches: Branches = "both",
+    *,
+    rgb: bool | None = None,
+    device: str = "auto",
+    cancelled: IsCancelled | None = None,
+) -> float:
+    """Magnification at which the network should see a 2-D image; see :func:`segment`."""
+    plane = prepare(check_image(image, rgb), model.card.input)
+
+    def look(place: torch.device) -> float:
+        run = partial(predict_plane, model=model, branches=branches, device=place)
+        return find_magnification(plane, model.card, partial(run, cancelled=cancelled))
+
+    return with_fallback(look, branches, model, device)
+
+
+def predict_plane(
+    plane: NDArray[np.float32],
+    *,
+    model: Model,
+    branches: Branches,
+    device: torch.device,
+    progress: Progress | None = None,
+    cancelled: IsCancelled | None = None,
+) -> NDArray[np.float32]:
+    """Class probabilities of a prepared plane, as it is."""
+    return predict(
+        plane,
+        model.inference_network(device),
+        model.card,
+        branches=branches,
+        device=device,
+        progress=progress,
+        cancelled=cancelled,
+    )
+
+
+def with_fallback(
+    work: Callable[[torch.device], Result], branches: Branches, model: Model, device: str
+) -> Result:
+    """Work on the device, or where its memory is too small on the CPU."""
+    check_branches(branches, model)
+    where = choose_device(device)
     try:
-        return run_on(where)
+        return work(where)
     except RuntimeError as error:
         if where.type == "cpu" or not out_of_memory(error):
             raise
         logger.warning("The %s device has too little memory, so the CPU is used.", where.type)
-        return run_on(torch.device("cpu"))
+        return work(torch.device("cpu"))
 
 
 def check_branches(branches: str, model: Model) -> None:

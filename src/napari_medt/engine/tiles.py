@@ -11,7 +11,7 @@ Along one axis, with tile size S and overlap V (stride S - V)::
 
 The grid is centred on the image. What a tile sees beyond the border is the image mirrored. Because
 the grid depends on nothing but the image's size, so does the result: not on batches, chunks or
-regions.
+regions. An area of the image is made from exactly those tiles that touch it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+Area = tuple[slice, slice]  # rows and columns of an image, with start and stop
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,37 @@ class TileAxis:
         position %= 2 * self.length
         return np.minimum(position, 2 * self.length - 1 - position)
 
-    def inside(self, index: int) -> tuple[slice, slice]:
-        """The part of a tile inside the image: as a slice of the image, and of the tile."""
+    @property
+    def whole(self) -> slice:
+        """All pixels of the image."""
+        return slice(0, self.length)
+
+    def inside(self, index: int, area: slice | None = None) -> tuple[slice, slice]:
+        """The part of a tile inside an area: as a slice of the area, and of the tile.
+
+        Parameters
+        ----------
+        index : int
+            Which tile; it touches the area.
+        area : slice, optional
+            Pixels of the image; by default all.
+        """
+        area = area or self.whole
         start = self.start(index)
-        first, last = max(0, start), min(self.length, start + self.size)
-        return slice(first, last), slice(first - start, last - start)
+        first, last = max(area.start, start), min(area.stop, start + self.size)
+        return slice(first - area.start, last - area.start), slice(first - start, last - start)
+
+    def touching(self, area: slice) -> range:
+        """Tiles that show pixels of an area."""
+        first = (area.start - self.start(0) - self.size) // self.stride + 1
+        last = -((self.start(0) - area.stop) // self.stride)
+        return range(max(0, first), min(self.count, last))
+
+    def seen(self, area: slice) -> slice:
+        """Pixels of the image that the tiles touching an area show, from first to last."""
+        tiles = self.touching(area)
+        ends = [self.source(index) for index in tiles]
+        return slice(min(int(end.min()) for end in ends), max(int(end.max()) for end in ends) + 1)
 
     def window(self) -> NDArray[np.float32]:
         """Blending weight of each pixel of a tile: one inside, squared-sine ramps at the ends.
@@ -76,13 +104,14 @@ class TileAxis:
         phase = np.clip((distance + 0.5) / max(self.overlap, 0.5), 0, 1)
         return np.sin(0.5 * np.pi * phase).astype(np.float32) ** 2
 
-    def total_weight(self) -> NDArray[np.float32]:
-        """Sum over all tiles of their windows at each pixel of the image."""
-        total = np.zeros(self.length, np.float32)
+    def total_weight(self, area: slice | None = None) -> NDArray[np.float32]:
+        """Sum over all tiles of their windows at each pixel of an area, by default the image."""
+        area = area or self.whole
+        total = np.zeros(area.stop - area.start, np.float32)
         window = self.window()
-        for index in range(self.count):
-            image, tile = self.inside(index)
-            total[image] += window[tile]
+        for index in self.touching(area):
+            inside, tile = self.inside(index, area)
+            total[inside] += window[tile]
         return total
 
 
@@ -102,21 +131,64 @@ class TileGrid:
         """Count the tiles."""
         return self.rows.count * self.columns.count
 
-    def cut(self, image: NDArray, index: int) -> NDArray:
-        """Take tile `index`, row by row, out of ``(H, W, C)``: ``(size, size, C)``."""
-        row, column = divmod(index, self.columns.count)
-        return image[np.ix_(self.rows.source(row), self.columns.source(column))]
+    @property
+    def whole(self) -> Area:
+        """The whole image as an area."""
+        return self.rows.whole, self.columns.whole
 
-    def add(self, total: NDArray[np.float32], index: int, tile: NDArray[np.float32]) -> None:
-        """Add a weighted tile ``(K, size, size)`` to the running sum ``(K, H, W)`` in place."""
+    def touching(self, area: Area) -> list[int]:
+        """Tiles that show pixels of an area, in order."""
+        rows, columns = self.rows.touching(area[0]), self.columns.touching(area[1])
+        return [row * self.columns.count + column for row in rows for column in columns]
+
+    def seen(self, area: Area) -> Area:
+        """The part of the image that the tiles touching an area show."""
+        return self.rows.seen(area[0]), self.columns.seen(area[1])
+
+    def cut(self, image: NDArray, index: int, corner: tuple[int, int] = (0, 0)) -> NDArray:
+        """Take a tile out of an image, or out of the part of it that begins at `corner`.
+
+        Parameters
+        ----------
+        image : array
+            ``(H, W, C)``.
+        index : int
+            Which tile, row by row.
+        corner : tuple of int
+            Where `image` begins in the whole image.
+
+        Returns
+        -------
+        array
+            ``(size, size, C)``.
+        """
         row, column = divmod(index, self.columns.count)
-        rows, tile_rows = self.rows.inside(row)
-        columns, tile_columns = self.columns.inside(column)
+        rows, columns = self.rows.source(row), self.columns.source(column)
+        return image[np.ix_(rows - corner[0], columns - corner[1])]
+
+    def add(
+        self,
+        total: NDArray[np.float32],
+        index: int,
+        tile: NDArray[np.float32],
+        area: Area | None = None,
+    ) -> None:
+        """Add a weighted tile ``(K, size, size)`` to an area's running sum ``(K, h, w)`` in place.
+
+        The area is by default the whole image.
+        """
+        area = area or self.whole
+        row, column = divmod(index, self.columns.count)
+        rows, tile_rows = self.rows.inside(row, area[0])
+        columns, tile_columns = self.columns.inside(column, area[1])
         weight = np.outer(self.rows.window()[tile_rows], self.columns.window()[tile_columns])
         total[:, rows, columns] += weight * tile[:, tile_rows, tile_columns]
 
-    def normalise(self, total: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Divide the finished sum ``(K, H, W)`` by the sum of weights, in place."""
-        total /= self.rows.total_weight()[:, np.newaxis]
-        total /= self.columns.total_weight()
+    def normalise(
+        self, total: NDArray[np.float32], area: Area | None = None
+    ) -> NDArray[np.float32]:
+        """Divide an area's finished sum ``(K, h, w)`` by the sum of weights, in place."""
+        area = area or self.whole
+        total /= self.rows.total_weight(area[0])[:, np.newaxis]
+        total /= self.columns.total_weight(area[1])
         return total

@@ -1,0 +1,180 @@
+"""Which axis of an image means what, and the planes that follow from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any, Literal
+
+import numpy as np
+
+Role = Literal["position", "time", "slice", "channel", "row", "column"]
+Frame = tuple[int, ...]
+
+ROLES: dict[str, Role] = {
+    "t": "time",
+    "time": "time",
+    "z": "slice",
+    "slice": "slice",
+    "depth": "slice",
+    "c": "channel",
+    "ch": "channel",
+    "channel": "channel",
+    "y": "row",
+    "row": "row",
+    "x": "column",
+    "column": "column",
+}
+MOST_CHANNELS = 5  # a longer axis without a name is not taken for channels
+COLOURS = 3
+
+
+@dataclass(frozen=True)
+class Axes:
+    """The axes of an image, its colour axis left out.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Length of each axis; the last two are rows and columns.
+    roles : tuple of str
+        What each axis is; at most one is ``"channel"``.
+    """
+
+    shape: tuple[int, ...]
+    roles: tuple[Role, ...]
+
+    @property
+    def channel_axis(self) -> int | None:
+        """The axis of the channels, if there is one."""
+        return self.roles.index("channel") if "channel" in self.roles else None
+
+    @property
+    def channels(self) -> int:
+        """How many channels there are."""
+        return 1 if self.channel_axis is None else self.shape[self.channel_axis]
+
+    @property
+    def kept(self) -> tuple[int, ...]:
+        """The axes that labels have: all but the channels."""
+        return tuple(axis for axis in range(len(self.shape)) if axis != self.channel_axis)
+
+    @property
+    def stacked(self) -> tuple[int, ...]:
+        """The axes along which planes lie: all but channels, rows and columns."""
+        return self.kept[:-2]
+
+    @property
+    def labels_shape(self) -> tuple[int, ...]:
+        """Shape of the labels."""
+        return tuple(self.shape[axis] for axis in self.kept)
+
+    def frames(self) -> list[Frame]:
+        """List the index of every plane along the stacked axes; one empty index for a plane."""
+        return list(product(*(range(self.shape[axis]) for axis in self.stacked)))
+
+    def frame_at(self, position: Sequence[float]) -> Frame:
+        """Return the plane at a position given in pixels along all axes."""
+        nearest = np.clip(np.rint(position), 0, np.array(self.shape) - 1).astype(int)
+        return tuple(int(nearest[axis]) for axis in self.stacked)
+
+    def plane(self, data: Any, frame: Frame, channel: int | None) -> Any:
+        """Take one plane out of an image.
+
+        Parameters
+        ----------
+        data : array or array-like
+            Shaped as these axes, perhaps with a colour axis behind.
+        frame : tuple of int
+            From :meth:`frames`.
+        channel : int or None
+            Which channel; None takes the first three as red, green and blue. No matter where there
+            are no channels.
+
+        Returns
+        -------
+        array-like
+            ``(H, W)``, or with colours ``(H, W, 3)``; a lazy one stays lazy.
+        """
+        index: list[Any] = [slice(None)] * len(self.shape)
+        for axis, place in zip(self.stacked, frame, strict=True):
+            index[axis] = place
+        if self.channel_axis is None:
+            return data[tuple(index)]
+        if channel is not None:
+            index[self.channel_axis] = channel
+            return data[tuple(index)]
+        planes = []
+        for number in range(min(COLOURS, self.channels)):
+            index[self.channel_axis] = number
+            planes.append(np.asarray(data[tuple(index)]))
+        planes += [np.zeros_like(planes[0])] * (COLOURS - len(planes))
+        return np.stack(planes, axis=-1)
+
+    def with_channels(self, axis: int | None) -> Axes:
+        """Return the same axes with other channels, or with none."""
+        unnamed = guess_axes(self.shape, channel_axis=axis)
+        roles = list(unnamed.roles)
+        for index, role in enumerate(self.roles):
+            if role in ("time", "position") and index != axis:
+                roles[index] = role
+        return replace(self, roles=tuple(roles))
+
+    def describe(self, *, rgb: bool = False, channel: int | None = 0) -> str:
+        """Say in words what the image is taken for and which channel is used."""
+        height, width = self.shape[-2:]
+        counts = [count(self.shape[axis], self.roles[axis]) for axis in self.stacked]
+        text = " x ".join(counts) + " of " * bool(counts) + f"{height} x {width}"
+        if rgb:
+            return f"{text}, in colour"
+        if self.channel_axis is None:
+            return text
+        used = f"channel {channel + 1}" if channel is not None else "the first three as colours"
+        return f"{text}, {count(self.channels, 'channel')}: using {used}"
+
+
+def count(number: int, noun: str) -> str:
+    """Say how many: ``"1 slice"``, ``"12 slices"``."""
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def guess_axes(
+    shape: Sequence[int], names: Sequence[str] = (), channel_axis: int | None = -1
+) -> Axes:
+    """Guess what the axes of an image are.
+
+    Names decide where they are known ones. Of the others the shortest is taken for channels if it
+    is short, and what is left are slices, times and positions, from right to left.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Two or more lengths, the colour axis left out.
+    names : sequence of str
+        The axes' names; others than those in :data:`ROLES` tell nothing.
+    channel_axis : int or None
+        The channels' axis where it is known, None for none; -1 leaves it to the guess.
+    """
+    leading = len(shape) - 2
+    known = [ROLES.get(str(name).lower()) for name in names] or [None] * len(shape)
+    roles: list[Role | None] = [
+        role if role not in ("row", "column") else None for role in known[:leading]
+    ]
+    named = any(known)
+    if channel_axis == -1:
+        short = [
+            axis
+            for axis in range(leading)
+            if roles[axis] is None and 1 < shape[axis] <= MOST_CHANNELS
+        ]
+        guess = min(short, key=lambda axis: (shape[axis], -axis), default=None)
+        channel_axis = None if named else guess
+    if channel_axis is not None:
+        roles[channel_axis] = "channel"
+    left: list[Role] = ["slice", "time", "position"]
+    left = [role for role in left if role not in roles]
+    for axis in reversed(range(leading)):
+        if roles[axis] is None:
+            roles[axis] = left.pop(0) if left else "position"
+    return Axes(tuple(shape), (*(role or "position" for role in roles), "row", "column"))

@@ -1,0 +1,212 @@
+"""One block of a slide: from the image's pixels to labels in the run's folder.
+
+The folder of a run is its label file. Beside the labels, ``.medt`` holds what makes it safe::
+
+    .medt/settings.json     what is computed; a run goes on only with the same
+    .medt/block-N.npz       block N is written; its sizes and strips wait for the stitching
+    .medt/numbers.npz       the stitching is done; numbers are being written
+    .medt/summary.json      all is done
+
+Blocks need nothing of each other: they may be done in any order and by any number of processes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from napari_medt import __version__
+from napari_medt.engine.files import write_whole
+from napari_medt.engine.labelfile import LabelFile
+from napari_medt.engine.labels import to_labels
+from napari_medt.engine.predict import IsCancelled, View, predict_area, tile_grid
+from napari_medt.engine.resample import Resized, Resizing
+from napari_medt.engine.segment import with_fallback
+from napari_medt.engine.source import Level, Prepared
+from napari_medt.engine.stitch import BlockGrid, BlockRecord, cut_block, split_block
+from napari_medt.engine.tiles import Area
+from napari_medt.errors import ImageError
+from napari_medt.models.store import Model
+from napari_medt.network.config import Branches
+
+STATE = ".medt"
+HALO = 64  # how far a block looks around to see whole the objects at its border, in its own pixels
+PROVISIONAL = 2**31  # labels from here on are not stitched yet
+
+
+EMPTY = BlockRecord(np.empty(0, np.int64), np.empty((0, 0), np.uint32), np.empty((0, 0), np.uint32))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run computes; all of it decides the result.
+
+    Attributes
+    ----------
+    model, weights : str
+        The model's name, and SHA-256 of its weights.
+    image : str
+        Fingerprint of the plane; see :meth:`napari_medt.engine.source.Level.fingerprint`.
+    branches, threshold, min_size
+        See :func:`napari_medt.segment`.
+    level, channel : int
+        Which resolution and channel of the image.
+    block : int
+        Side of a block, in pixels of the image.
+    magnification : float
+        How much larger the network sees the image.
+    limits : tuple of float
+        Values of the image that the network sees as 0 and 1.
+    version : str
+        Of this package.
+    """
+
+    model: str
+    weights: str
+    image: str
+    branches: Branches
+    threshold: float
+    min_size: int
+    level: int
+    channel: int
+    block: int
+    magnification: float
+    limits: tuple[float, float]
+    version: str = __version__
+
+    @classmethod
+    def read(cls, folder: Path) -> Settings:
+        """Read the settings of a run from its folder."""
+        values = json.loads((folder / STATE / "settings.json").read_text(encoding="utf-8"))
+        return cls(**{**values, "limits": tuple(values["limits"])})
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A run that has its folder: blocks can be done.
+
+    Attributes
+    ----------
+    folder : Path
+        The label file.
+    settings : Settings
+        What is computed.
+    model : Model
+        The model of the settings.
+    plane : Prepared
+        The plane of the settings.
+    device : str
+        Where to run.
+    """
+
+    folder: Path
+    settings: Settings
+    model: Model
+    plane: Prepared
+    device: str = "auto"
+
+    @classmethod
+    def open(cls, folder: Path, levels: Sequence[Level], model: Model, device: str = "auto") -> Run:
+        """Open a run from its folder, to go on or to take part."""
+        settings = Settings.read(folder)
+        plane = Prepared(levels[settings.level], model.card.input, settings.limits)
+        return cls(folder, settings, model, plane, device)
+
+    @property
+    def grid(self) -> BlockGrid:
+        """The blocks of the image."""
+        return BlockGrid(self.plane.height, self.plane.width, self.settings.block)
+
+    @property
+    def halo(self) -> int:
+        """How far a block looks around.
+
+        Objects need it to be seen whole. For labels of classes it lets small parts be told from
+        the tips of large ones.
+        """
+        return HALO if self.model.card.splits_objects else self.settings.min_size
+
+    @property
+    def state(self) -> Path:
+        """The folder of the run's state."""
+        return self.folder / STATE
+
+    def record_path(self, index: int) -> Path:
+        """Where a block's record is; it is there once the block is done."""
+        return self.state / f"block-{index}.npz"
+
+    def todo(self) -> list[int]:
+        """Blocks that are not done."""
+        return [index for index in range(len(self.grid)) if not self.record_path(index).exists()]
+
+    def do(self, index: int, cancelled: IsCancelled | None = None) -> None:
+        """Do one block: labels into the file, then its record."""
+        probabilities, tiles, blank = self.predict(self.grid.area(index, self.halo), cancelled)
+        labels, record = self.label(probabilities, index)
+        LabelFile.open(self.folder).write(self.grid.area(index), labels)
+        write_whole(self.record_path(index), replace(record, tiles=tiles, blank=blank).save)
+
+    def predict(
+        self, area: Area, cancelled: IsCancelled | None = None
+    ) -> tuple[NDArray[np.float32], int, int]:
+        """Class probabilities of an area; how many tiles touch it, and how many are blank."""
+        magnification = self.settings.magnification
+        if magnification == 1:
+            return self._predict(self.plane, area, cancelled)
+        resizing = Resizing.by(magnification, self.plane.height, self.plane.width)
+        larger, back = Resized(self.plane, resizing), resizing.back
+        probabilities, tiles, blank = self._predict(larger, back.needed(area), cancelled)
+        return np.stack([back.apply(one, area) for one in probabilities]), tiles, blank
+
+    def _predict(
+        self, plane: Prepared | Resized, area: Area, cancelled: IsCancelled | None
+    ) -> tuple[NDArray[np.float32], int, int]:
+        card, branches = self.model.card, self.settings.branches
+        grid = tile_grid(card, plane.height, plane.width)
+        rows, columns = grid.seen(area)
+        view = View(plane.read((rows, columns)), grid, area, (rows.start, columns.start))
+
+        def run_on(place: torch.device) -> tuple[NDArray[np.float32], int]:
+            network = self.model.inference_network(place)
+            return predict_area(
+                view, network, card, branches=branches, device=place, cancelled=cancelled
+            )
+
+        probabilities, blank = with_fallback(run_on, branches, self.model, self.device)
+        return probabilities, len(grid.touching(area)), blank
+
+    def label(
+        self, probabilities: NDArray[np.float32], index: int
+    ) -> tuple[NDArray[np.uint32], BlockRecord]:
+        """Labels of a block from the probabilities of it and its halo, and what is kept of them.
+
+        Raises
+        ------
+        ImageError
+            If there are more objects than can be numbered.
+        """
+        card, threshold = self.model.card, self.settings.threshold
+        if not card.splits_objects:
+            labels = to_labels(
+                probabilities, card, threshold=threshold, min_size=self.settings.min_size
+            )
+            return cut_block(labels, self.grid, index, self.halo).astype(np.uint32), EMPTY
+        labels = to_labels(probabilities, card, threshold=threshold, min_size=0)
+        own, record = split_block(labels, self.grid, index, self.halo)
+        first, most = provisional(self.grid, index)
+        if len(record.sizes) > most:
+            raise ImageError("There are more objects than can be numbered: raise the threshold.")
+        own[own > 0] += np.uint32(first - 1)
+        return own, record
+
+
+def provisional(grid: BlockGrid, index: int) -> tuple[int, int]:
+    """First number that a block's labels have until they are stitched, and how many there are."""
+    most = PROVISIONAL // len(grid)
+    return PROVISIONAL + index * most, most

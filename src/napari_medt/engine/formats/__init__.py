@@ -1,0 +1,1 @@
+"""Image formats that know where an image lies: DICOM, NIfTI, TIFF; and plain pictures."""

@@ -1,0 +1,185 @@
+"""NIfTI in and out."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.orientations import (
+    apply_orientation,
+    axcodes2ornt,
+    inv_ornt_aff,
+    io_orientation,
+    ornt2axcodes,
+    ornt_transform,
+)
+from numpy.typing import NDArray
+
+from napari_medt.engine.files import write_whole
+from napari_medt.engine.formats.picture import Affine, Picture, split_affine, volume
+from napari_medt.errors import ImageError
+
+SUFFIXES = (".nii", ".nii.gz")
+AXES = "xyztc"  # as NIfTI stores them
+TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])  # NIfTI counts to the right and front; and back again
+# Where columns, rows and slices lead, so that an image is seen as a radiologist expects it.
+AXIAL, CORONAL, SAGITTAL = "LPS", "LIP", "PIL"
+VIEWS = {"S": AXIAL, "I": AXIAL, "A": CORONAL, "P": CORONAL, "L": SAGITTAL, "R": SAGITTAL}
+COARSE = 2  # an axis so many times coarser than the others is the one slices were taken along
+TIME_UNITS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
+SPACE_UNITS = {"meter": 1e3, "micron": 1e-3}
+
+
+def read_nifti(path: Path) -> Picture:
+    """Read a NIfTI file: slices as a radiologist sees them, in the plane they were taken in.
+
+    Only flips and swaps axes, so no value changes.
+
+    Raises
+    ------
+    ImageError
+        If it is no NIfTI file, damaged, or of complex numbers.
+    """
+    try:
+        image: Any = nibabel.load(path)
+        values = _values(image, path.name)
+    except ImageError:
+        raise
+    except FileNotFoundError:
+        raise ImageError(f"There is no file {path}.") from None
+    except (ImageFileError, OSError, EOFError, ValueError, zlib.error):
+        raise ImageError(f"{path.name} is not a NIfTI file that can be read.") from None
+    colours = image.get_data_dtype().names is not None
+    space, time = image.header.get_xyzt_units()
+    affine = image.affine.copy()
+    affine[:3] *= SPACE_UNITS.get(space, 1.0)
+    try:
+        return _place(values, colours, affine, _time_step(image, time), stem(path))
+    except ImageError:
+        raise
+    except ValueError:
+        raise ImageError(
+            f"{path.name} does not say where its voxels lie: repair the affine in its header."
+        ) from None
+
+
+def stem(path: Path) -> str:
+    """Name of a file less ``.nii`` or ``.nii.gz``."""
+    return path.name.removesuffix(".gz").removesuffix(".nii")
+
+
+def write_nifti(path: Path, labels: NDArray, affine: Affine, orientation: str = "") -> None:
+    """Write labels as NIfTI, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        Ends in ``.nii`` or ``.nii.gz``.
+    labels : array of int
+        ``(H, W)``, ``(Z, H, W)`` or ``(T, Z, H, W)``.
+    affine : array of float
+        ``(4, 4)``: from column, row and slice to the patient's left, back and head in mm.
+    orientation : str
+        Order and direction of the axes in the file, such as ``"RAS"``; empty for columns, rows,
+        slices.
+
+    Raises
+    ------
+    ImageError
+        If the labels have more axes.
+    """
+    if not 2 <= labels.ndim <= 4:
+        raise ImageError(
+            f"Labels with {labels.ndim} axes cannot be written as NIfTI: keep time, slices, rows "
+            "and columns."
+        )
+    values = labels.T.reshape(*labels.shape[::-1], *(1,) * (3 - labels.ndim))
+    affine = TO_LPS @ affine
+    if orientation:
+        values, affine = _reorient(values, affine, orientation)
+    image = nibabel.Nifti1Image(values.astype(_label_type(labels)), affine)
+    image.set_sform(affine, code="scanner")
+    image.set_qform(affine, code="scanner")
+    image.header.set_xyzt_units("mm", "sec")
+    data = image.to_bytes()
+    if path.name.endswith(".gz"):
+        data = gzip.compress(data, mtime=0)
+    write_whole(path, lambda beside: beside.write_bytes(data))
+
+
+def _label_type(labels: NDArray) -> Any:
+    """The smallest type that every reader knows and that holds the labels."""
+    low, high = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
+    if low < 0:
+        return np.int32
+    return next(t for t in (np.uint8, np.uint16, np.int32, np.int64) if high <= np.iinfo(t).max)
+
+
+def _values(image: Any, name: str) -> NDArray:
+    """Real values ``(x, y, z, ...)``; colours are a last axis."""
+    values = np.asanyarray(image.dataobj)
+    if values.dtype.names:
+        return np.stack([values[channel] for channel in values.dtype.names], axis=-1)
+    if values.dtype.kind == "c":
+        raise ImageError(f"{name} holds complex numbers: save their magnitude and open that.")
+    if values.dtype == np.float64:  # what nibabel makes of scaled integers
+        return values.astype(np.float32)
+    return values.astype(values.dtype.newbyteorder("="), copy=False)
+
+
+def _time_step(image: Any, unit: str) -> float:
+    """Seconds between times; 0 if unknown."""
+    zooms = image.header.get_zooms()
+    return float(zooms[3]) * TIME_UNITS.get(unit, 0.0) if len(zooms) > 3 else 0.0
+
+
+def _place(values: NDArray, colours: bool, affine: Affine, time_step: float, name: str) -> Picture:
+    """Turn the stored array so that it is seen right side up."""
+    split_affine(affine)  # refuses what has no orientation
+    values, axes = _name_axes(values, colours)
+    stored = "".join(ornt2axcodes(io_orientation(affine)))
+    values, affine = _reorient(values, affine, _view(values.shape, affine, stored))
+    order = [axes.index(axis) for axis in sorted(axes, key="ctzyxs".index)]
+    return volume(
+        values.transpose(order),
+        "".join(axes[axis] for axis in order),
+        TO_LPS @ affine,
+        orientation=stored,
+        time_step=time_step,
+        name=name,
+    )
+
+
+def _name_axes(values: NDArray, colours: bool) -> tuple[NDArray, str]:
+    """Give three axes to planes, and drop single times and channels."""
+    placed = values.ndim - colours
+    values = values.reshape(*values.shape[:placed], *(1,) * (3 - placed), *values.shape[placed:])
+    axes = AXES[: max(3, placed)] + "s" * colours
+    if len(axes) != values.ndim:
+        raise ImageError(f"NIfTI images with {placed} axes cannot be read: split the file first.")
+    single = tuple(axes.index(axis) for axis in "tc" if axis in axes)
+    single = tuple(axis for axis in single if values.shape[axis] == 1)
+    return values.squeeze(single), "".join(a for i, a in enumerate(axes) if i not in single)
+
+
+def _view(shape: tuple[int, ...], affine: Affine, stored: str) -> str:
+    """Choose the view: across the axis that has one slice or coarse ones, else axial."""
+    lengths = np.linalg.norm(affine[:3, :3], axis=0)
+    singles = [axis for axis in range(3) if shape[axis] == 1]
+    if len(singles) == 1:
+        return VIEWS[stored[singles[0]]]
+    *_, next_coarsest, coarsest = np.argsort(lengths)
+    if lengths[coarsest] >= COARSE * lengths[next_coarsest]:
+        return VIEWS[stored[coarsest]]
+    return AXIAL
+
+
+def _reorient(values: NDArray, affine: Affine, codes: str) -> tuple[NDArray, Affine]:
+    """Flip and swap the first three axes until they lead where `codes` say."""
+    turn = ornt_transform(io_orientation(affine), axcodes2ornt(tuple(codes)))
+    return apply_orientation(values, turn), affine @ inv_ornt_aff(turn, values.shape[:3])

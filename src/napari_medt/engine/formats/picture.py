@@ -1,0 +1,184 @@
+"""An image with its place in space, whatever file it came from.
+
+Space here has the image's own axes: x along its columns, y along its rows, z across its slices. So
+nothing is shown oblique, while :class:`Patient` keeps the way back to the patient.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Affine = NDArray[np.float64]  # (4, 4), for (x, y, z, 1)
+
+COLOUR = "s"
+PATIENT = "patient_space"  # key of a layer's metadata that holds Patient.to_dict()
+
+
+@dataclass(frozen=True, eq=False)
+class Patient:
+    """How an image lies in the patient.
+
+    Attributes
+    ----------
+    affine : array of float
+        ``(4, 4)``: from the image's space (x, y, z in mm; z in slices where the image is a single
+        one) to the patient's left, back and head in mm (DICOM's LPS).
+    orientation : str
+        Anatomical codes of the axes as a NIfTI file stores them, such as ``"RAS"``; empty if they
+        are stored as they are shown.
+    """
+
+    affine: Affine
+    orientation: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, ready for JSON."""
+        return {"affine": self.affine.tolist(), "orientation": self.orientation}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Patient:
+        """Undo :meth:`to_dict`."""
+        return cls(np.array(values["affine"], float), values["orientation"])
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """An image in memory.
+
+    Attributes
+    ----------
+    array : array
+        Its values; those of a CT are Hounsfield units.
+    axes : str
+        One letter per axis: t time, c channel, z slice, y row, x column, s colour (red, green and
+        blue, perhaps alpha; always last). Other letters are axes of unknown meaning.
+    name : str
+        What to call it.
+    scale, translate : tuple of float
+        Size of a pixel and place of the first one, per axis but the colour.
+    units : tuple of str
+        Of scale and translate: ``"mm"``, ``"um"``, ``"s"`` and so on, ``"pixel"`` where unknown.
+    window : tuple of float, optional
+        The values to show as black and white, if the file says so.
+    inverted : bool
+        Whether low values are to be shown bright (DICOM's MONOCHROME1).
+    patient : Patient, optional
+        How the image lies in the patient, if that is known.
+    """
+
+    array: NDArray
+    axes: str
+    name: str
+    scale: tuple[float, ...]
+    translate: tuple[float, ...]
+    units: tuple[str, ...]
+    window: tuple[float, float] | None = None
+    inverted: bool = False
+    patient: Patient | None = None
+
+    @property
+    def rgb(self) -> bool:
+        """Whether the last axis is colour."""
+        return self.axes.endswith(COLOUR)
+
+    @property
+    def affine(self) -> Affine | None:
+        """From column, row and slice to the patient's left, back and head in mm: ``(4, 4)``."""
+        if self.patient is None:
+            return None
+        return self.patient.affine @ placement(self.axes, self.scale, self.translate)
+
+
+def placement(axes: str, scale: Any, translate: Any) -> Affine:
+    """From column, row and slice to an image's space; slices count by themselves without a z axis.
+
+    Parameters
+    ----------
+    axes : str
+        Letters of the axes.
+    scale, translate : sequence of float
+        Of each of them.
+    """
+    affine = np.eye(4)
+    for index, axis in enumerate("xyz"):
+        if axis in axes:
+            affine[index, index] = scale[axes.index(axis)]
+            affine[index, 3] = translate[axes.index(axis)]
+    return affine
+
+
+def volume(
+    array: NDArray,
+    axes: str,
+    affine: Affine,
+    *,
+    orientation: str = "",
+    time_step: float = 0,
+    **more: Any,
+) -> Picture:
+    """Place a picture by the affine from column, row and slice to the patient.
+
+    Images of the same orientation share one space, so they lie right to each other. The slice axis
+    of a single slice is dropped.
+
+    Parameters
+    ----------
+    array, axes
+        As for :class:`Picture`, with axes z, y and x.
+    affine : array of float
+        ``(4, 4)``, into left, back and head in mm.
+    orientation : str
+        As for :class:`Patient`.
+    time_step : float
+        Seconds between times; 0 if unknown.
+    more
+        Other attributes of the picture.
+
+    Raises
+    ------
+    ValueError
+        If the affine squeezes the image to nothing.
+    """
+    directions, lengths, origin = split_affine(affine)
+    scale = dict(zip("xyz", lengths.tolist(), strict=True))
+    translate = dict(zip("xyz", origin.tolist(), strict=True))
+    units = dict.fromkeys("xyz", "mm")
+    if time_step:
+        scale["t"], units["t"] = time_step, "s"
+    if array.shape[axes.index("z")] == 1:
+        array, axes = array.squeeze(axes.index("z")), axes.replace("z", "")
+        directions = directions @ placement("z", (scale["z"],), (translate["z"],))
+    placed = axes.removesuffix(COLOUR)
+    return Picture(
+        array,
+        axes,
+        scale=tuple(scale.get(axis, 1.0) for axis in placed),
+        translate=tuple(translate.get(axis, 0.0) for axis in placed),
+        units=tuple(units.get(axis, "pixel") for axis in placed),
+        patient=Patient(directions, orientation),
+        **more,
+    )
+
+
+def split_affine(affine: Affine) -> tuple[Affine, NDArray, NDArray]:
+    """Split an affine into directions ``(4, 4)``, scale ``(3,)`` and translate ``(3,)``.
+
+    The translation is measured along the directions.
+
+    Raises
+    ------
+    ValueError
+        If an axis has no length, or two have the same direction.
+    """
+    scale: NDArray[np.float64] = np.linalg.norm(affine[:3, :3], axis=0)
+    if not np.isfinite(affine).all() or scale.min() <= 0:
+        raise ValueError("an axis has no length")
+    directions = np.eye(4)
+    directions[:3, :3] = affine[:3, :3] / scale
+    if abs(np.linalg.det(directions)) < 1e-6:
+        raise ValueError("the axes lie in one plane")
+    return directions, scale, np.linalg.solve(directions[:3, :3], affine[:3, 3])

@@ -1,0 +1,124 @@
+"""TIFF with its axes and pixel size, and the common picture formats."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import ParseError
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from napari_medt.engine.files import read_image
+from napari_medt.engine.formats.picture import COLOUR, Picture
+from napari_medt.errors import ImageError
+
+SUFFIXES = (".tif", ".tiff")
+CENTIMETRE = 3  # TIFF's ResolutionUnit; inches there are usually those of a printer
+MICRON = "um"
+
+Sizes = dict[str, tuple[float, str]]  # per axis: size of a pixel and its unit
+
+
+def read_tiff(path: Path) -> Picture:
+    """Read the first image of a TIFF, at full resolution.
+
+    Axes and pixel size are those of OME-TIFF and ImageJ where the file has them, else TIFF's own.
+
+    Raises
+    ------
+    ImageError
+        If the file is no TIFF.
+    """
+    if not path.is_file():
+        raise ImageError(f"There is no file {path}.")
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            series = tiff.series[0]
+            array, axes, sizes = series.asarray(), series.axes.lower(), _pixel_sizes(tiff)
+    except Exception:  # a damaged file makes tifffile raise anything
+        raise ImageError(f"{path.name} is not an image that can be read.") from None
+    array, axes = _tidy(array, axes)
+    return _picture(array, axes, path.name.partition(".")[0], sizes)
+
+
+def read_plain(path: Path) -> Picture:
+    """Read PNG, JPEG and the like; of an animation every frame.
+
+    Raises
+    ------
+    ImageError
+        If the file is no image.
+    """
+    array = read_image(path)
+    axes = "tyxs" if array.ndim == 4 else "yxs"[: array.ndim]
+    if array.ndim == 3 and array.shape[2] == 2:  # gray with alpha
+        array, axes = array[..., 0], "yx"
+    return _picture(array, axes, path.stem, {})
+
+
+def _picture(array: NDArray, axes: str, name: str, sizes: Sizes) -> Picture:
+    placed = axes.removesuffix(COLOUR)
+    found = [sizes.get(axis, (1.0, "pixel")) for axis in placed]
+    return Picture(
+        array,
+        axes,
+        name,
+        scale=tuple(size for size, _ in found),
+        translate=(0.0,) * len(placed),
+        units=tuple(unit for _, unit in found),
+    )
+
+
+def _tidy(array: NDArray, axes: str) -> tuple[NDArray, str]:
+    """Put colours last, and call samples that are no colours channels."""
+    if COLOUR in axes:
+        samples = axes.index(COLOUR)
+        if array.shape[samples] in (3, 4):
+            return np.moveaxis(array, samples, -1), axes.replace(COLOUR, "") + COLOUR
+        axes = axes.replace(COLOUR, "c")
+    return array, axes
+
+
+def _pixel_sizes(tiff: tifffile.TiffFile) -> Sizes:
+    if tiff.is_ome and tiff.ome_metadata:
+        return _ome_sizes(tiff.ome_metadata)
+    imagej = tiff.imagej_metadata or {}
+    sizes = _plane_sizes(tiff, str(imagej.get("unit", "")))
+    if sizes and imagej.get("spacing"):
+        sizes["z"] = abs(float(imagej["spacing"])), sizes["x"][1]
+    return sizes
+
+
+def _ome_sizes(xml: str) -> Sizes:
+    try:
+        image = tifffile.xml2dict(xml)["OME"]["Image"]
+    except (ParseError, KeyError, TypeError):
+        return {}
+    pixels: dict[str, Any] = (image[0] if isinstance(image, list) else image)["Pixels"]
+    return {
+        axis.lower(): (float(pixels[f"PhysicalSize{axis}"]), _unit(pixels, axis))
+        for axis in "XYZ"
+        if f"PhysicalSize{axis}" in pixels
+    }
+
+
+def _unit(pixels: dict[str, Any], axis: str) -> str:
+    unit = str(pixels.get(f"PhysicalSize{axis}Unit", MICRON))
+    return unit.replace("µ", "u").replace("μ", "u")
+
+
+def _plane_sizes(tiff: tifffile.TiffFile, unit: str) -> Sizes:
+    """Size of a pixel from TIFF's resolution, if that is of the image and not of a printer."""
+    tags = tiff.pages[0].tags  # type: ignore[union-attr]
+    micron = unit.replace("\\u00B5", "u").replace("µ", "u") in (MICRON, "micron", "microns")
+    if not micron and tags.valueof("ResolutionUnit") != CENTIMETRE:
+        return {}
+    sizes = {}
+    for axis, name in (("x", "XResolution"), ("y", "YResolution")):
+        count, length = tags.valueof(name) or (0, 1)
+        if not count:
+            return {}
+        sizes[axis] = (length / count, MICRON) if micron else (10 * length / count, "mm")
+    return sizes

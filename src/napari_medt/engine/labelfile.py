@@ -1,0 +1,122 @@
+"""A label image on disk that grows block by block: OME-Zarr (NGFF 0.4), with a pyramid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from napari_medt.engine.tiles import Area
+
+CHUNK = 512  # pixels a side; blocks are multiples of it, so that no two write the same chunk
+SMALLEST = 512  # the pyramid ends with the first level of at most so many pixels a side
+
+
+@dataclass(frozen=True, eq=False)
+class LabelFile:
+    """Labels at several resolutions, each half the one before.
+
+    Attributes
+    ----------
+    levels : list of zarr.Array
+        ``(H, W)`` uint32 each, the finest first. A chunk is there whole or not at all.
+    """
+
+    levels: list[zarr.Array]
+
+    @classmethod
+    def create(
+        cls, folder: Path, height: int, width: int, *, chunk: int, pixel_size: float | None
+    ) -> LabelFile:
+        """Make a label image of background only.
+
+        Parameters
+        ----------
+        folder : Path
+            A new or an empty folder.
+        height, width : int
+            In pixels.
+        chunk : int
+            Side of a chunk in pixels.
+        pixel_size : float, optional
+            Micrometres.
+        """
+        group = zarr.create_group(folder, zarr_format=2)
+        steps = [1]
+        while max(height, width) > SMALLEST * steps[-1]:
+            steps.append(steps[-1] * 2)
+        for number, step in enumerate(steps):
+            group.create_array(
+                str(number),
+                shape=(-(-height // step), -(-width // step)),
+                chunks=(chunk, chunk),
+                dtype=np.uint32,
+                fill_value=0,
+                chunk_key_encoding={"name": "v2", "separator": "/"},
+            )
+        group.attrs.update(label_metadata(steps, pixel_size))
+        return cls.open(folder)
+
+    @classmethod
+    def open(cls, folder: Path) -> LabelFile:
+        """Open a label image to go on writing it."""
+        group = zarr.open_group(folder, mode="r+")
+        names = [dataset["path"] for dataset in _first(group.attrs["multiscales"])["datasets"]]
+        return cls([zarr.open_array(folder / name, mode="r+") for name in names])
+
+    def read(self, area: Area) -> NDArray[np.uint32]:
+        """Read labels at the finest resolution."""
+        return np.asarray(self.levels[0][area], np.uint32)
+
+    def write(self, area: Area, labels: NDArray[np.uint32]) -> None:
+        """Write labels at the finest resolution; background that is there already is left out."""
+        self.levels[0][area] = labels
+
+    def refresh(self, area: Area) -> None:
+        """Bring the coarser levels up to date with an area of the finest.
+
+        One process at a time: blocks share the chunks of coarse levels.
+        """
+        finest = self.read(area)
+        for number, level in enumerate(self.levels[1:], start=1):
+            step = 2**number
+            rows, columns = (slice(-(-part.start // step), -(-part.stop // step)) for part in area)
+            every = finest[
+                rows.start * step - area[0].start :: step,
+                columns.start * step - area[1].start :: step,
+            ]
+            if every.size:
+                level[rows, columns] = every
+
+
+def _first(images: Any) -> dict[str, Any]:
+    return images[0]
+
+
+def label_metadata(steps: list[int], pixel_size: float | None) -> dict[str, Any]:
+    """Metadata of a label image whose levels take every n-th pixel, by the NGFF 0.4 standard."""
+    unit = {"unit": "micrometer"} if pixel_size else {}
+    size = pixel_size or 1.0
+    return {
+        "multiscales": [
+            {
+                "version": "0.4",
+                "name": "labels",
+                "axes": [{"name": name, "type": "space", **unit} for name in "yx"],
+                "datasets": [
+                    {
+                        "path": str(number),
+                        "coordinateTransformations": [
+                            {"type": "scale", "scale": [size * step, size * step]}
+                        ],
+                    }
+                    for number, step in enumerate(steps)
+                ],
+            }
+        ],
+        "image-label": {"version": "0.4"},
+    }

@@ -1,0 +1,135 @@
+"""Open images that are too large to hold: OME-Zarr folders and TIFF files, with their levels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from napari_medt.engine.source import Level, level_of
+from napari_medt.errors import ImageError
+
+TIFF_SUFFIXES = (".tif", ".tiff", ".svs", ".ndpi", ".scn", ".bif", ".qptiff")
+MICROMETRES = {
+    "angstrom": 1e-4,
+    "nm": 1e-3,
+    "nanometer": 1e-3,
+    "µm": 1.0,
+    "micrometer": 1.0,
+    "mm": 1e3,
+    "millimeter": 1e3,
+    "cm": 1e4,
+    "centimeter": 1e4,
+    "m": 1e6,
+    "meter": 1e6,
+}
+
+
+def choose_level(levels: Sequence[Level], pixel_size: float | None) -> int:
+    """Choose the level whose pixels are closest to a size in micrometres.
+
+    The finest where either size is not known.
+    """
+    known = [level.pixel_size for level in levels]
+    if not pixel_size or not all(known):
+        return 0
+    return min(range(len(known)), key=lambda index: abs(math.log((known[index] or 0) / pixel_size)))
+
+
+def is_slide(path: Path) -> bool:
+    """Whether a path names an image that is read in parts."""
+    return path.suffix.lower() == ".zarr" or path.suffix.lower() in TIFF_SUFFIXES
+
+
+def open_levels(path: Path, channel: int = 0) -> list[Level]:
+    """Open an OME-Zarr folder or a TIFF file, tiled or pyramidal, without reading its pixels.
+
+    Returns
+    -------
+    list of Level
+        The finest first.
+
+    Raises
+    ------
+    ImageError
+        With one sentence for the user.
+    """
+    if not path.exists():
+        raise ImageError(f"There is no file {path}.")
+    if not is_slide(path):
+        raise ImageError(f"{path.name} is neither a TIFF nor an OME-Zarr: convert it to one.")
+    opener = open_zarr if path.suffix.lower() == ".zarr" else open_tiff
+    try:
+        return opener(path, channel)
+    except ImageError:
+        raise
+    except Exception as error:  # readers raise whatever their format makes them
+        raise ImageError(f"{path.name} is not an image that can be read.") from error
+
+
+def open_tiff(path: Path, channel: int) -> list[Level]:
+    """Open the levels of a TIFF's first image."""
+    import tifffile
+    import zarr
+
+    with tifffile.TiffFile(path) as file:
+        series = file.series[0]
+        size = tiff_pixel_size(file)
+        width = series.levels[0].shape[series.levels[0].axes.index("X")]
+    levels = []
+    for number, level in enumerate(series.levels):
+        store = tifffile.imread(path, aszarr=True, series=0, level=number)
+        array = zarr.open_array(store, mode="r")
+        scale = width / level.shape[level.axes.index("X")]
+        found = size * scale if size else None
+        levels.append(level_of(array, level.axes.lower(), pixel_size=found, channel=channel))
+    return levels
+
+
+def tiff_pixel_size(file: Any) -> float | None:
+    """Micrometres of a pixel along x, from OME metadata or the resolution tags."""
+    import tifffile
+
+    if file.ome_metadata:
+        image = tifffile.xml2dict(file.ome_metadata)["OME"]["Image"]
+        pixels = (image[0] if isinstance(image, list) else image)["Pixels"]
+        unit = MICROMETRES.get(pixels.get("PhysicalSizeXUnit", "µm"))
+        size = pixels.get("PhysicalSizeX")
+        return size * unit if size and unit else None
+    page = file.pages[0]
+    unit = {2: 25_400.0, 3: 10_000.0}.get(page.resolutionunit)  # inch, centimetre
+    return unit / page.resolution[0] if unit and page.resolution[0] > 1 else None
+
+
+def open_zarr(path: Path, channel: int) -> list[Level]:
+    """Open the levels of an OME-Zarr image, or a plain Zarr array."""
+    import zarr
+
+    node = zarr.open(path, mode="r")
+    if isinstance(node, zarr.Array):
+        return [level_of(node, channel=channel)]
+    attributes: dict[str, Any] = node.attrs.asdict()
+    attributes = attributes.get("ome", attributes)
+    if "multiscales" not in attributes and "0" in node:  # bioformats2raw: several images
+        return open_zarr(path / "0", channel)
+    image = attributes["multiscales"][0]
+    axes = [axis if isinstance(axis, dict) else {"name": axis} for axis in image["axes"]]
+    names = "".join(axis["name"] for axis in axes)
+    x = names.index("x")
+    unit = MICROMETRES.get(axes[x].get("unit", ""))
+    return [
+        level_of(
+            node[dataset["path"]],
+            names,
+            pixel_size=unit * scale_along(x, image, dataset) if unit else None,
+            channel=channel,
+        )
+        for dataset in image["datasets"]
+    ]
+
+
+def scale_along(axis: int, *nodes: dict[str, Any]) -> float:
+    """Scale of a level along one axis, from the transformations of all nodes above it."""
+    steps = [step for node in nodes for step in node.get("coordinateTransformations", [])]
+    return math.prod(step["scale"][axis] for step in steps if step["type"] == "scale")

@@ -1,0 +1,123 @@
+"""What of an image is segmented: which planes, and which part of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.draw import polygon2mask
+
+from napari_medt.engine.axes import Axes, Frame
+from napari_medt.errors import ImageError
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """A part of a plane: a box of pixels, and perhaps a shape within it.
+
+    Attributes
+    ----------
+    rows, columns : slice
+        The box, within the plane and not empty.
+    inside : array of bool, optional
+        ``(rows, columns)`` of the box: its pixels that belong to the region; None for all.
+    """
+
+    rows: slice
+    columns: slice
+    inside: NDArray[np.bool_] | None = None
+
+    @property
+    def box(self) -> tuple[slice, slice]:
+        """Index of the box in a plane."""
+        return self.rows, self.columns
+
+    def clear_outside(self, labels: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Set labels ``(rows, columns)`` of the box to 0 outside the region."""
+        return labels if self.inside is None else np.where(self.inside, labels, 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Scope:
+    """What of an image is segmented: planes, channel, region.
+
+    Attributes
+    ----------
+    axes : Axes
+        What the image's axes are.
+    frames : tuple of Frame
+        Which planes.
+    channel : int or None
+        Which channel; None for the first three as colours.
+    region : Region, optional
+        Which part of every plane; by default all.
+    """
+
+    axes: Axes
+    frames: tuple[Frame, ...]
+    channel: int | None = 0
+    region: Region | None = None
+
+    @classmethod
+    def everything(cls, axes: Axes, channel: int | None = 0) -> Scope:
+        """All planes, as a whole."""
+        return cls(axes, tuple(axes.frames()), channel)
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing of the image is left out."""
+        return self.region is None and len(self.frames) == len(self.axes.frames())
+
+    def parts(self) -> list[tuple[Any, ...]]:
+        """Index of every part of the labels that is segmented: a box in each plane."""
+        box = (slice(None), slice(None)) if self.region is None else self.region.box
+        return [(*frame, *box) for frame in self.frames]
+
+
+def box_region(low: NDArray, high: NDArray, shape: tuple[int, int]) -> Region:
+    """Return the part of a plane between two corners, given in pixels.
+
+    Raises
+    ------
+    ImageError
+        If no pixel of the plane lies between them.
+    """
+    first = np.clip(np.floor(np.asarray(low) + 0.5), 0, shape).astype(int)
+    last = np.clip(np.ceil(np.asarray(high) + 0.5), 0, shape).astype(int)
+    if (first >= last).any():
+        raise ImageError("The region does not touch the image: move it, or choose the whole image.")
+    return Region(slice(first[0], last[0]), slice(first[1], last[1]))
+
+
+def outline_region(outlines: Sequence[NDArray], shape: tuple[int, int]) -> Region:
+    """Return the region inside one or more outlines.
+
+    Parameters
+    ----------
+    outlines : sequence of array
+        Each ``(N, 2)``: rows and columns of vertices, in pixels.
+    shape : tuple of int
+        Height and width of the plane.
+
+    Raises
+    ------
+    ImageError
+        If no pixel of the plane lies inside.
+    """
+    touch = "The shapes do not touch the image: draw them on it."
+    vertices = np.concatenate(outlines)
+    try:
+        box = box_region(vertices.min(axis=0), vertices.max(axis=0), shape)
+    except ImageError:
+        raise ImageError(touch) from None
+    corner = (box.rows.start, box.columns.start)
+    size = (box.rows.stop - corner[0], box.columns.stop - corner[1])
+    inside = np.zeros(size, bool)
+    for outline in outlines:
+        inside |= polygon2mask(size, outline - corner)
+    if not inside.any():
+        raise ImageError(touch)
+    return Region(box.rows, box.columns, inside)

@@ -1,0 +1,188 @@
+"""An image too large to hold, read part by part: one plane, at one or more resolutions."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medt.engine.image import Limits, prepare, sample_step
+from napari_medt.engine.tiles import Area
+from napari_medt.errors import ImageError
+from napari_medt.models.card import InputRule
+
+COLOURS = (3, 4)
+BAND = 2048  # rows and columns read at a time where a whole image has to be gone through
+STRIP = 256  # rows turned into floats at a time
+MARKS = 4  # windows a side that tell an image from another one
+
+
+@dataclass(frozen=True, eq=False)
+class Level:
+    """One resolution of a plane.
+
+    Attributes
+    ----------
+    array : array-like
+        Anything that is sliced like a NumPy array: NumPy, Dask, Zarr.
+    axes : str
+        A letter for each of its axes: ``y`` and ``x``, ``c`` for channels, ``s`` for the samples of
+        a colour, and others, which must have length 1.
+    pixel_size : float, optional
+        Micrometres.
+    channel : int
+        Which channel, where there are channels.
+    """
+
+    array: Any
+    axes: str
+    pixel_size: float | None = None
+    channel: int = 0
+
+    @property
+    def height(self) -> int:
+        """Pixels from top to bottom."""
+        return int(self.array.shape[self.axes.index("y")])
+
+    @property
+    def width(self) -> int:
+        """Pixels from left to right."""
+        return int(self.array.shape[self.axes.index("x")])
+
+    def read(self, area: Area) -> NDArray:
+        """Read rows and columns: ``(h, w)``, or ``(h, w, 3|4)`` for colour."""
+        index = {"y": area[0], "x": area[1], "c": self.channel, "s": slice(None)}
+        part = np.asarray(self.array[tuple(index.get(axis, 0) for axis in self.axes)])
+        left = [axis for axis in self.axes if axis in "yxs"]
+        return part.transpose([left.index(axis) for axis in "yxs" if axis in left])
+
+    def sample(self) -> NDArray:
+        """Take every n-th row and column, as :func:`napari_medt.engine.image.sample` does."""
+        step = sample_step(self.height, self.width)
+        band = BAND // step * step or step
+        return np.concatenate(
+            [
+                np.concatenate(
+                    [
+                        self.read((rows, columns))[::step, ::step]
+                        for columns in pieces(self.width, band)
+                    ],
+                    axis=1,
+                )
+                for rows in pieces(self.height, band)
+            ]
+        )
+
+    def fingerprint(self) -> str:
+        """Tell this image from another one by its size, its type and windows of its pixels."""
+        sha = hashlib.sha256(f"{self.height} {self.width} {self.array.dtype}".encode())
+        for row in range(MARKS):
+            for column in range(MARKS):
+                top, left = row * self.height // MARKS, column * self.width // MARKS
+                sha.update(self.read((slice(top, top + 16), slice(left, left + 16))).tobytes())
+        return sha.hexdigest()
+
+
+def pieces(length: int, size: int) -> list[slice]:
+    """Cut an axis into pieces of a size; the last one may be shorter."""
+    return [slice(start, min(start + size, length)) for start in range(0, length, size)]
+
+
+def level_of(
+    array: Any, axes: str = "", *, pixel_size: float | None = None, channel: int = 0
+) -> Level:
+    """Take an array for a plane.
+
+    Parameters
+    ----------
+    array : array-like
+        See :class:`Level`.
+    axes : str
+        See :class:`Level`; by default ``yx``, or ``yxs`` where there are three axes.
+    pixel_size : float, optional
+        Micrometres.
+    channel : int
+        Which channel; three or four channels of 8 bits are taken for colours.
+
+    Raises
+    ------
+    ImageError
+        If it is more than one plane, or there is no such channel.
+    """
+    axes = axes or "yxs"[: len(array.shape)]
+    if "s" not in axes and array.dtype == np.uint8:
+        axes = "".join(
+            "s" if axis == "c" and length in COLOURS else axis
+            for axis, length in zip(axes, array.shape, strict=True)
+        )
+    lengths = dict(zip(axes, array.shape, strict=True))
+    if not {"y", "x"} <= lengths.keys() or len(lengths) != len(axes):
+        raise ImageError("The image has no rows and columns that are named: convert it first.")
+    extra = {axis: length for axis, length in lengths.items() if axis not in "yxcs" and length > 1}
+    if extra:
+        names = " and ".join(f"{length} along {axis}" for axis, length in extra.items())
+        raise ImageError(f"The image has more than one plane ({names}): save one plane of it.")
+    if not 0 <= channel < lengths.get("c", 1):
+        raise ImageError(
+            f"The image has no channel {channel + 1}: choose one of {lengths.get('c', 1)}."
+        )
+    return Level(array, axes, pixel_size, channel)
+
+
+def levels_of(arrays: Sequence[Any]) -> list[Level]:
+    """Take the arrays of a multiscale image, from the finest, for one plane."""
+    return [level_of(array) for array in arrays]
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A plane as the network's input, made part by part.
+
+    Attributes
+    ----------
+    level : Level
+        Where pixels come from.
+    rule : InputRule
+        The model's channels and intensity rule.
+    limits : tuple of float
+        Of the whole image.
+    """
+
+    level: Level
+    rule: InputRule
+    limits: Limits
+
+    @property
+    def height(self) -> int:
+        """Pixels from top to bottom."""
+        return self.level.height
+
+    @property
+    def width(self) -> int:
+        """Pixels from left to right."""
+        return self.level.width
+
+    def read(self, area: Area) -> NDArray[np.float32]:
+        """Read rows and columns: ``(h, w, C)`` in [0, 1].
+
+        Raises
+        ------
+        ImageError
+            If they contain NaN or infinite values.
+        """
+        raw = self.level.read(area)
+        if raw.dtype.kind == "f" and not np.isfinite(raw).all():
+            raise ImageError(
+                "The image contains NaN or infinite values: replace them with numbers first."
+            )
+        if raw.ndim == 3:
+            raw = raw[..., :3]
+        channels = 1 if self.rule.channels == "gray" else 3
+        plane = np.empty((*raw.shape[:2], channels), np.float32)
+        for rows in pieces(len(raw), STRIP):  # a strip at a time, for the memory
+            plane[rows] = prepare(raw[rows], self.rule, self.limits)
+        return plane

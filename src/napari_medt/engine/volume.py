@@ -1,0 +1,180 @@
+"""Images of many planes: predicted plane by plane, labels put together again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medt.engine.axes import Axes, Frame
+from napari_medt.engine.labels import to_labels
+from napari_medt.engine.predict import IsCancelled, Progress
+from napari_medt.engine.region import Region, Scope
+from napari_medt.engine.segment import choose_magnification, predict_image
+from napari_medt.engine.stack import link_slices
+from napari_medt.errors import ImageError
+from napari_medt.models.card import ModelCard
+from napari_medt.models.store import Model
+from napari_medt.network.config import Branches
+
+
+def predict_frames(
+    data: Any,
+    scope: Scope,
+    model: Model,
+    branches: Branches = "both",
+    *,
+    rgb: bool = False,
+    magnification: float | None = None,
+    device: str = "auto",
+    progress: Progress | None = None,
+    cancelled: IsCancelled | None = None,
+) -> Iterator[tuple[Frame, NDArray[np.float32]]]:
+    """Predict plane by plane.
+
+    Parameters
+    ----------
+    data : array or array-like
+        Shaped as the scope's axes, with `rgb` and a colour axis behind; a lazy one is read plane
+        by plane.
+    scope : Scope
+        What to predict.
+    model, branches, device, cancelled
+        See :func:`napari_medt.engine.segment.segment`.
+    rgb : bool
+        Whether there is a colour axis.
+    magnification : float, optional
+        By default found in the middle one of the planes, and the same for all.
+    progress : callable, optional
+        Called with ``(done, total)`` over all planes.
+
+    Yields
+    ------
+    tuple
+        The plane's index, and class probabilities ``(classes, rows, columns)`` of its region.
+
+    Raises
+    ------
+    ImageError
+        If a plane cannot be segmented. A stack may hold planes without any content.
+    """
+    total, blank = len(scope.frames), 0
+    colour = rgb or (scope.axes.channel_axis is not None and scope.channel is None)
+
+    def plane_at(frame: Frame) -> NDArray:
+        return np.asarray(scope.axes.plane(data, frame, scope.channel))
+
+    for number, frame in enumerate(scope.frames):
+        plane = plane_at(frame)
+        if total > 1 and is_blank(plane):
+            blank += 1
+            if blank == total:
+                raise ImageError("Every plane is of a single value: there is nothing to segment.")
+            yield frame, blank_probabilities(model.card, plane.shape[:2], scope.region)
+            continue
+        if magnification is None:
+            middle = plane if total == 1 else plane_at(scope.frames[total // 2])
+            middle = plane if is_blank(middle) else middle
+            magnification = choose_magnification(
+                middle, model, branches, rgb=colour, device=device, cancelled=cancelled
+            )
+        yield (
+            frame,
+            predict_image(
+                plane,
+                model,
+                branches,
+                rgb=colour,
+                region=scope.region,
+                magnification=magnification,
+                device=device,
+                progress=share_of(progress, number, total),
+                cancelled=cancelled,
+            ),
+        )
+
+
+def is_blank(plane: NDArray) -> bool:
+    """Whether all values are equal."""
+    return bool(plane.size and (plane == plane.flat[0]).all())
+
+
+def blank_probabilities(
+    card: ModelCard, shape: tuple[int, ...], region: Region | None
+) -> NDArray[np.float32]:
+    """Class probabilities of a plane, or its region, that is all background."""
+    if region is not None:
+        shape = tuple(part.stop - part.start for part in region.box)
+    probabilities = np.zeros((len(card.classes), *shape), np.float32)
+    probabilities[0] = 1
+    return probabilities
+
+
+def share_of(progress: Progress | None, number: int, total: int) -> Progress | None:
+    """Progress of one of several equal pieces of work, told as that of all."""
+    if progress is None:
+        return None
+    return lambda done, count: progress(number * count + done, total * count)
+
+
+def label_plane(
+    probabilities: NDArray[np.float32],
+    scope: Scope,
+    card: ModelCard,
+    *,
+    threshold: float | None = None,
+    min_size: int | None = None,
+) -> NDArray[np.int32]:
+    """Turn what :func:`predict_frames` found in a plane into labels, 0 outside the region.
+
+    See :func:`napari_medt.engine.labels.to_labels`.
+    """
+    labels = to_labels(probabilities, card, threshold=threshold, min_size=min_size)
+    return labels if scope.region is None else scope.region.clear_outside(labels)
+
+
+def put_together(
+    planes: Mapping[Frame, NDArray[np.int32]], scope: Scope, *, number_apart: bool, link: bool
+) -> NDArray[np.int32]:
+    """Lay the labels of planes into the labels of the whole image.
+
+    Parameters
+    ----------
+    planes : mapping
+        Labels of every plane of the scope, or of its region there.
+    scope : Scope
+        Where they belong; labels are 0 elsewhere.
+    number_apart : bool
+        Labels are objects, not classes: those of different planes get different numbers.
+    link : bool
+        Instead, objects that overlap from slice to slice are one object.
+
+    Returns
+    -------
+    array of int32
+        Shaped as the axes less the channels.
+    """
+    whole, last = np.zeros(scope.axes.labels_shape, np.int32), 0
+    for part, frame in zip(scope.parts(), scope.frames, strict=True):
+        labels = planes[frame]
+        if number_apart and not link:
+            labels = np.where(labels > 0, labels + last, 0)
+            last = max(last, int(labels.max(initial=0)))
+        whole[part] = labels
+    if number_apart and link:
+        link_volume(whole, scope.axes)
+    return whole
+
+
+def link_volume(whole: NDArray[np.int32], axes: Axes) -> None:
+    """Link objects along the slices, for every time and position by itself, in place."""
+    roles = [axes.roles[axis] for axis in axes.kept]
+    if "slice" not in roles:
+        return
+    last, volumes = 0, np.moveaxis(whole, roles.index("slice"), -3)
+    for index in np.ndindex(volumes.shape[:-3]):
+        linked = link_slices(volumes[index])
+        volumes[index] = np.where(linked > 0, linked + last, 0)
+        last = max(last, int(volumes[index].max(initial=0)))

@@ -1,0 +1,59 @@
+"""Cheap networks in place of MedT, for tests of what is around the network."""
+
+import numpy as np
+import torch
+from torch import nn
+
+from napari_medt.models.card import BACKGROUND, CORE, InputRule, ModelCard
+from napari_medt.models.store import Model
+from napari_medt.network.config import NetworkConfig
+
+RIM_VALUE, CORE_VALUE = 120, 240  # gray values of drawn objects
+
+
+class Painted(nn.Module):
+    """Reads classes off gray values: black background, gray rim, white core."""
+
+    def forward(self, x, branches="both"):
+        values = torch.tensor([0, RIM_VALUE / 255, CORE_VALUE / 255])
+        return -50 * (x - values[None, :, None, None]).abs()
+
+
+class Uneven(nn.Module):
+    """Sees neighbouring pixels, and answers differently in each part of a tile, as MedT does."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.place = torch.from_numpy(np.random.default_rng(0).normal(size=(3, size, size))).float()
+
+    def forward(self, x, branches="both"):
+        smooth = nn.functional.avg_pool2d(x.mean(1, keepdim=True), 9, 1, 4)
+        return 4 * smooth * torch.tensor([-1.0, 0.5, 1.5])[None, :, None, None] + self.place
+
+
+def standin(network, size=32, **rule):
+    """Make a model of instances that runs a stand-in; its input is by default the 8-bit range."""
+    rule = {"intensity": "range", **rule}
+    card = ModelCard(
+        name="stand-in",
+        purpose="A model for tests.",
+        network=NetworkConfig("medt", size, in_channels=1, num_classes=3, patch_size=32),
+        classes=(BACKGROUND, "rim", CORE),
+        input=InputRule(**rule),
+        sha256="0" * 64,
+    )
+    return Model(card, network, {"cpu": network})
+
+
+def draw_objects(rng, height, width, count, radii=(3, 9)):
+    """Draw ellipses of a core and a rim; some touch, none overlap. Returns 8-bit gray values."""
+    image = np.zeros((height, width), np.uint8)
+    y, x = np.ogrid[:height, :width]
+    for _ in range(count):
+        cy, cx = rng.random(2) * (height, width)
+        a, b = rng.uniform(*radii, 2)
+        distance = ((y - cy) / a) ** 2 + ((x - cx) / b) ** 2
+        if not image[distance < 1].any():
+            image[distance < 1] = RIM_VALUE
+            image[distance < 0.5] = CORE_VALUE
+    return image

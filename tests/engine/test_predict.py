@@ -1,0 +1,82 @@
+"""Areas: to float rounding, what the whole image has there."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from napari_medt.engine.predict import View, predict, predict_area, tile_grid
+from tests.engine.standin import Painted, Uneven, standin
+
+MODEL = standin(Uneven(32))
+
+
+def view_of(plane, area, card):
+    grid = tile_grid(card, *plane.shape[:2])
+    seen = grid.seen(area)
+    return View(plane[seen], grid, area, (seen[0].start, seen[1].start))
+
+
+@st.composite
+def parts(draw, length):
+    start = draw(st.integers(0, length - 1))
+    return slice(start, draw(st.integers(start + 1, length)))
+
+
+@settings(max_examples=40, deadline=None)
+@given(height=st.integers(1, 200), width=st.integers(1, 200), data=st.data())
+def test_an_area_is_as_in_the_whole_image(height, width, data):
+    area = (data.draw(parts(height)), data.draw(parts(width)))
+    plane = np.random.default_rng(height * 999 + width).random((height, width, 1), np.float32)
+    plane[: height // 3] = 0.5  # blank
+    whole = predict(plane, MODEL.network, MODEL.card)
+    found, _ = predict_area(view_of(plane, area, MODEL.card), MODEL.network, MODEL.card)
+    np.testing.assert_allclose(found, whole[:, *area], atol=1e-5)
+
+
+def test_large_images_too():
+    model = standin(Uneven(128), 128)
+    plane = np.random.default_rng(0).random((1501, 2999, 1), np.float32)
+    area = (slice(700, 1300), slice(1024, 2048))
+    whole = predict(plane, model.network, model.card)
+    found, _ = predict_area(view_of(plane, area, model.card), model.network, model.card)
+    np.testing.assert_allclose(found, whole[:, *area], atol=1e-5)
+
+
+class Counting(Painted):
+    tiles = 0
+
+    def forward(self, x, branches="both"):
+        self.tiles += len(x)
+        return super().forward(x)
+
+
+def test_the_network_is_spared_blank_tiles():
+    plane = np.full((320, 320, 1), 0.3, np.float32)
+    plane[300:310, 300:310] = 0.9
+    network = Counting()
+    whole = tile_grid(MODEL.card, 320, 320).whole
+    found, blank = predict_area(view_of(plane, whole, MODEL.card), network, MODEL.card)
+    assert 1 <= network.tiles <= 4
+    assert blank == len(tile_grid(MODEL.card, 320, 320)) - network.tiles
+    assert np.array_equal(found[0] == 1, plane[..., 0] < 0.5) or found[0, 0, 0] == 1
+    np.testing.assert_allclose(found.sum(axis=0), 1, atol=1e-5)
+
+
+def test_nothing_is_blank_where_labels_are_classes(tmp_path):
+    from dataclasses import replace
+
+    card = replace(MODEL.card, classes=("background", "a", "b"))
+    plane = np.full((64, 64, 1), 0.9, np.float32)
+    whole = tile_grid(card, 64, 64).whole
+    found, blank = predict_area(view_of(plane, whole, card), Painted(), card)
+    assert blank == 0
+    assert found[2].min() > 0.5
+
+
+def test_progress_is_told_even_where_all_is_blank():
+    seen = []
+    plane = np.full((64, 64, 1), 0.9, np.float32)
+    predict(plane, Painted(), MODEL.card, progress=lambda *counts: seen.append(counts))
+    assert seen == [(seen[0][1], seen[0][1])]
+    assert seen[0][1] == pytest.approx(9)
