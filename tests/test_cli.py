@@ -1,6 +1,7 @@
 """The command line, as a script would call it."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -8,9 +9,12 @@ import imageio.v3 as imageio
 import numpy as np
 import pytest
 import tifffile
+from skimage.draw import disk
 
 from napari_medt import cli
+from napari_medt.engine.segment import Segmentation
 from napari_medt.models.store import load_model
+from tests.conftest import make_model
 from tests.training.test_data import write_data
 
 
@@ -106,11 +110,70 @@ def test_evaluate_measures_and_writes_json(tiny_model, tmp_path, capsys):
     arguments = ("--model", tiny_model, "--data", data, "--branches", "patch", "--json", file)
     assert run("evaluate", *arguments) == 0
     report = json.loads(file.read_text())
-    assert report["images"] == 3
-    assert report["branches"] == "patch"
-    assert report["dice"] == pytest.approx(np.mean([s["dice"] for s in report["scores"]]), abs=1e-4)
-    assert set(report) >= {"model", "iou", "ap50"}
-    assert "dice" in capsys.readouterr().out
+    assert set(report) == {"model", "temperature", "accuracy", "scores"}
+    (accuracy,), (scores,) = report["accuracy"].values(), report["scores"].values()
+    assert list(report["accuracy"]) == ["patch"]
+    assert accuracy["images"] == len(scores) == 3
+    assert accuracy["dice"] == pytest.approx(np.mean([s["dice"] for s in scores]), abs=1e-4)
+    assert set(accuracy) >= {"dice_ci", "iou", "ap50", "pq", "ece"}
+    assert {score["image"] for score in scores} == {"0.png", "1.png", "2.png"}
+    assert "Dice" in capsys.readouterr().out
+
+
+def test_evaluate_draws_the_worst_and_refreshes_the_card(tiny_model, tmp_path, capsys):
+    data = write_data(tmp_path / "data", 5)
+    before, picture = load_model(tiny_model), tmp_path / "worst.png"
+    arguments = ("--model", tiny_model, "--data", data, "--worst", picture, "--save-card")
+    assert run("evaluate", *arguments) == 0
+    printed = capsys.readouterr().out
+    after = load_model(tiny_model)
+    assert set(after.card.accuracy) == {"both", "global", "patch"}
+    assert after.card.accuracy["both"]["images"] == 5
+    assert after.card.temperature != 1
+    assert after.card.describe_accuracy() == printed.splitlines()[1:-1]
+    assert after.card.sha256 == before.card.sha256
+    assert printed.splitlines()[-1].startswith("Worst: ")
+    assert imageio.imread(picture).shape[:2] == (1200, 900)  # four rows of three
+
+
+def test_cards_that_are_not_the_users_stay_as_they_are(tiny_model, tmp_path, capsys):
+    data = write_data(tmp_path / "data", 1)
+    for model, more, reason in [
+        ("nuclei-fluorescence", (), "no card of your own"),
+        (tiny_model, ("--branches", "both"), "all branch settings"),
+    ]:
+        assert run("evaluate", "--model", model, "--data", data, "--save-card", *more) == 1
+        assert reason in capsys.readouterr().err
+
+
+def test_segment_reports_the_circumference(image, tmp_path, capsys, monkeypatch):
+    labels = np.zeros((80, 100), np.int32)
+    labels[disk((40, 50), 30)] = 1
+    found = Segmentation(labels, labels.astype(np.float32))
+    monkeypatch.setattr("napari_medt.engine.segment.segment", lambda *args, **options: found)
+    model = make_model(tmp_path, classes=("background", "head"), report="circumference")
+    arguments = ("segment", image, "--model", model, "--output", tmp_path / "out")
+    for options, unit, length in [((), "pixels", 188), (("--mm-per-pixel", 0.5), "mm", 94)]:
+        assert run(*arguments, *options) == 0
+        said = re.search(r"cells.png: circumference ([\d.]+) (\w+)", capsys.readouterr().out)
+        assert said[2] == unit
+        assert float(said[1]) == pytest.approx(length, rel=0.01)
+
+
+def test_millimetres_are_refused_where_nothing_is_measured(image, tiny_model, tmp_path, capsys):
+    arguments = ("--model", tiny_model, "--output", tmp_path / "out", "--mm-per-pixel", 1)
+    assert run("segment", image, *arguments) == 1
+    assert "leave out --mm-per-pixel" in capsys.readouterr().err
+
+
+def test_gates_are_shown(tmp_path, tiny_model, capsys):
+    assert run("models", "--gates", tiny_model) == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"global_branch.stages.0.0.height +0.100 +0.100 +0.100 +1.000", printed)
+    assert "local_branch" not in printed
+    plain = make_model(tmp_path, "plain", architecture="axialunet")
+    assert run("models", "--gates", plain) == 0
+    assert "has no gates" in capsys.readouterr().out
 
 
 def test_train_then_segment(tmp_path, image, capsys):
@@ -144,7 +207,9 @@ def test_settings_that_do_not_fit(tmp_path, capsys):
 
 def test_models_are_listed(capsys):
     assert run("models") == 0
-    assert "nuclei-fluorescence" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "nuclei-fluorescence" in printed
+    assert "Trained on: Data Science Bowl 2018" in printed
     assert run("models", "--json") == 0
     cards = json.loads(capsys.readouterr().out)
     assert cards["nuclei-fluorescence"]["network"]["architecture"] == "medt"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_medt.engine.device import DEVICES
-from napari_medt.errors import DataError, ImageError, UserError
+from napari_medt.errors import DataError, ImageError, ModelError, UserError
 from napari_medt.network.config import ARCHITECTURES, BRANCHES
 
 
@@ -50,23 +50,43 @@ def make_parser() -> argparse.ArgumentParser:
     segment = commands.add_parser("segment", help="segment images and write their labels")
     segment.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="files or folders")
     segment.add_argument("--model", required=True, help="bundled name, model folder or .pth file")
-    segment.add_argument("--output", required=True, type=Path, help="folder for the results")
+    segment.add_argument(
+        "--output",
+        required=True,
+        type=Path,
+        help="folder for the results; NAME.zarr streams a slide",
+    )
     segment.add_argument("--branches", choices=BRANCHES, default="both")
     segment.add_argument("--threshold", type=_probability, help="foreground probability, 0 to 1")
     segment.add_argument("--device", choices=DEVICES, default="auto")
+    segment.add_argument(
+        "--mm-per-pixel", type=_positive, metavar="MM", help="side of a pixel, for circumferences"
+    )
     segment.add_argument("--probability", action="store_true", help="write probabilities too")
     segment.set_defaults(run=run_segment)
 
     evaluate = commands.add_parser("evaluate", help="measure a model on images with known labels")
     evaluate.add_argument("--model", required=True, help="bundled name, model folder or .pth file")
     evaluate.add_argument("--data", required=True, type=Path, help="folder of images/ and labels/")
-    evaluate.add_argument("--branches", choices=BRANCHES, default="both")
+    evaluate.add_argument(
+        "--branches",
+        choices=(*BRANCHES, "all"),
+        default="all",
+        help="default: all settings the model has, one after the other",
+    )
     evaluate.add_argument("--device", choices=DEVICES, default="auto")
     evaluate.add_argument("--json", type=Path, metavar="FILE", help="write the scores as JSON")
+    evaluate.add_argument("--worst", type=Path, metavar="FILE", help="draw the worst cases as PNG")
+    evaluate.add_argument(
+        "--save-card",
+        action="store_true",
+        help="calibrate a model folder of your own and put what was measured on its card",
+    )
     evaluate.set_defaults(run=run_evaluate)
 
     models = commands.add_parser("models", help="list the bundled models and their cards")
     models.add_argument("--json", action="store_true", help="print the cards as JSON")
+    models.add_argument("--gates", metavar="MODEL", help="show what the gates of a model became")
     models.set_defaults(run=run_models)
 
     train = commands.add_parser("train", help="train a model on your own images")
@@ -74,7 +94,7 @@ def make_parser() -> argparse.ArgumentParser:
     train.add_argument("--output", required=True, type=Path, help="model folder to make")
     train.add_argument("--config", type=Path, help="JSON file of settings; options below win")
     train.add_argument("--name", help="the model's name")
-    train.add_argument("--start-from", metavar="MODEL", help="fine-tune a model")
+    train.add_argument("--start-from", metavar="MODEL", help="start from a model's weights")
     train.add_argument("--architecture", choices=ARCHITECTURES)
     train.add_argument("--image-size", type=int, metavar="PIXELS")
     train.add_argument("--target", choices=("instances", "classes"), help="what labels are")
@@ -113,10 +133,14 @@ def run_segment(options: argparse.Namespace) -> int:
     from napari_medt.engine.segment import check_branches
     from napari_medt.models.store import load_model
 
+    if options.output.suffix == ".zarr":
+        return run_slide(options)
     inputs = list_inputs(options.inputs)
     choose_device(options.device)
     model = load_model(options.model)
     check_branches(options.branches, model)
+    if options.mm_per_pixel and not model.card.report:
+        raise ModelError(f"{model.card.name} measures no lengths: leave out --mm-per-pixel.")
     make_folder(options.output)
     failed = 0
     for path in tqdm(inputs, desc="Segmenting", unit="image", disable=not sys.stderr.isatty()):
@@ -129,11 +153,58 @@ def run_segment(options: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
+def run_slide(options: argparse.Namespace) -> int:
+    """Segment one image of any size block by block, or go on where a run was stopped.
+
+    Raises
+    ------
+    DataError
+        If there is more than one input, or an option that slides do not have.
+    """
+    from tqdm import tqdm
+
+    from napari_medt.engine.pyramid import open_levels
+    from napari_medt.engine.slide import segment_slide
+    from napari_medt.models.store import load_model
+
+    image = options.inputs[0]
+    if len(options.inputs) > 1 or (image.is_dir() and not is_zarr(image)):
+        raise DataError("A .zarr output takes a single image: give one, or a folder as output.")
+    if options.probability or options.mm_per_pixel:
+        raise DataError("A .zarr output has neither --probability nor --mm-per-pixel.")
+    levels = open_levels(image)
+    with tqdm(desc="Segmenting", unit="block", disable=not sys.stderr.isatty()) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total, bar.n = total, done
+            bar.refresh()
+
+        summary = segment_slide(
+            levels,
+            load_model(options.model),
+            options.output,
+            options.branches,
+            threshold=options.threshold,
+            device=options.device,
+            progress=show,
+        )
+    found = "" if summary.objects is None else f"{summary.objects} objects in "
+    print(f"{found}{summary.blocks} blocks, {100 * summary.blank:.0f} % of the tiles blank.")
+    return 0
+
+
+def is_zarr(folder: Path) -> bool:
+    """Whether a folder is a Zarr group or array."""
+    return any((folder / name).exists() for name in ("zarr.json", ".zgroup", ".zarray"))
+
+
 def segment_file(path: Path, model: Any, options: argparse.Namespace) -> None:
     """Segment one file and write its results."""
     import numpy as np
+    from tqdm import tqdm
 
     from napari_medt.engine.files import read_image, write_tiff
+    from napari_medt.engine.measure import circumference_in_words
     from napari_medt.engine.segment import segment
 
     result = segment(
@@ -145,6 +216,11 @@ def segment_file(path: Path, model: Any, options: argparse.Namespace) -> None:
     )
     kind = np.uint16 if result.labels.max() <= np.iinfo(np.uint16).max else np.uint32
     write_tiff(options.output / f"{path.stem}.labels.tif", result.labels.astype(kind))
+    if model.card.report == "circumference":
+        words = circumference_in_words(
+            result.labels > 0, options.mm_per_pixel, model.card.report_scale
+        )
+        tqdm.write(f"{path.name}: {words}")
     if options.probability:
         write_tiff(options.output / f"{path.stem}.probability.tif", result.probability)
 
@@ -189,35 +265,78 @@ def make_folder(folder: Path) -> None:
 
 def run_evaluate(options: argparse.Namespace) -> int:
     """Measure a model on a folder."""
-    from dataclasses import asdict
+    from dataclasses import replace
 
     from tqdm import tqdm
 
-    from napari_medt.engine.files import write_whole
     from napari_medt.engine.segment import check_branches
-    from napari_medt.models.store import load_model
+    from napari_medt.models.accuracy import accuracy_lines
+    from napari_medt.models.store import load_model, save_model
+    from napari_medt.training.calibrate import calibrated
     from napari_medt.training.data import find_samples
-    from napari_medt.training.evaluate import evaluate, summarise
+    from napari_medt.training.evaluate import branch_settings, evaluate, summarise
+    from napari_medt.training.worst import draw_worst
 
     samples = find_samples(options.data)
+    check_outputs(options)
     model = load_model(options.model)
-    check_branches(options.branches, model)
-    with tqdm(total=len(samples), unit="image", disable=not sys.stderr.isatty()) as bar:
-        scores = evaluate(
-            model,
-            samples,
-            options.branches,
-            device=options.device,
-            progress=lambda score: bar.update(),
-        )
-    summary = {"model": model.card.name, "branches": options.branches, **summarise(scores)}
-    for key, value in summary.items():
-        print(f"{key:>9}  {value}")
+    settings = branch_settings(model) if options.branches == "all" else (options.branches,)
+    check_branches(settings[0], model)
+    if options.save_card:
+        model = calibrated(model, samples, device=options.device)
+    scores = {}
+    for branches in settings:
+        with tqdm(samples, desc=branches, unit="image", disable=not sys.stderr.isatty()) as bar:
+            scores[branches] = evaluate(model, bar, branches, device=options.device)
+    accuracy = {branches: summarise(found) for branches, found in scores.items()}
+    print(model.card.name, *accuracy_lines(accuracy), sep="\n")
     if options.json:
-        text = json.dumps({**summary, "scores": [asdict(s) for s in scores]}, indent=2) + "\n"
-        make_folder(options.json.parent)
-        write_whole(options.json, lambda beside: beside.write_text(text, encoding="utf-8"))
+        write_scores(options.json, model, accuracy, scores)
+    if options.worst:
+        worst = draw_worst(options.worst, model, scores[settings[0]], settings[0], options.device)
+        print("Worst:", ", ".join(f"{s.sample.image.name} {s.measures['dice']:.3f}" for s in worst))
+    if options.save_card:
+        save_model(options.model, replace(model.card, accuracy=accuracy), model.network)
     return 0
+
+
+def check_outputs(options: argparse.Namespace) -> None:
+    """Refuse what ``evaluate`` could not write, before it measures for minutes.
+
+    Raises
+    ------
+    ModelError
+        If there is no card to save on.
+    DataError
+        If a folder cannot be written to, or too little is measured for a card.
+    """
+    from napari_medt.models.store import bundled_cards
+
+    for file in filter(None, (options.json, options.worst)):
+        make_folder(file.parent)
+    if not options.save_card:
+        return
+    if options.model in bundled_cards() or not Path(options.model).is_dir():
+        raise ModelError(f"{options.model} has no card of your own: give the path of its folder.")
+    if options.branches != "all":
+        raise DataError("A card tells all branch settings: leave out --branches.")
+
+
+def write_scores(path: Path, model: Any, accuracy: dict[str, Any], scores: dict[str, Any]) -> None:
+    """Write what was measured as JSON: the summary, and every image, per branch setting."""
+    from napari_medt.engine.files import write_whole
+
+    report = {
+        "model": model.card.name,
+        "temperature": model.card.temperature,
+        "accuracy": accuracy,
+        "scores": {
+            branches: [{"image": score.sample.image.name, **score.measures} for score in found]
+            for branches, found in scores.items()
+        },
+    }
+    text = json.dumps(report, indent=2) + "\n"
+    write_whole(path, lambda beside: beside.write_text(text, encoding="utf-8"))
 
 
 def run_models(options: argparse.Namespace) -> int:
@@ -225,6 +344,8 @@ def run_models(options: argparse.Namespace) -> int:
     from napari_medt.models.store import bundled_cards
 
     cards = bundled_cards()
+    if options.gates:
+        return show_gates(options.gates)
     if options.json:
         print(
             json.dumps({name: json.loads(card.to_json()) for name, card in cards.items()}, indent=2)
@@ -232,7 +353,24 @@ def run_models(options: argparse.Namespace) -> int:
         return 0
     for name, card in cards.items():
         print(f"{name}\n  {card.purpose}\n  {card.limits}")
+        for source in card.training.get("data", ()):
+            print(f"  Trained on: {source['name']} ({source['licence']})")
         print(*(f"  {line}" for line in card.describe_accuracy()), sep="\n")
+    return 0
+
+
+def show_gates(name: str) -> int:
+    """Print what the gates of a model became."""
+    import textwrap
+
+    from napari_medt.models.gates import MEANING, gate_lines
+    from napari_medt.models.store import load_model
+
+    lines = gate_lines(load_model(name).network)
+    if not lines:
+        print(f"{name} has no gates: its attention is not gated.")
+        return 0
+    print(*lines, "", textwrap.fill(MEANING, 88), sep="\n")
     return 0
 
 
@@ -241,7 +379,7 @@ def run_train(options: argparse.Namespace) -> int:
     from napari_medt.training.loop import train
 
     card = train(read_options(options), options.data, options.output, device=options.device)
-    print(f"{card.name} is ready in {options.output}; on the validation images:")
+    print(f"{card.name} is ready in {options.output}. On the validation images:")
     print(*(f"  {line}" for line in card.describe_accuracy()), sep="\n")
     return 0
 
@@ -332,6 +470,13 @@ def _probability(text: str) -> float:
     value = float(text)
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError("must be from 0 to 1")
+    return value
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError("must be above 0")
     return value
 
 

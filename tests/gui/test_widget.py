@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 
 import dask.array
 import numpy as np
@@ -11,7 +12,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QProgressBar
 
 from napari_medt.errors import ImageError
-from napari_medt.gui.layers import METADATA, plane_of
+from napari_medt.gui.layers import METADATA, image_data
 from napari_medt.gui.progress import time_left
 from napari_medt.gui.widget import SegmentWidget
 from napari_medt.models.store import bundled_cards
@@ -86,6 +87,7 @@ def test_provenance_names_the_run_and_no_patient(hands, viewer, widget, batches,
     card = widget.model.card
     assert made["model"] == card.name
     assert made["weights_sha256"] == card.sha256
+    assert made["temperature"] == card.temperature
     assert made["branches"] == "both"
     assert (made["threshold"], made["min_size"]) == (card.threshold, card.min_size)
     assert made["device"] in ("cpu", "cuda", "mps")
@@ -264,6 +266,32 @@ def test_class_models_number_classes(hands, viewer, widget, batches, blobs, tmp_
     assert "% of the image" in widget.message.text()
 
 
+@pytest.mark.parametrize(
+    ("units", "scale", "length"),
+    [
+        (None, (1, 1), (377, "pixels")),
+        (("mm", "mm"), (0.5, 0.5), (188.5, "mm")),
+        (("um", "um"), (500, 500), (188.5, "mm")),
+        (("mm", "mm"), (0.5, 0.7), (377, "pixels")),
+    ],
+)
+def test_circumference_is_said(hands, viewer, widget, batches, tmp_path, units, scale, length):
+    model = make_model(
+        tmp_path,
+        classes=("background", "neck", "head"),
+        input={"intensity": "range"},
+        report="circumference",
+    )
+    widget.model.open_folder(model)
+    rows, columns = np.ogrid[:200, :240]
+    head = ((rows - 100) ** 2 + (columns - 120) ** 2 <= 60**2).astype(np.float32)
+    viewer.add_image(head, scale=scale, units=units)
+    hands.click_segment_and_wait()
+    found = re.search(r"circumference ([\d.]+) (mm|pixels)", widget.message.text())
+    assert float(found[1]) == pytest.approx(length[0], rel=0.01)
+    assert found[2] == length[1]
+
+
 # The choices
 
 
@@ -332,6 +360,7 @@ def test_user_picks_a_model_folder(hands, widget, tmp_path, monkeypatch):
 
 def test_time_left_in_words():
     assert time_left(0, 40, 0) == "Segmenting..."
+    assert time_left(0, 40, 0, tiles_per_second=10) == "Segmenting: about 4 s left"
     assert time_left(10, 40, 4.0) == "Segmenting: about 12 s left"
     assert time_left(39, 40, 4.0) == "Segmenting: less than a second left"
     assert time_left(1, 100, 6.0) == "Segmenting: about 10 min left"
@@ -360,7 +389,7 @@ def test_no_image_is_a_sentence(hands, caplog):
 @pytest.mark.parametrize(
     ("image", "sentence"),
     [
-        (np.zeros((3, 40, 40), np.uint8), "has 3 dimensions"),
+        (np.zeros((6, 40, 40), np.uint8), "Every plane is of a single value"),
         (np.ones((40, 40), bool), "is a mask already"),
         (np.full((40, 40), 7, np.uint8), "the same value"),
         (np.ones((1, 1), np.uint8), "too small"),
@@ -377,7 +406,7 @@ def test_huge_pyramid_is_a_sentence():
     levels = [dask.array.zeros((size, size), chunks=1000) for size in (20_000, 200)]
     layer = Image(levels, multiscale=True, contrast_limits=(0, 1))
     with pytest.raises(ImageError, match="20000 x 20000"):
-        plane_of(layer)
+        image_data(layer)
 
 
 def test_damaged_weights_are_a_sentence(hands, viewer, caplog, blobs, tiny_model):

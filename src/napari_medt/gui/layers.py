@@ -2,44 +2,44 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Image, Labels
+from napari.layers import Image, Labels, Shapes
 from napari.utils.events import Event
+from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
 
+from napari_medt.engine.axes import Axes, Frame, guess_axes
+from napari_medt.engine.formats.picture import PATIENT
+from napari_medt.engine.mix import Channel, Mix
+from napari_medt.engine.region import Region, Scope, box_region, outline_region
 from napari_medt.errors import ImageError
-from napari_medt.gui.run import Outcome
+from napari_medt.gui.outcome import Outcome, merge, overlay
 
 if TYPE_CHECKING:
     import napari
 
 METADATA = "napari_medt"
 
-# What puts a layer in its place. For colour images napari leaves the channel axis out of these.
-PLACEMENT = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
-
 LARGEST_PYRAMID = 64_000_000  # pixels at full resolution that are still read as a whole
 
 
-def plane_of(layer: Image) -> Any:
-    """Return the array, perhaps a lazy one, of a layer that can be segmented.
+def image_data(layer: Image) -> Any:
+    """Return the array, perhaps a lazy one, of a layer at full resolution.
 
     Raises
     ------
     ImageError
-        If the layer is not a single plane, or a pyramid too large to read as a whole.
+        If the layer has a single axis, or is a pyramid too large to read as a whole.
     """
-    if layer.ndim != 2:
-        raise ImageError(
-            f"The image has {layer.ndim} dimensions and only single planes can be segmented: "
-            "right-click the layer, choose Split Stack, and select one plane."
-        )
+    if layer.ndim < 2:
+        raise ImageError("The image has a single axis: an image of rows and columns is needed.")
     data = layer.data[0] if layer.multiscale else layer.data
-    height, width = data.shape[:2]
+    height, width = plane_shape(layer)
     if layer.multiscale and height * width > LARGEST_PYRAMID:
         raise ImageError(
             f"The image has {height} x {width} pixels at full resolution, too many to segment at "
@@ -48,11 +48,133 @@ def plane_of(layer: Image) -> Any:
     return data
 
 
-def placement(image: Image) -> dict[str, Any]:
-    """Return what a Labels layer needs to lie exactly on `image`."""
-    values = {name: getattr(image, name) for name in PLACEMENT}
-    # napari would share the object, and moving one layer would move the other.
-    return {**values, "affine": image.affine.affine_matrix.copy()}
+def axes_of(layer: Image) -> Axes:
+    """Guess what the axes of a layer are, from their names and lengths."""
+    data = layer.data[0] if layer.multiscale else layer.data
+    shape = tuple(data.shape[: layer.ndim])
+    return guess_axes(shape, layer.axis_labels, channel_axis=None if layer.rgb else -1)
+
+
+def mixed(layers: Sequence[Image]) -> Mix:
+    """See layers that are channels of one image together, as napari shows them."""
+    return Mix(
+        [
+            Channel(
+                image_data(layer),
+                (float(layer.contrast_limits[0]), float(layer.contrast_limits[1])),
+                tuple(layer.colormap.map(np.array([1.0]))[0, :3].tolist()),
+            )
+            for layer in layers
+        ]
+    )
+
+
+def placement(image: Image, axes: Axes) -> dict[str, Any]:
+    """Return what a Labels layer needs to lie exactly on `image`, less its channel axis."""
+    kept = list(axes.kept)
+    values: dict[str, Any] = {name: getattr(image, name)[kept] for name in ("scale", "translate")}
+    for name in ("units", "axis_labels"):
+        values[name] = tuple(getattr(image, name)[axis] for axis in kept)
+    if len(kept) == image.ndim:
+        # napari would share the affine, and moving one layer would move the other.
+        affine = image.affine.affine_matrix.copy()
+        return values | {"rotate": image.rotate, "shear": image.shear, "affine": affine}
+    # Rotation and shear of all axes cannot be said of some of them, but their effect can.
+    own = np.eye(len(kept) + 1)
+    own[:-1] = np.column_stack([np.diag(values["scale"]), values["translate"]])
+    whole = [*kept, image.ndim]
+    return values | {"affine": to_world(image)[np.ix_(whole, whole)] @ np.linalg.inv(own)}
+
+
+def to_world(image: Image) -> NDArray[np.float64]:
+    """Matrix ``(ndim + 1, ndim + 1)`` from an image's pixels to the world."""
+    origin = np.array(image.data_to_world(np.zeros(image.ndim)))
+    steps = [np.array(image.data_to_world(step)) - origin for step in np.eye(image.ndim)]
+    matrix = np.eye(image.ndim + 1)
+    matrix[:-1] = np.column_stack([*steps, origin])
+    return matrix
+
+
+def shown_frame(image: Image, axes: Axes, viewer: napari.Viewer) -> Frame:
+    """Return the plane of an image that the viewer shows."""
+    return axes.frame_at(image.world_to_data(viewer.dims.point[-image.ndim :]))
+
+
+def view_region(image: Image, viewer: napari.Viewer) -> Region:
+    """Return the part of an image's planes that the window shows.
+
+    Raises
+    ------
+    ImageError
+        If it shows none, or not its rows and columns.
+    """
+    dims = viewer.dims
+    if tuple(dims.displayed) != (dims.ndim - 2, dims.ndim - 1):
+        raise ImageError(
+            "The view does not show rows and columns as they are in the image: switch to 2-D and "
+            "to the usual order of axes, or choose the whole image."
+        )
+    factor = image.downsample_factors[image.data_level] if image.multiscale else 1
+    low, high = (image.corner_pixels * factor)[:, image.ndim - 2 :]
+    return box_region(low, high, plane_shape(image))
+
+
+def shapes_region(image: Image, viewer: napari.Viewer) -> Region:
+    """Return the part of an image's planes inside shapes.
+
+    The shapes are those selected in the selected Shapes layer, or in the top one; without a
+    selection, all of them.
+
+    Raises
+    ------
+    ImageError
+        If there are none, or they do not touch the image.
+    """
+    found = [layer for layer in viewer.layers if isinstance(layer, Shapes) and len(layer.data)]
+    selected = [layer for layer in found if layer in viewer.layers.selection]
+    if not found:
+        raise ImageError(
+            "There are no shapes: add a Shapes layer, draw around what you want, and try again."
+        )
+    layer = (selected or found)[-1]
+    chosen = sorted(layer.selected_data) or range(len(layer.data))
+    outlines = []
+    for index in chosen:
+        vertices = outline(layer.data[index], layer.shape_type[index])
+        world = np.array([layer.data_to_world(vertex) for vertex in vertices])
+        point = np.tile(viewer.dims.point, (len(world), 1))  # for axes the shapes do not have
+        point[:, point.shape[1] - world.shape[1] :] = world
+        pixels = [image.world_to_data(vertex) for vertex in point[:, -image.ndim :]]
+        outlines.append(np.array(pixels)[:, -2:])
+    return outline_region(outlines, plane_shape(image))
+
+
+def outline(vertices: NDArray, kind: str) -> NDArray:
+    """Vertices of a shape's outline; an ellipse is given by the corners of its box."""
+    if kind != "ellipse":
+        return vertices
+    centre = vertices.mean(axis=0)
+    first, second = (vertices[1] - vertices[0]) / 2, (vertices[2] - vertices[1]) / 2
+    angle = np.linspace(0, 2 * np.pi, 96, endpoint=False)[:, np.newaxis]
+    return centre + np.cos(angle) * first + np.sin(angle) * second
+
+
+def plane_shape(image: Image) -> tuple[int, int]:
+    """Height and width of an image's planes in pixels, at full resolution."""
+    data = image.data[0] if image.multiscale else image.data
+    height, width = data.shape[image.ndim - 2 : image.ndim]
+    return height, width
+
+
+def mm_per_pixel(image: Image) -> float | None:
+    """Side of a pixel in millimetres; None where units are no length or pixels not square."""
+    units, scale = image.units[-2:], image.scale[-2:]
+    if not all(unit.is_compatible_with("mm") for unit in units):
+        return None
+    height, width = (
+        float((size * unit).to("mm").magnitude) for size, unit in zip(scale, units, strict=True)
+    )
+    return height if math.isclose(height, width, rel_tol=1e-3) else None
 
 
 @dataclass(eq=False)
@@ -69,8 +191,8 @@ class Mask:
         Name or path of the model.
     outcome : Outcome
         The run it comes from.
-    written : bytes
-        Digest of the labels as they were last written.
+    written : array of int32
+        The labels as they were last written.
     painted : bool
         Whether the layer was edited in a way that leaves something to undo or redo.
     """
@@ -79,7 +201,7 @@ class Mask:
     image: Image | None
     model: str
     outcome: Outcome
-    written: bytes
+    written: NDArray[np.int32]
     painted: bool = False
 
     @property
@@ -89,7 +211,14 @@ class Mask:
         Compares the data themselves: not every edit is announced by an event, and a brush stroke
         is announced only when it ends.
         """
-        return self.painted or digest(self.layer.data) != self.written
+        return self.painted or not np.array_equal(self.layer.data, self.written)
+
+    def edited_within(self, scope: Scope) -> bool:
+        """Whether what the layer holds within a scope is not what was written there."""
+        data = self.layer.data
+        return data.shape != self.written.shape or any(
+            not np.array_equal(data[part], self.written[part]) for part in scope.parts()
+        )
 
 
 class Masks(QObject):
@@ -121,18 +250,35 @@ class Masks(QObject):
     def place(self, outcome: Outcome, image: Image, model: str) -> Mask:
         """Put the result of a run on its image, ready to paint.
 
-        The newest mask of the same image and model is renewed if it was not edited; otherwise
-        there is a new layer.
+        The newest mask of the same image and model is renewed if it was not edited. If it was, the
+        result of a region or of single planes is laid into it as a step that can be undone, unless
+        the edits are there. Otherwise there is a new layer.
         """
         mask = self.newest(image, model)
-        if mask is None or mask.edited:
+        if mask is None:
             mask = self._add(outcome, image, model)
-        else:
-            for name, value in placement(image).items():
+        elif not mask.edited:
+            for name, value in placement(image, outcome.scope.axes).items():
                 setattr(mask.layer, name, value)
-            self._write(mask, outcome)
+            self._write(mask, merge(mask.outcome, outcome))
+        elif not outcome.scope.complete and not mask.edited_within(outcome.scope):
+            self._lay_into(mask, outcome)
+        else:
+            mask = self._add(outcome, image, model)
         self._viewer.layers.selection.active = mask.layer
         return mask
+
+    def _lay_into(self, mask: Mask, outcome: Outcome) -> None:
+        """Exchange a part of an edited mask, in one step of its history."""
+        data = np.asarray(mask.layer.data)
+        changed = overlay(data, outcome)
+        where = np.nonzero(changed != data)
+        if len(where[0]):
+            with mask.layer.block_history():
+                mask.layer.data_setitem(where, changed[where])
+        mask.written[where] = changed[where]
+        mask.outcome = replace(outcome, probabilities={})
+        self._describe(mask)
 
     def rewrite(self, mask: Mask, outcome: Outcome) -> bool:
         """Write labels made with other settings, unless the mask was edited or removed."""
@@ -143,8 +289,10 @@ class Masks(QObject):
 
     def _add(self, outcome: Outcome, image: Image, model: str) -> Mask:
         name = f"{image.name} - {outcome.card.name} mask"
-        layer = Labels(outcome.labels, name=name, **placement(image))
-        mask = Mask(layer, image, model, outcome, digest(outcome.labels))
+        carried = {key: image.metadata[key] for key in (PATIENT,) if key in image.metadata}
+        place = placement(image, outcome.scope.axes)
+        layer = Labels(outcome.labels, name=name, metadata=carried, **place)
+        mask = Mask(layer, image, model, outcome, outcome.labels.copy())
         self._masks.append(mask)
         self._describe(mask)
         self._viewer.add_layer(layer)
@@ -155,7 +303,7 @@ class Masks(QObject):
     def _write(self, mask: Mask, outcome: Outcome) -> None:
         # A mask that was not edited has nothing to undo, so no step of its history goes stale.
         mask.outcome = outcome
-        mask.written = digest(outcome.labels)
+        mask.written = outcome.labels.copy()
         mask.layer.data = outcome.labels
         self._describe(mask)
 
@@ -163,7 +311,7 @@ class Masks(QObject):
         outcome = mask.outcome
         mask.layer.metadata[METADATA] = dict(outcome.provenance)
         # What is painted next: one more object, or the first class.
-        new = int(outcome.labels.max()) + 1 if outcome.card.splits_objects else 1
+        new = int(np.max(mask.layer.data)) + 1 if outcome.card.splits_objects else 1
         mask.layer.selected_label = new
 
     def _of(self, layer: Labels) -> Mask | None:
@@ -187,10 +335,3 @@ class Masks(QObject):
                 mask.image = None  # so that its pixels can be freed
         self._masks = [mask for mask in self._masks if mask.layer is not gone]
         self.changed.emit()
-
-
-def digest(labels: Any) -> bytes:
-    """Fingerprint of the values, type and shape of labels."""
-    labels = np.ascontiguousarray(labels)
-    head = f"{labels.dtype.str}{labels.shape}".encode()
-    return hashlib.blake2b(labels.data, key=hashlib.blake2b(head).digest()).digest()

@@ -20,7 +20,7 @@ class RunProgress(QWidget):
         self._cancel = QPushButton("Cancel")
         self._cancel.setToolTip("Stop and leave everything as it was.")
         self._cancel.clicked.connect(self.cancelled)
-        self._start = 0.0
+        self._start, self._speed = 0.0, 0.0
         row = QHBoxLayout()
         row.addWidget(self.bar, stretch=1)
         row.addWidget(self._cancel)
@@ -30,8 +30,9 @@ class RunProgress(QWidget):
         layout.addWidget(self.text)
         self.hide()
 
-    def begin(self) -> None:
-        """Show a run that has not told its progress yet."""
+    def begin(self, tiles_per_second: float = 0.0) -> None:
+        """Show a run that has not told its progress yet; its speed is 0 where it is unknown."""
+        self._speed = tiles_per_second
         self.bar.setRange(0, 0)
         self.text.setText("Loading the model...")
         self.show()
@@ -42,16 +43,20 @@ class RunProgress(QWidget):
             self._start = time.monotonic()
         self.bar.setRange(0, total if total > 1 else 0)
         self.bar.setValue(done)
-        self.text.setText(time_left(done, total, time.monotonic() - self._start))
+        elapsed = time.monotonic() - self._start
+        self.text.setText(time_left(done, total, elapsed, self._speed))
 
 
-def time_left(done: int, total: int, elapsed: float) -> str:
-    """Say in words how long `total` tiles will still take when `done` took `elapsed` seconds."""
+def time_left(done: int, total: int, elapsed: float, tiles_per_second: float = 0.0) -> str:
+    """Say in words how long `total` tiles will still take when `done` took `elapsed` seconds.
+
+    Before the first one is done, the measured speed of the machine tells, unless it is 0.
+    """
     if done == total:
         return "Making the mask..."
-    if done == 0:
+    if done == 0 and not tiles_per_second:
         return "Segmenting..."
-    seconds = elapsed / done * (total - done)
+    seconds = elapsed / done * (total - done) if done else total / tiles_per_second
     if seconds < 1:
         return "Segmenting: less than a second left"
     if seconds < 90:

@@ -10,22 +10,21 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from napari_medt.engine.region import Scope
 from napari_medt.errors import ModelError
 from napari_medt.gui.job import IsCancelled, Progress
-from napari_medt.models.card import ModelCard
-from napari_medt.network.config import Branches
+from napari_medt.gui.outcome import Outcome, report_on
+from napari_medt.network.config import BRANCHES, Branches
 from napari_medt.review.provenance import provenance
 
-ENGINE = "napari_medt.engine.segment"
+ENGINE = "napari_medt.engine.volume"
+KEPT_BYTES = 1 << 29  # of probabilities, for the sliders
 
 _importing = threading.Lock()
 
@@ -37,43 +36,31 @@ class Request:
     Attributes
     ----------
     image : array or array-like
-        One plane, ``(H, W)`` or with `rgb` ``(H, W, 3 or 4)``; a lazy one is read by the run.
+        Shaped as the scope's axes, with `rgb` and a colour axis behind; a lazy one is read by the
+        run.
     rgb : bool
-        Whether the last axis is colour.
+        Whether there is a colour axis.
+    scope : Scope
+        Which planes, channel and region.
     model : str
         Name of a bundled model, or the path of a folder.
     branches, threshold, min_size
         As for :func:`napari_medt.engine.segment.segment`.
+    link : bool
+        Whether objects that overlap from slice to slice are one object.
+    mm_per_pixel : float or None
+        Side of a pixel in millimetres, where the layer tells it.
     """
 
     image: Any
     rgb: bool
+    scope: Scope
     model: str
     branches: Branches
     threshold: float
     min_size: int
-
-
-@dataclass(frozen=True, eq=False)
-class Outcome:
-    """What a run found.
-
-    Attributes
-    ----------
-    labels : array of int32
-        ``(H, W)``.
-    probabilities : array of float32
-        ``(classes, H, W)``, from which the sliders make labels again.
-    card : ModelCard
-        Of the model that ran.
-    provenance : dict
-        How the labels were made.
-    """
-
-    labels: NDArray[np.int32]
-    probabilities: NDArray[np.float32]
-    card: ModelCard
-    provenance: dict[str, Any]
+    link: bool = False
+    mm_per_pixel: float | None = None
 
 
 def carry_out(request: Request, progress: Progress, is_cancelled: IsCancelled) -> Outcome:
@@ -89,56 +76,71 @@ def carry_out(request: Request, progress: Progress, is_cancelled: IsCancelled) -
     start = time.perf_counter()
     import_engine()
     from napari_medt.engine.device import choose_device
-    from napari_medt.engine.labels import to_labels
-    from napari_medt.engine.segment import predict_image
+    from napari_medt.engine.volume import label_plane, predict_frames, put_together
     from napari_medt.models.store import load_model
 
-    model = load_model(request.model)
+    model, scope = load_model(request.model), request.scope
     device = str(choose_device("auto"))
-    probabilities = predict_image(
-        np.asarray(request.image),
+    settings: dict[str, Any] = {"threshold": request.threshold, "min_size": request.min_size}
+    kept, planes, size = {}, {}, 0
+    for frame, values in predict_frames(
+        request.image,
+        scope,
         model,
         request.branches,
         rgb=request.rgb,
         device=device,
         progress=progress,
         cancelled=is_cancelled,
-    )
-    labels = to_labels(
-        probabilities, model.card, threshold=request.threshold, min_size=request.min_size
-    )
+    ):
+        planes[frame] = label_plane(values, scope, model.card, **settings)
+        kept[frame] = values
+        size += values.nbytes
+        if size > KEPT_BYTES:
+            kept.clear()
+    labels = put_together(planes, scope, number_apart=model.card.splits_objects, link=request.link)
     made = provenance(
         model.card,
         branches=request.branches,
-        threshold=request.threshold,
-        min_size=request.min_size,
+        **settings,
         device=device,
         seconds=time.perf_counter() - start,
     )
-    return Outcome(labels, probabilities, model.card, made)
+    kept = kept if len(kept) == len(planes) else {}
+    pixel = request.mm_per_pixel
+    report = report_on(labels, scope, model.card, pixel)
+    return Outcome(labels, kept, scope, request.link, model.card, made, pixel, report)
 
 
-def relabel(outcome: Outcome, threshold: float, min_size: int) -> Outcome:
-    """Make labels with other settings, from the probabilities that are there."""
-    from napari_medt.engine.labels import to_labels
+def warm_up(progress: Progress, is_cancelled: IsCancelled) -> dict[Branches, float]:
+    """Do what the first run of a session would wait for; a :class:`~napari_medt.gui.job.Job`.
 
-    labels = to_labels(outcome.probabilities, outcome.card, threshold=threshold, min_size=min_size)
-    made = {**outcome.provenance, "threshold": threshold, "min_size": min_size}
-    return replace(outcome, labels=labels, provenance=made)
-
-
-def warm_up(progress: Progress, is_cancelled: IsCancelled) -> None:
-    """Do what the first run of a session would wait for; a :class:`~napari_medt.gui.job.Job`."""
+    Returns
+    -------
+    dict
+        Tiles per second that MedT then does on this machine, per branch setting.
+    """
     import_engine()
     with no_collections():
         import torch
 
+        from napari_medt.engine.device import choose_device
+        from napari_medt.engine.predict import BATCH_SIZES
         from napari_medt.network.fold import fold
         from napari_medt.network.networks import build_network
 
+        device = choose_device("auto")
         network = fold(build_network("medt", image_size=128, in_channels=1, num_classes=2))
-        with torch.inference_mode():  # one tile, so that what is compiled on first use is compiled
-            network(torch.zeros(1, 1, 128, 128))
+        network = network.to(device)
+        tiles = torch.zeros(BATCH_SIZES[device.type], 1, 128, 128, device=device)
+        speeds: dict[Branches, float] = {}
+        with torch.inference_mode():
+            network(tiles)  # what is compiled on first use is compiled here
+            for branches in BRANCHES:
+                start = time.perf_counter()
+                network(tiles, branches=branches).cpu()
+                speeds[branches] = len(tiles) / (time.perf_counter() - start)
+        return speeds
 
 
 def import_engine() -> None:

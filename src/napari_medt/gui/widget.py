@@ -26,9 +26,12 @@ from qtpy.QtWidgets import (
 from napari_medt.errors import ImageError, ModelError, UserError
 from napari_medt.gui.choices import BranchChoice, ImageChoice, LabelSettings, ModelChoice, note
 from napari_medt.gui.job import Job, NewestJob
-from napari_medt.gui.layers import Mask, Masks, plane_of
+from napari_medt.gui.layers import Mask, Masks, mm_per_pixel
+from napari_medt.gui.outcome import Outcome, relabel
 from napari_medt.gui.progress import RunProgress
-from napari_medt.gui.run import Outcome, Request, carry_out, relabel, warm_up
+from napari_medt.gui.run import Request, carry_out, warm_up
+from napari_medt.gui.scope import ScopeChoice
+from napari_medt.network.config import Branches
 
 if TYPE_CHECKING:
     import napari
@@ -43,6 +46,7 @@ QPushButton:enabled {background-color: #3d5fc9; color: white}
 QPushButton:enabled:hover {background-color: #5574da}
 """
 EDITED = "You have edited this mask, so the sliders leave it alone. Segment makes a new one."
+FIXED = "This mask was put together from parts or is very large, so the sliders leave it alone."
 
 
 @dataclass(eq=False)
@@ -68,9 +72,11 @@ class SegmentWidget(QWidget):
         super().__init__()
         self._viewer = napari_viewer
         self._run: Run | None = None
+        self._speeds: dict[Branches, float] = {}  # tiles per second
         self._relabelling = NewestJob(self)
         self._masks = Masks(napari_viewer, self)
         self.image = ImageChoice(napari_viewer)
+        self.scope = ScopeChoice(napari_viewer)
         self.model = ModelChoice()
         self.branches = BranchChoice()
         self.segment = QPushButton("Segment")
@@ -80,14 +86,21 @@ class SegmentWidget(QWidget):
         self._build()
         self._connect()
         self.model.load_bundled()
-        Job(warm_up).start()
+        warming = Job(warm_up)
+        warming.succeeded.connect(self._speeds.update)
+        warming.start()
 
     def _build(self) -> None:
         self._choices = QWidget()
         # A grid, since a form layout cuts off sentences that wrap.
         grid = QGridLayout(self._choices)
         grid.setContentsMargins(0, 0, 0, 0)
-        rows = {"Image": self.image, "Model": self.model, "Branches": self.branches}
+        rows = {
+            "Image": self.image,
+            "": self.scope,
+            "Model": self.model,
+            "Branches": self.branches,
+        }
         for row, (name, part) in enumerate(rows.items()):
             grid.addWidget(QLabel(name), row, 0, Qt.AlignmentFlag.AlignTop)
             grid.addWidget(part, row, 1)
@@ -139,13 +152,14 @@ class SegmentWidget(QWidget):
         self.segment.setEnabled(idle)
         self.progress.setVisible(not idle)
         self.settings.setEnabled(idle)
-        self.settings.lock(EDITED if mask is not None and mask.edited else "")
+        self.settings.lock(why_locked(mask))
         if mask is not None:
             made = mask.outcome.provenance
             self.settings.show_values(made["threshold"], made["min_size"])
 
     def _on_choice(self) -> None:
         card = self.model.card
+        self.scope.show_image(self.image.image)
         self.branches.show_model(card)
         if card is not None:
             self.settings.show_values(card.threshold, card.min_size)
@@ -172,7 +186,7 @@ class SegmentWidget(QWidget):
         if app := QApplication.instance():
             app.aboutToQuit.connect(job.cancel)
         self.say("")
-        self.progress.begin()
+        self.progress.begin(self._speeds.get(request.branches, 0.0))
         self._refresh()
         job.start()
 
@@ -183,12 +197,15 @@ class SegmentWidget(QWidget):
         if model is None:
             raise ModelError("There is no model to segment with: open a model folder first.")
         return image, Request(
-            image=plane_of(image),
-            rgb=image.rgb,
+            image=self.scope.data,
+            rgb=self.scope.rgb,
+            scope=self.scope.scope(),
             model=model,
             branches=self.branches.branches,
             threshold=self.settings.threshold,
             min_size=self.settings.min_size,
+            link=self.scope.link,
+            mm_per_pixel=mm_per_pixel(image),
         )
 
     def cancel(self) -> None:
@@ -243,7 +260,7 @@ class SegmentWidget(QWidget):
         mask = self._mask()
         if mask is None:
             return
-        if mask.edited:
+        if why_locked(mask):
             self._refresh()
             return
         settings = self.settings.threshold, self.settings.min_size
@@ -257,9 +274,21 @@ class SegmentWidget(QWidget):
             self._refresh()
 
 
+def why_locked(mask: Mask | None) -> str:
+    """Say why the sliders leave a mask alone; empty where they may change it."""
+    if mask is None:
+        return ""
+    if mask.edited:
+        return EDITED
+    return "" if mask.outcome.adjustable else FIXED
+
+
 def summary(outcome: Outcome) -> str:
     """Say in words what labels hold."""
     if outcome.card.splits_objects:
         count = int(outcome.labels.max())
-        return f"{count} object{'s' * (count != 1)}"
-    return f"{100 * np.count_nonzero(outcome.labels) / outcome.labels.size:.1f} % of the image"
+        found = f"{count} object{'s' * (count != 1)}"
+    else:
+        share = np.count_nonzero(outcome.labels) / outcome.labels.size
+        found = f"{100 * share:.1f} % of the image"
+    return f"{found}, {outcome.report}" if outcome.report else found

@@ -44,6 +44,7 @@ def provenance(
     return {
         "model": card.name,
         "weights_sha256": card.sha256,
+        "temperature": card.temperature,
         "branches": branches,
         "threshold": threshold,
         "min_size": min_size,

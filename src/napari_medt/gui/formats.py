@@ -1,0 +1,114 @@
+"""DICOM and NIfTI files as napari layers, and Labels layers as NIfTI files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import napari
+import numpy as np
+from napari.layers import Layer
+from numpy.typing import NDArray
+
+from napari_medt.engine.formats import dicom
+from napari_medt.engine.formats.nifti import write_nifti
+from napari_medt.engine.formats.picture import PATIENT, Patient, Picture, placement
+from napari_medt.engine.formats.reading import read_pictures
+from napari_medt.errors import ImageError
+
+LayerData = tuple[NDArray, dict[str, Any], str]
+Reader = Callable[[str | Sequence[str]], list[LayerData]]
+
+
+def get_reader(path: str | Sequence[str]) -> Reader | None:
+    """Return a reader for DICOM and NIfTI, or None for a folder without DICOM files."""
+    if isinstance(path, str) and Path(path).is_dir() and not dicom.is_dicom_folder(Path(path)):
+        return None
+    return read
+
+
+def read(path: str | Sequence[str]) -> list[LayerData]:
+    """Read a file or folder, or several DICOM files that were opened as a stack.
+
+    Raises
+    ------
+    ImageError
+        With one sentence for the user.
+    """
+    if isinstance(path, str):
+        pictures = read_pictures(Path(path))
+    elif all(name.lower().endswith((".nii", ".nii.gz")) for name in path):
+        pictures = [picture for name in path for picture in read_pictures(Path(name))]
+    else:
+        pictures = dicom.read_dicom([Path(name) for name in path])
+    return [layer_data(picture) for picture in pictures]
+
+
+def layer_data(picture: Picture) -> LayerData:
+    """Describe a picture as a napari layer."""
+    options: dict[str, Any] = {
+        "name": picture.name,
+        "rgb": picture.rgb,
+        "scale": picture.scale,
+        "translate": picture.translate,
+        "units": picture.units,
+        "axis_labels": tuple(picture.axes.removesuffix("s")),
+    }
+    if picture.window is not None:
+        options["contrast_limits"] = picture.window
+    if picture.inverted:
+        options["colormap"] = "gray_r"
+    if picture.patient is not None:
+        options["metadata"] = {PATIENT: picture.patient.to_dict()}
+    return picture.array, options, "image"
+
+
+def write_labels(path: str, labels: Any, options: dict[str, Any]) -> list[str]:
+    """Write a Labels layer as NIfTI, where its image lies in the patient.
+
+    Labels drawn in a new layer know nothing of the patient: they take that from the images in the
+    viewer.
+
+    Raises
+    ------
+    ImageError
+        If the layer is turned, or its images disagree where the patient is.
+    """
+    labels = np.asarray(labels)
+    if not is_upright(options, labels.ndim):
+        raise ImageError("The labels are rotated or sheared: undo that before you save as NIfTI.")
+    patient = patient_of(options["metadata"])
+    affine = patient.affine @ placement_mm(options, labels.ndim)
+    write_nifti(Path(path), labels, affine, patient.orientation)
+    return [path]
+
+
+def is_upright(options: dict[str, Any], ndim: int) -> bool:
+    """Whether a layer is placed by scale and translate alone."""
+    none: dict[str, Any] = {"rotate": np.eye(ndim), "shear": 0, "affine": np.eye(ndim + 1)}
+    return all(np.allclose(options[name], value) for name, value in none.items() if name in options)
+
+
+def placement_mm(options: dict[str, Any], ndim: int) -> NDArray[np.float64]:
+    """From column, row and slice to a layer's space in mm."""
+    lengths = [unit for unit in options["units"] if unit.is_compatible_with("mm")]
+    factor = (1 * lengths[-1]).to("mm").magnitude if lengths else 1.0
+    axes = "tzyx"[-ndim:]
+    scale, translate = (np.array(options[name]) * factor for name in ("scale", "translate"))
+    return placement(axes, scale, translate)
+
+
+def patient_of(metadata: dict[str, Any]) -> Patient:
+    """How labels lie in the patient: by their metadata, or as the images in the viewer do."""
+    if PATIENT in metadata:
+        return Patient.from_dict(metadata[PATIENT])
+    viewer = napari.current_viewer()
+    layers: list[Layer] = list(viewer.layers) if viewer is not None else []
+    found = [Patient.from_dict(x.metadata[PATIENT]) for x in layers if PATIENT in x.metadata]
+    if not all(np.allclose(patient.affine, found[0].affine) for patient in found):
+        raise ImageError(
+            "The images in the viewer lie differently in the patient: keep only the one that the "
+            "labels belong to."
+        )
+    return found[0] if found else Patient(np.eye(4))

@@ -1,0 +1,229 @@
+"""What of the image is segmented: its axes in words, channel, planes and region."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Image
+from napari.utils.events import Event
+from qtpy.QtGui import QAction
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFormLayout,
+    QLabel,
+    QMenu,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt.utils import signals_blocked
+
+from napari_medt.engine.axes import count
+from napari_medt.engine.region import Region, Scope
+from napari_medt.gui.choices import narrow, note
+from napari_medt.gui.layers import (
+    axes_of,
+    image_data,
+    mixed,
+    shapes_region,
+    shown_frame,
+    view_region,
+)
+
+if TYPE_CHECKING:
+    import napari
+
+WHOLE, VIEW, SHAPES = "Whole image", "What the window shows", "Inside the shapes"
+
+
+class ScopeChoice(QWidget):
+    """Shows what the image is taken for, and lets the user say it is otherwise.
+
+    Only what can be chosen for the image is shown.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        Knows which plane and part is shown, and the shapes.
+    """
+
+    def __init__(self, viewer: napari.Viewer) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._image: Image | None = None
+        self._words = note()
+        self._axis, self._channel, self._planes = QComboBox(), QComboBox(), QComboBox()
+        self._region = QComboBox()
+        self._link = QCheckBox("One number per object through all slices")
+        self._more = QToolButton()
+        self._menu = QMenu(self._more)
+        self._build()
+        self._axis.currentIndexChanged.connect(self._on_axis)
+        self._channel.currentIndexChanged.connect(self._describe)
+        self._planes.currentIndexChanged.connect(self._describe)
+        for emitter in ("inserted", "removed", "renamed"):
+            getattr(viewer.layers.events, emitter).connect(self._on_layers)
+
+    def _build(self) -> None:
+        self._axis.setToolTip("Which axis of the image holds its channels.")
+        self._channel.setToolTip("The channel to segment.")
+        self._link.setToolTip("Outlines that overlap from slice to slice are one object in 3-D.")
+        self._region.addItems([WHOLE, VIEW, SHAPES])
+        self._region.setToolTip("Labels outside are left as they are.")
+        self._more.setText("Add channels")
+        self._more.setToolTip("Segment layers that are channels of one image together, as shown.")
+        self._more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self._more.setMenu(self._menu)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._words)
+        form = QFormLayout()
+        layout.addLayout(form)
+        self._labels: dict[QWidget, QLabel] = {}
+        rows = {
+            "Channels along": self._axis,
+            "Channel": self._channel,
+            "Planes": self._planes,
+            "Where": self._region,
+        }
+        for name, box in rows.items():
+            narrow(box)
+            self._labels[box] = QLabel(name)
+            form.addRow(self._labels[box], box)
+        for part in (self._link, self._more):
+            layout.addWidget(part)
+
+    # What was chosen
+
+    @property
+    def added(self) -> list[Image]:
+        """Layers to be mixed with the image."""
+        return [action.data() for action in self._menu.actions() if action.isChecked()]
+
+    @property
+    def data(self) -> Any:
+        """The array to segment.
+
+        Raises
+        ------
+        ImageError
+            With one sentence for the user.
+        """
+        assert self._image is not None
+        return mixed([self._image, *self.added]) if self.added else image_data(self._image)
+
+    @property
+    def rgb(self) -> bool:
+        """Whether :attr:`data` has a colour axis."""
+        return bool(self.added) or (self._image is not None and self._image.rgb)
+
+    @property
+    def link(self) -> bool:
+        """Whether objects are linked across slices."""
+        return self._link.isChecked() and not self._link.isHidden()
+
+    def scope(self) -> Scope:
+        """Say what to segment, as things are now.
+
+        Raises
+        ------
+        ImageError
+            With one sentence for the user.
+        """
+        assert self._image is not None
+        if axes_of(self._image).shape != self._guess.shape:  # other data since it was chosen
+            self._read_axes(self._image)
+        frames = tuple(self._axes.frames())
+        if self._planes.currentIndex() == 1:
+            frames = (shown_frame(self._image, self._axes, self._viewer),)
+        return Scope(self._axes, frames, self._channel.currentData(), self._find_region())
+
+    def _find_region(self) -> Region | None:
+        assert self._image is not None
+        where = self._region.currentText()
+        if where == VIEW:
+            return view_region(self._image, self._viewer)
+        return shapes_region(self._image, self._viewer) if where == SHAPES else None
+
+    # What is shown
+
+    def show_image(self, image: Image | None) -> None:
+        """Offer what can be chosen for a layer."""
+        if image is self._image and image is not None:
+            return
+        self._image = image
+        self.setVisible(image is not None and image.ndim >= 2)
+        if image is not None and image.ndim >= 2:
+            self._read_axes(image)
+
+    def _read_axes(self, image: Image) -> None:
+        self._guess = axes_of(image)
+        with signals_blocked(self._axis):
+            self._axis.clear()
+            self._axis.addItem("no axis", None)
+            for axis, length in enumerate(self._guess.shape[:-2]):
+                name = image.axis_labels[axis]
+                self._axis.addItem(f"axis {name} ({length} long)", axis)
+            self._axis.setCurrentIndex(self._axis.findData(self._guess.channel_axis))
+        self._show(self._axis, image.ndim > 2 and not image.rgb)
+        self._list_others()
+        self._on_axis()
+
+    def _on_axis(self) -> None:
+        axis = self._axis.currentData()
+        same = axis == self._guess.channel_axis
+        self._axes = self._guess if same else self._guess.with_channels(axis)
+        frames = self._axes.frames()
+        with signals_blocked(self._channel), signals_blocked(self._planes):
+            self._channel.clear()
+            for number in range(self._axes.channels):
+                self._channel.addItem(f"{number + 1}", number)
+            if self._axes.channels > 1:
+                self._channel.addItem("the first three, as red, green and blue", None)
+            self._planes.clear()
+            self._planes.addItems([f"All {len(frames)} planes", "The plane that is shown"])
+        self._show(self._channel, self._axes.channels > 1)
+        self._show(self._planes, len(frames) > 1)
+        self._describe()
+
+    def _describe(self) -> None:
+        text = self._axes.describe(rgb=self.rgb, channel=self._channel.currentData())
+        if self.added:
+            text += f", mixed from {count(1 + len(self.added), 'layer')}"
+        self._words.setText(text)
+        sliced = "slice" in [self._axes.roles[axis] for axis in self._axes.stacked]
+        whole = self._planes.currentIndex() == 0
+        self._link.setVisible(sliced and whole and len(self._axes.frames()) > 1)
+
+    def _show(self, box: QComboBox, visible: bool) -> None:
+        box.setVisible(visible)
+        self._labels[box].setVisible(visible)
+
+    def _on_layers(self, event: Event) -> None:
+        if self._image is not None:
+            self._list_others()
+            self._describe()
+
+    def _list_others(self) -> None:
+        """Offer the layers that may be channels of the same image."""
+        image, chosen = self._image, self.added
+        menu = self._menu
+        menu.clear()
+        for layer in self._viewer.layers:
+            if layer is image or not isinstance(layer, Image) or not same_field(layer, image):
+                continue
+            action = QAction(layer.name, menu)
+            action.setCheckable(True)
+            action.setData(layer)
+            action.setChecked(layer in chosen)
+            action.toggled.connect(self._describe)
+            menu.addAction(action)
+        self._more.setVisible(bool(menu.actions()))
+
+
+def same_field(layer: Image, image: Image | None) -> bool:
+    """Whether two layers may be channels of one image."""
+    if image is None or any(one.rgb or one.multiscale for one in (layer, image)):
+        return False
+    return tuple(layer.data.shape) == tuple(image.data.shape)

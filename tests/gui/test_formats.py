@@ -1,0 +1,145 @@
+"""DICOM and NIfTI in a real viewer, opened and saved as a user does."""
+
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from napari.layers import Labels, Layer
+from npe2 import PluginManifest
+
+import napari_medt
+from napari_medt.engine.formats.picture import PATIENT, Patient
+from napari_medt.errors import ImageError
+from napari_medt.gui.formats import get_reader, read, write_labels
+from tests.engine.formats.conftest import PERSON, oblique, write_slice  # noqa: F401
+from tests.engine.formats.test_nifti import MARK, marked, save, turned
+
+PLUGIN = "napari-medt"
+AFFINE = turned((2, 0, 1), (-1, 1, -1), (0.7, 0.8, 1.2), (0.1, -0.2, 0.3), (-90, 40, 12))
+
+
+@pytest.fixture
+def viewer(npe2pm, make_napari_viewer):
+    """Viewer in which the plugin is installed."""
+    manifest = PluginManifest.from_file(Path(napari_medt.__file__).with_name("napari.yaml"))
+    with npe2pm.tmp_plugin(manifest=manifest):
+        yield make_napari_viewer()
+
+
+@pytest.fixture
+def exam(tmp_path, oblique):  # noqa: F811
+    """Folder with a series of three oblique slices without suffixes."""
+    folder = tmp_path / "exam"
+    folder.mkdir()
+    for index, name in enumerate(("b", "c", "a")):
+        write_slice(
+            folder / name,
+            np.full((6, 8), 1000 + index),
+            SeriesInstanceUID="1.2.3",
+            ImageOrientationPatient=oblique[:, :2].T.ravel().tolist(),
+            ImagePositionPatient=(index * 3 * oblique[:, 2]).tolist(),
+            PixelSpacing=[0.5, 0.6],
+            WindowCenter=1000,
+            WindowWidth=101,
+        )
+    return folder
+
+
+def test_dicom_folder_opens_with_its_geometry(viewer, exam):
+    [layer] = viewer.open(exam, plugin=PLUGIN)
+    assert layer.data[:, 0, 0].tolist() == [1000, 1001, 1002]
+    assert layer.scale == pytest.approx((3, 0.5, 0.6))
+    assert [str(unit) for unit in layer.units] == ["millimeter"] * 3
+    assert layer.axis_labels == ("z", "y", "x")
+    assert layer.contrast_limits == [949.5, 1049.5]
+    assert layer.name == "CT Thorax"
+    assert PERSON.split("^")[1] not in repr((layer.metadata, layer.source))
+
+
+def test_monochrome1_is_shown_in_reverse(tmp_path):
+    pixels = np.arange(48).reshape(6, 8)
+    path = write_slice(tmp_path / "chest.dcm", pixels, PhotometricInterpretation="MONOCHROME1")
+    [(array, options, kind)] = read(str(path))
+    layer = Layer.create(array, options, kind)
+    assert layer.colormap.name == "gray_r"
+    assert np.array_equal(layer.data, pixels)
+
+
+def test_several_files_are_one_series(exam):
+    paths = [str(path) for path in sorted(exam.iterdir())]
+    [(array, *_)] = get_reader(paths)(paths)
+    assert array[:, 0, 0].tolist() == [1000, 1001, 1002]
+
+
+def test_labels_of_a_nifti_image_go_back_to_its_grid(viewer, tmp_path):
+    """Drawn in a new layer, saved with File > Save."""
+    path = save(tmp_path / "scan.nii.gz", marked(), AFFINE)
+    [image] = viewer.open(path, plugin=PLUGIN)
+    viewer._new_labels()
+    labels = viewer.layers[-1]
+    labels.data[image.data == 7] = 1
+    [written] = labels.save(str(tmp_path / "mask.nii.gz"), plugin=PLUGIN)
+    back = nibabel.load(written)
+    assert np.allclose(back.affine, AFFINE, atol=1e-4)
+    assert np.argwhere(np.asarray(back.dataobj)).tolist() == [list(MARK)]
+
+
+def test_a_cropped_labels_layer_keeps_its_place(viewer, tmp_path):
+    [image] = viewer.open(save(tmp_path / "scan.nii", marked(), AFFINE), plugin=PLUGIN)
+    crop = (slice(1, 6), slice(0, 4), slice(1, 4))
+    start = np.multiply([part.start for part in crop], image.scale)
+    labels = viewer.add_labels(
+        (image.data[crop] == 7).astype(int),
+        scale=image.scale,
+        translate=image.translate + start,
+        units=image.units,
+        metadata=dict(image.metadata),
+    )
+    assert labels.data.any()
+    [written] = labels.save(str(tmp_path / "mask.nii"), plugin=PLUGIN)
+    back = nibabel.load(written)
+    [found] = np.argwhere(np.asarray(back.dataobj))
+    assert np.allclose(back.affine @ (*found, 1), AFFINE @ (*MARK, 1), atol=1e-3)
+
+
+def test_a_mask_knows_the_patient_of_its_image(hands, viewer, widget, batches, blobs):
+    patient = Patient(np.diag([2.0, 1, 1, 1])).to_dict()
+    viewer.add_image(blobs, metadata={PATIENT: patient, "other": 1})
+    mask = hands.click_segment_and_wait()
+    assert mask.metadata[PATIENT] == patient
+    assert "other" not in mask.metadata
+
+
+def test_micrometres_are_saved_as_millimetres(tmp_path):
+    labels = Labels(np.ones((4, 6), int), scale=(500, 250), units=("um", "um"))
+    [written] = write_labels(str(tmp_path / "mask.nii"), *labels.as_layer_data_tuple()[:2])
+    assert nibabel.load(written).header.get_zooms() == pytest.approx((0.25, 0.5, 1))
+
+
+def test_turned_labels_are_not_saved_askew(tmp_path):
+    labels = Labels(np.ones((4, 6), int), rotate=30)
+    with pytest.raises(ImageError, match="rotated"):
+        write_labels(str(tmp_path / "a.nii"), *labels.as_layer_data_tuple()[:2])
+
+
+def test_images_that_disagree_about_the_patient(viewer, tmp_path):
+    for index, affine in enumerate((AFFINE, np.eye(4))):
+        viewer.open(save(tmp_path / f"{index}.nii", marked(), affine), plugin=PLUGIN)
+    viewer._new_labels()
+    with pytest.raises(ImageError, match="differently"):
+        write_labels(str(tmp_path / "a.nii"), *viewer.layers[-1].as_layer_data_tuple()[:2])
+
+
+def test_folders_without_dicom_are_left_to_other_readers(tmp_path, exam):
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "a.txt").write_text("nothing")
+    assert get_reader(str(other)) is None
+    assert get_reader(str(exam)) is not None
+
+
+def test_a_damaged_file_is_said_in_one_sentence(viewer, tmp_path):
+    (tmp_path / "scan.nii").write_bytes(b"nothing of the kind")
+    with pytest.raises(ImageError, match=r"scan\.nii is not a NIfTI file"):
+        viewer.open(tmp_path / "scan.nii", plugin=PLUGIN)

@@ -1,0 +1,178 @@
+"""Stacks, channels and regions in a real viewer."""
+
+import numpy as np
+import pytest
+from napari.layers import Labels
+
+from napari_medt.gui.layers import METADATA
+from napari_medt.gui.scope import SHAPES, VIEW
+from tests.gui.conftest import SHAPE
+
+
+@pytest.fixture
+def stack(blobs):
+    """2 times, 3 slices, 2 channels: in the second one blobs, fewer from slice to slice."""
+    data = np.zeros((2, 3, 2, *SHAPE), np.uint8)
+    for time, slice_ in np.ndindex(2, 3):
+        data[time, slice_, 1] = blobs
+        data[time, slice_, 1, : 50 * slice_] = 0
+    data[:, :, 0] = np.random.default_rng(0).integers(0, 40, data[:, :, 0].shape)
+    return data
+
+
+def choose(box, text):
+    index = box.findText(text)
+    assert index >= 0, [box.itemText(i) for i in range(box.count())]
+    box.setCurrentIndex(index)
+
+
+def test_five_axes_in_words_and_as_a_whole(hands, viewer, widget, batches, stack):
+    scope = widget.scope
+    viewer.add_image(stack, scale=(1, 4, 1, 0.5, 0.5), units=("s", "um", "pixel", "um", "um"))
+    assert scope._words.text() == "2 times x 3 slices of 200 x 240, 2 channels: using channel 1"
+    choose(scope._channel, "2")
+    assert "using channel 2" in scope._words.text()
+    mask = hands.click_segment_and_wait()
+    assert mask.data.shape == (2, 3, *SHAPE)
+    assert tuple(mask.scale) == (1, 4, 0.5, 0.5)
+    assert [str(unit) for unit in mask.units] == [
+        "second",
+        "micrometer",
+        "micrometer",
+        "micrometer",
+    ]
+    counts = [len(np.unique(mask.data[index])) - 1 for index in np.ndindex(2, 3)]
+    assert counts == [20, 15, 10, 20, 15, 10]
+    assert mask.data.max() == 90, "every outline has a number of its own"
+
+
+def test_objects_are_linked_through_the_slices(hands, viewer, widget, batches, stack):
+    viewer.add_image(stack)
+    choose(widget.scope._channel, "2")
+    hands.tick(widget.scope._link)
+    mask = hands.click_segment_and_wait()
+    assert mask.data.max() == 40
+    lowest = (slice(None), 175, 24)
+    assert len(np.unique(mask.data[0][lowest])) == len(np.unique(mask.data[1][lowest])) == 1
+    widget.settings._min_size.setValue(60)
+    hands.wait(lambda: mask.metadata[METADATA]["min_size"] == 60)
+    assert mask.data.max() == 40, "the slider links as well"
+
+
+def test_slice_after_slice_into_one_mask(hands, viewer, widget, batches, stack):
+    viewer.add_image(stack[:, :, 1], axis_labels=("t", "z", "y", "x"))
+    choose(widget.scope._planes, "The plane that is shown")
+    viewer.dims.current_step = (1, 2, 0, 0)
+    mask = hands.click_segment_and_wait()
+    assert "10 objects" in widget.message.text()
+    assert not mask.data[0].any()
+    viewer.dims.current_step = (1, 0, 0, 0)
+    assert hands.click_segment_and_wait() is mask
+    counts = [len(np.unique(mask.data[index])) - 1 for index in np.ndindex(2, 3)]
+    assert counts == [0, 0, 0, 20, 0, 10]
+    widget.settings._threshold.setValue(0.9)
+    hands.wait(lambda: mask.metadata[METADATA]["threshold"] == 0.9)
+    assert mask.data[1, 0].any()
+    assert mask.data[1, 2].any()
+
+    mask.data_setitem((np.array([1]), np.array([0]), np.array([3]), np.array([3])), 99)
+    viewer.dims.current_step = (1, 1, 0, 0)
+    assert hands.click_segment_and_wait() is mask, "the edit is in another slice"
+    assert mask.data[1, 0, 3, 3] == 99
+    assert mask.data[1, 1].any()
+    mask.undo()
+    assert not mask.data[1, 1].any()
+    viewer.dims.current_step = (1, 0, 0, 0)
+    assert hands.click_segment_and_wait() is not mask, "the edit is in this slice"
+    assert mask.data[1, 0, 3, 3] == 99
+
+
+def test_rgb_channels_and_colour(hands, viewer, widget, batches, stack):
+    viewer.add_image(np.repeat(stack[0, :, 1, ..., None], 3, axis=-1), rgb=True)
+    assert widget.scope._words.text() == "3 slices of 200 x 240, in colour"
+    assert hands.click_segment_and_wait().data.shape == (3, *SHAPE)
+
+
+def test_layers_are_combined_as_they_are_shown(hands, viewer, widget, batches, blobs):
+    left, right = blobs.copy(), blobs.copy()
+    left[:, 120:], right[:, :120] = 0, 0
+    viewer.add_image(left, colormap="gray", name="left")
+    viewer.add_image(right, colormap="gray", name="right")
+    widget.image.setCurrentIndex(0)
+    [action] = widget.scope._menu.actions()
+    assert action.text() == "right"
+    action.trigger()
+    assert "mixed from 2 layers" in widget.scope._words.text()
+    assert len(np.unique(hands.click_segment_and_wait().data)) == 1 + 20
+
+
+def test_a_region_leaves_the_rest_alone(hands, viewer, widget, batches, blobs):
+    image = viewer.add_image(blobs, scale=(2, 2), translate=(5, 7))
+    mask = hands.click_segment_and_wait()
+    hands.paint(mask, 150, 5)
+    before = mask.data.copy()
+    image.data = np.zeros_like(blobs)
+    image.data[:] = 255 - blobs
+    square = np.array([[40, 60], [40, 120], [90, 120], [90, 60]]) * 2 + [5, 7]
+    viewer.add_shapes([square], shape_type="polygon")
+    widget.image.setCurrentIndex(0)
+    choose(widget.scope._region, SHAPES)
+    assert hands.click_segment_and_wait() is mask
+    inside = np.zeros(SHAPE, bool)
+    inside[41:89, 61:119] = True
+    outside = np.ones(SHAPE, bool)
+    outside[39:92, 59:122] = False
+    assert np.array_equal(mask.data[outside], before[outside])
+    assert not np.array_equal(mask.data[inside], before[inside])
+    kept = np.unique(before[outside])
+    assert not np.isin(np.setdiff1d(np.unique(mask.data[inside]), 0), kept).all()
+    mask.undo()
+    assert np.array_equal(mask.data, before)
+
+
+def test_the_view_is_a_region(hands, viewer, widget, batches, blobs):
+    image = viewer.add_image(blobs)
+    choose(widget.scope._region, VIEW)
+    camera = getattr(viewer, "scene", viewer).camera  # moved in napari 0.9
+    camera.center, camera.zoom = (0, 50, 50), 8
+    hands.qtbot.wait(100)
+    mask = hands.click_segment_and_wait()
+    (top, left), (bottom, right) = image.corner_pixels
+    assert 0 < (bottom - top) * (right - left) < blobs.size / 2
+    assert mask.data.any()
+    rows, columns = np.nonzero(mask.data)
+    assert rows.min() >= top
+    assert rows.max() <= bottom
+    assert columns.min() >= left
+    assert columns.max() <= right
+
+
+@pytest.mark.parametrize(
+    ("where", "sentence"),
+    [(SHAPES, "There are no shapes"), (VIEW, "does not show rows and columns")],
+)
+def test_a_region_that_is_not_there_is_a_sentence(hands, viewer, widget, blobs, where, sentence):
+    viewer.add_image(np.stack([blobs] * 6))
+    viewer.dims.order = (1, 0, 2)
+    choose(widget.scope._region, where)
+    hands.click("Segment")
+    assert sentence in widget.message.text()
+    assert not any(isinstance(layer, Labels) for layer in viewer.layers)
+
+
+def test_shapes_beside_the_image_are_a_sentence(hands, viewer, widget, blobs):
+    viewer.add_image(blobs)
+    corners = np.array([[500, 500], [500, 640], [600, 640], [600, 500]])
+    viewer.add_shapes([corners], shape_type="ellipse")
+    choose(widget.scope._region, SHAPES)
+    hands.click("Segment")
+    assert "do not touch the image" in widget.message.text()
+
+
+def test_rotated_multichannel_image_and_its_mask_lie_alike(hands, viewer, widget, batches, stack):
+    image = viewer.add_image(stack[0], rotate=30, translate=(1, 0, 3, 4), scale=(2, 1, 0.5, 0.5))
+    choose(widget.scope._planes, "The plane that is shown")
+    mask = hands.click_segment_and_wait()
+    for place in np.random.default_rng(0).uniform(0, 50, (5, 3)):
+        there = image.data_to_world((place[0], 0, *place[1:]))
+        assert mask.data_to_world(place) == pytest.approx((there[0], *there[2:]))
