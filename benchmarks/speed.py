@@ -29,6 +29,7 @@ from napari_medt.network.networks import build_network
 
 RESULTS = Path(__file__).parent / "results"
 ROUNDS = {1: 25, 4: 11, 16: 5}
+WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")  # the package sets the latter
 MALLOC = ("LD_PRELOAD", "GLIBC_TUNABLES", "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_")
 
 
@@ -49,7 +50,7 @@ def machine():
         "torch": torch.__version__,
         "numba": numba.__version__,
         "malloc": {name: os.environ[name] for name in MALLOC if name in os.environ} or "default",
-        "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "default"),
+        "waiting threads": {n: os.environ[n] for n in WAITING if n in os.environ},
     }
 
 
