@@ -25,6 +25,7 @@ from qtpy.QtWidgets import (
 
 from napari_medt.errors import ImageError, ModelError, UserError
 from napari_medt.gui.choices import BranchChoice, ImageChoice, LabelSettings, ModelChoice, note
+from napari_medt.gui.fit import FitNote
 from napari_medt.gui.job import Job, NewestJob
 from napari_medt.gui.layers import Mask, Masks, mm_per_pixel
 from napari_medt.gui.outcome import Outcome, relabel
@@ -78,6 +79,7 @@ class SegmentWidget(QWidget):
         self.image = ImageChoice(napari_viewer)
         self.scope = ScopeChoice(napari_viewer)
         self.model = ModelChoice()
+        self.fit = FitNote()
         self.branches = BranchChoice()
         self.segment = QPushButton("Segment")
         self.progress = RunProgress()
@@ -86,6 +88,7 @@ class SegmentWidget(QWidget):
         self._build()
         self._connect()
         self.model.load_bundled()
+        self._look()
         warming = Job(warm_up)
         warming.succeeded.connect(self._speeds.update)
         warming.start()
@@ -99,6 +102,7 @@ class SegmentWidget(QWidget):
             "Image": self.image,
             "": self.scope,
             "Model": self.model,
+            " ": self.fit,
             "Branches": self.branches,
         }
         for row, (name, part) in enumerate(rows.items()):
@@ -117,7 +121,10 @@ class SegmentWidget(QWidget):
 
     def _connect(self) -> None:
         self.image.changed.connect(self._on_choice)
+        self.image.changed.connect(self._look)
         self.model.changed.connect(self._on_choice)
+        self.fit.found.connect(self.model.suggest)
+        self.fit.crashed.connect(self._report)
         self.model.refused.connect(self.refuse)
         self.segment.clicked.connect(self.start)
         self.progress.cancelled.connect(self.cancel)
@@ -161,9 +168,17 @@ class SegmentWidget(QWidget):
         card = self.model.card
         self.scope.show_image(self.image.image)
         self.branches.show_model(card)
+        self.fit.show_model(card)
         if card is not None:
             self.settings.show_values(card.threshold, card.min_size)
         self._refresh()
+
+    def _look(self) -> None:
+        """Compare a newly chosen image with what the models were trained on."""
+        try:
+            self.fit.look_at(self.scope.middle_plane() if self.image.image else None)
+        except ImageError:
+            self.fit.look_at(None)  # Segment says why
 
     # A run
 
