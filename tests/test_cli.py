@@ -12,7 +12,6 @@ import tifffile
 from skimage.draw import disk
 
 from napari_medt import cli
-from napari_medt.engine.segment import Segmentation
 from napari_medt.models.store import load_model
 from tests.conftest import make_model
 from tests.training.test_data import write_data
@@ -30,6 +29,10 @@ def run(*arguments):
     return cli.main([str(argument) for argument in arguments])
 
 
+def visible(folder):
+    return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+
+
 def test_segment_writes_labels_and_probability(image, tiny_model, tmp_path):
     out = tmp_path / "out"
     assert run("segment", image, "--model", tiny_model, "--output", out, "--probability") == 0
@@ -38,7 +41,7 @@ def test_segment_writes_labels_and_probability(image, tiny_model, tmp_path):
     assert labels.shape == probability.shape == (80, 100)
     assert labels.dtype.kind == "u"
     assert probability.dtype == np.float32
-    assert sorted(p.name for p in out.iterdir()) == ["cells.labels.tif", "cells.probability.tif"]
+    assert visible(out) == ["cells.labels.tif", "cells.probability.tif", "summary.csv"]
 
 
 def test_options_reach_the_engine(image, tiny_model, tmp_path):
@@ -63,7 +66,7 @@ def test_one_bad_file_does_not_stop_the_others(image, tiny_model, tmp_path, caps
     missing = tmp_path / "missing.png"
     assert run("segment", folder, missing, "--model", tiny_model, "--output", out) == 1
     printed = capsys.readouterr()
-    assert [p.name for p in out.iterdir()] == ["a.labels.tif"]
+    assert visible(out) == ["a.labels.tif", "summary.csv"]
     assert "broken.png is not an image that can be read." in printed.err
     assert "constant.png: Every pixel" in printed.err
     assert "There is no file" in printed.err
@@ -149,8 +152,7 @@ def test_cards_that_are_not_the_users_stay_as_they_are(tiny_model, tmp_path, cap
 def test_segment_reports_the_circumference(image, tmp_path, capsys, monkeypatch):
     labels = np.zeros((80, 100), np.int32)
     labels[disk((40, 50), 30)] = 1
-    found = Segmentation(labels, labels.astype(np.float32))
-    monkeypatch.setattr("napari_medt.engine.segment.segment", lambda *args, **options: found)
+    monkeypatch.setattr("napari_medt.engine.batch.label_plane", lambda *args, **options: labels)
     model = make_model(tmp_path, classes=("background", "head"), report="circumference")
     arguments = ("segment", image, "--model", model, "--output", tmp_path / "out")
     for options, unit, length in [((), "pixels", 188), (("--mm-per-pixel", 0.5), "mm", 94)]:
