@@ -8,11 +8,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from napari_medt.engine.files import write_whole
-from napari_medt.engine.inputs import Item
 from napari_medt.errors import DataError
+
+if TYPE_CHECKING:  # the readers of all formats, which the widget does without until a run
+    from napari_medt.engine.inputs import Item
 
 SUMMARY_FILE = "summary.csv"
 STEPS = 1000  # of progress, for every image
