@@ -153,7 +153,6 @@ def run_segment(options: argparse.Namespace) -> int:
     check_branches(options.branches, model)
     if options.mm_per_pixel and not model.card.report:
         raise ModelError(f"{model.card.name} measures no lengths: leave out --mm-per-pixel.")
-    make_folder(options.output)
     settings = Settings(
         branches=options.branches,
         threshold=options.threshold,
@@ -235,22 +234,6 @@ def is_zarr(folder: Path) -> bool:
     return any((folder / name).exists() for name in ("zarr.json", ".zgroup", ".zarray"))
 
 
-def make_folder(folder: Path) -> None:
-    """Make a folder that can be written to.
-
-    Raises
-    ------
-    DataError
-        If it cannot.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"The output folder {folder} cannot be made: {error.strerror}.") from None
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise DataError(f"The output folder {folder} cannot be written to: choose another one.")
-
-
 def run_evaluate(options: argparse.Namespace) -> int:
     """Measure a model on a folder."""
     from dataclasses import replace
@@ -298,6 +281,7 @@ def check_outputs(options: argparse.Namespace) -> None:
     DataError
         If a folder cannot be written to, or too little is measured for a card.
     """
+    from napari_medt.engine.files import make_folder
     from napari_medt.models.store import bundled_cards
 
     for file in filter(None, (options.json, options.worst)):
@@ -438,6 +422,7 @@ def run_demo(options: argparse.Namespace) -> int:
 
         show_demo()
         return 0
+    from napari_medt.engine.files import make_folder
     from napari_medt.review.overlay import write_demo
 
     print("There is no display, so the sample is segmented without a window.")

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medt.engine.axes import Axes, guess_axes
-from napari_medt.engine.files import write_tiff, write_whole
+from napari_medt.engine.files import make_folder, write_tiff, write_whole
 from napari_medt.engine.formats.nifti import write_nifti
 from napari_medt.engine.formats.picture import COLOUR, Picture
 from napari_medt.engine.formats.reading import read_any
@@ -104,7 +104,7 @@ class Batch:
         """
         check_branches(self.settings.branches, self.model)
         results = [Result(item) for item in items]
-        make_output(self.output)
+        make_folder(self.output)
         write_summary(self.output, results)  # what cannot be written is known before the work
         for number, item in enumerate(items):
             if cancelled is not None and cancelled():
@@ -206,20 +206,6 @@ class Batch:
         apart = card.splits_objects
         labels = put_together(planes, scope, number_apart=apart, link=settings.link)
         return labels, probability
-
-
-def make_output(folder: Path) -> None:
-    """Make the folder for the results.
-
-    Raises
-    ------
-    DataError
-        If it cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"The output folder {folder} cannot be made: {error.strerror}.") from None
 
 
 def steps_of(progress: Progress | None, number: int, total: int) -> Progress:
