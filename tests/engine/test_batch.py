@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import imageio.v3 as imageio
 import nibabel
@@ -105,10 +106,13 @@ def test_other_settings_are_another_run(inputs, out, model, settings):
     assert set(statuses(run(inputs, out, model, settings)).values()) == {"skipped"}
 
 
-def test_other_weights_are_another_run(inputs, out, model):
+def test_another_model_is_another_run(inputs, out, model):
     run(inputs, out, model)
     object.__setattr__(model.card, "sha256", "1" * 64)
     assert set(statuses(run(inputs, out, model)).values()) == {"done"}
+    object.__setattr__(model.card, "input", replace(model.card.input, overlap=0.5))
+    assert set(statuses(run(inputs, out, model)).values()) == {"done"}
+    assert set(statuses(run(inputs, out, model)).values()) == {"skipped"}
 
 
 def test_labels_that_are_gone_are_made_again(inputs, out, model):

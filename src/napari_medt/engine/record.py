@@ -45,6 +45,8 @@ class Settings:
             "model": card.name,
             "weights_sha256": card.sha256,
             "temperature": card.temperature,
+            "report_scale": card.report_scale,
+            "input": asdict(card.input),
             **asdict(self),
             "threshold": card.threshold if self.threshold is None else self.threshold,
             "min_size": card.min_size if self.min_size is None else self.min_size,
