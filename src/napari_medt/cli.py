@@ -224,8 +224,7 @@ def run_slide(options: argparse.Namespace) -> int:
             device=options.device,
             progress=show,
         )
-    found = "" if summary.objects is None else f"{summary.objects} objects in "
-    print(f"{found}{summary.blocks} blocks, {100 * summary.blank:.0f} % of the tiles blank.")
+    print(summary.in_words())
     return 0
 
 

@@ -61,7 +61,7 @@ def test_the_command_line_makes_what_one_piece_makes(slide, tmp_path, capsys):
     output = tmp_path / "out.zarr"
     command = ["segment", str(slide), "--model", "nuclei-fluorescence", "--output", str(output)]
     assert main([*command, "--device", "cpu"]) == 0
-    assert "objects in 1 blocks" in capsys.readouterr().out
+    assert "objects at resolution 1" in capsys.readouterr().out
     labels = dask.array.from_zarr(str(output), component="0").compute()
     whole = segment(tifffile.imread(slide), load_model("nuclei-fluorescence"), device="cpu")
     assert whole.labels.max() > 100

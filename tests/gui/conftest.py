@@ -77,7 +77,7 @@ class Batches:
         self.held = False
         self.let(1000)
 
-    def run(self, network, tiles, branches, device, temperature):
+    def run(self, network, tiles, branches, device, card):
         if self.held:
             self.permits.acquire(timeout=20)
         self.settings.append(branches)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
-from napari_medt.engine.image import sample, sample_step
+from napari_medt.engine.image import sample
 from napari_medt.engine.labels import to_labels
 from napari_medt.models.card import ModelCard
 
@@ -86,8 +86,7 @@ def first_look(pixels: NDArray[np.float32], height: int, width: int) -> tuple[sl
     Parameters
     ----------
     pixels : array of float32
-        ``(h, w, C)``: the image, or every n-th row and column of a large one; see
-        :func:`napari_medt.engine.image.sample_step`.
+        ``(h, w, C)``: the image, or a large one in small.
     height, width : int
         Of the image.
 
@@ -97,14 +96,14 @@ def first_look(pixels: NDArray[np.float32], height: int, width: int) -> tuple[sl
         Rows and columns in the middle; of a large image, whose middle may be empty, those with the
         most contrast.
     """
-    step = sample_step(height, width)
+    step = height / len(pixels)
     centre = (height // 2, width // 2)
-    if step > 1:
-        side = max(1, LOOK // step)
+    if max(pixels.shape[:2]) < max(height, width):
+        side = max(1, int(LOOK / step))
         gray = pixels.mean(axis=2)
         spread = uniform_filter(gray**2, side) - uniform_filter(gray, side) ** 2
         row, column = np.unravel_index(spread.argmax(), spread.shape)
-        centre = (int(row) * step, int(column) * step)
+        centre = (int(row * step), int(column * step))
     top, left = (
         max(0, min(place - LOOK // 2, length - LOOK))
         for place, length in zip(centre, (height, width), strict=True)

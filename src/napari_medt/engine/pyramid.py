@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +23,6 @@ MICROMETRES = {
     "m": 1e6,
     "meter": 1e6,
 }
-
-
-def choose_level(levels: Sequence[Level], pixel_size: float | None) -> int:
-    """Choose the level whose pixels are closest to a size in micrometres.
-
-    The finest where either size is not known.
-    """
-    known = [level.pixel_size for level in levels]
-    if not pixel_size or not all(known):
-        return 0
-    return min(range(len(known)), key=lambda index: abs(math.log((known[index] or 0) / pixel_size)))
 
 
 def is_slide(path: Path) -> bool:

@@ -141,8 +141,8 @@ def predict_windows(
     windows: Sequence[Window],
     area: Area,
     device: torch.device,
-    progress: Progress | None,
-    cancelled: IsCancelled | None,
+    progress: Progress | None = None,
+    cancelled: IsCancelled | None = None,
 ) -> NDArray[np.float32]:
     """Class probabilities ``(classes, h, w)`` of an area that is cut into windows."""
     top, left = area[0].start, area[1].start

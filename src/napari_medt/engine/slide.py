@@ -8,23 +8,20 @@ import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from napari_medt import __version__
 from napari_medt.engine.block import PROVISIONAL, STATE, Run, Settings, provisional
 from napari_medt.engine.files import write_whole
-from napari_medt.engine.image import check_image, intensity_limits, prepare
 from napari_medt.engine.labelfile import CHUNK, LabelFile
-from napari_medt.engine.magnify import find_magnification, first_look
+from napari_medt.engine.overview import look_over
 from napari_medt.engine.predict import IsCancelled, Progress
-from napari_medt.engine.segment import check_branches, predict_plane, with_fallback
-from napari_medt.engine.source import Level, Prepared
+from napari_medt.engine.segment import check_branches
+from napari_medt.engine.source import Level
 from napari_medt.engine.stitch import BlockGrid, BlockRecord, agreeing, number_objects
 from napari_medt.errors import Cancelled, DataError, ModelError
 from napari_medt.models.store import Model
@@ -45,14 +42,26 @@ class Summary:
         How many blocks there are.
     blank : float
         Share of the tiles that were blank, 0 to 1.
+    level : int
+        Which of the image's resolutions was segmented, 0 for the finest.
     magnification : float
-        How much larger the network saw the image.
+        How much larger the network saw it.
     """
 
     objects: int | None
     blocks: int
     blank: float
+    level: int
     magnification: float
+
+    def in_words(self) -> str:
+        """Say what was found, and what was skipped."""
+        found = "" if self.objects is None else f"{self.objects} objects at "
+        sentence = (
+            f"{found}resolution {self.level + 1}, seen {self.magnification:.2g} times as large; "
+            f"{100 * self.blank:.0f} % of the tiles were blank and skipped."
+        )
+        return sentence[0].upper() + sentence[1:]
 
 
 class Execute(Protocol):
@@ -72,7 +81,7 @@ def segment_slide(
     *,
     threshold: float | None = None,
     min_size: int | None = None,
-    level: int = 0,
+    level: int | None = None,
     magnification: float | None = None,
     block: int | None = None,
     device: str = "auto",
@@ -94,8 +103,8 @@ def segment_slide(
         Folder to make, or that of the run to go on with.
     branches, threshold, min_size, magnification, device
         See :func:`napari_medt.segment`.
-    level : int
-        Which of the levels.
+    level : int, optional
+        Which of the levels; by default the one whose objects fit the model best.
     block : int, optional
         Side of a block in pixels; by default as large as the memory of a laptop allows.
     execute : Execute, optional
@@ -119,18 +128,15 @@ def segment_slide(
     asked: dict[str, Any] = {
         "model": card.name,
         "weights": card.sha256,
-        "image": levels[level].fingerprint(),
         "branches": branches,
         "threshold": card.threshold if threshold is None else threshold,
         "min_size": card.min_size if min_size is None else min_size,
-        "level": level,
-        "channel": levels[level].channel,
     }
-    asked |= {"magnification": magnification} if magnification else {}
-    asked |= {"block": block} if block else {}
+    chosen = {"level": level, "magnification": magnification, "block": block}
+    asked |= {name: value for name, value in chosen.items() if value is not None}
     if not output.exists():
         begin(levels, model, output, asked, device)
-    check_same(output, asked)
+    check_same(output, asked, levels)
     run = Run.open(output, levels, model, device)
     ended = run.state / "summary.json"
     if ended.exists():
@@ -152,34 +158,33 @@ def never() -> bool:
 def begin(
     levels: Sequence[Level], model: Model, output: Path, asked: dict[str, Any], device: str
 ) -> None:
-    """Look at the image, settle all settings and make the folder of a run, whole or not at all."""
-    level, rule = levels[asked["level"]], model.card.input
-    pixels = check_image(level.sample())
-    limits = intensity_limits(pixels, rule)
-    if "magnification" not in asked:
-        area = first_look(prepare(pixels, rule, limits), level.height, level.width)
-        field = Prepared(level, rule, limits).read(area)
-        asked["magnification"] = look_at(field, model, asked["branches"], device)
-    if "block" not in asked:
-        asked["block"] = max(1, int(BLOCK / asked["magnification"]) // CHUNK) * CHUNK
-    settings = Settings(**asked, limits=limits)
+    """Look over the image, settle all settings and make the run's folder, whole or not at all."""
+    overview = look_over(
+        levels,
+        model,
+        asked["branches"],
+        level=asked.get("level"),
+        magnification=asked.get("magnification"),
+        device=device,
+    )
+    block = max(1, int(BLOCK / overview.magnification) // CHUNK) * CHUNK
+    settings = Settings(
+        **{"block": block, **asked, **about(levels, overview.level), **asdict(overview)}
+    )
     output.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.parent))
     try:
-        make_folder(beside, level, settings)
+        make_folder(beside, levels[settings.level], settings)
         os.replace(beside, output)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def look_at(field: NDArray[np.float32], model: Model, branches: Branches, device: str) -> float:
-    """Find the magnification by a part of the image."""
-
-    def look(place: torch.device) -> float:
-        run = partial(predict_plane, model=model, branches=branches, device=place)
-        return find_magnification(field, model.card, run)
-
-    return with_fallback(look, branches, model, device)
+def about(levels: Sequence[Level], index: int) -> dict[str, Any]:
+    """What tells the plane that is segmented from others; empty where there is no such level."""
+    if index >= len(levels):
+        return {"image": ""}
+    return {"image": levels[index].fingerprint(), "channel": levels[index].channel}
 
 
 def make_folder(folder: Path, level: Level, settings: Settings) -> None:
@@ -193,7 +198,7 @@ def make_folder(folder: Path, level: Level, settings: Settings) -> None:
     folder.chmod(0o755)
 
 
-def check_same(folder: Path, asked: dict[str, Any]) -> None:
+def check_same(folder: Path, asked: dict[str, Any], levels: Sequence[Level]) -> None:
     """Refuse a folder that is not that of a run with these settings.
 
     Raises
@@ -207,7 +212,7 @@ def check_same(folder: Path, asked: dict[str, Any]) -> None:
         raise DataError(
             f"{folder} is there already and is not a run to go on with: choose another output."
         ) from None
-    asked = {**asked, "version": __version__}
+    asked = {**asked, **about(levels, settings["level"]), "version": __version__}
     other = [name for name, value in asked.items() if settings[name] != value]
     if other:
         raise DataError(
@@ -260,6 +265,7 @@ def finish(run: Run, cancelled: IsCancelled) -> Summary:
         else None,
         blocks=len(records),
         blank=sum(record.blank for record in records) / sum(record.tiles for record in records),
+        level=run.settings.level,
         magnification=run.settings.magnification,
     )
 

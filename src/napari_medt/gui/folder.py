@@ -9,7 +9,6 @@ from pathlib import Path
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
-    QApplication,
     QCheckBox,
     QDialog,
     QFileDialog,
@@ -23,7 +22,7 @@ from qtpy.QtWidgets import (
 from napari_medt.engine.record import Settings
 from napari_medt.engine.summary import STEPS, SUMMARY_FILE, Result, failures, in_words
 from napari_medt.errors import UserError
-from napari_medt.gui.job import IsCancelled, Job, Progress
+from napari_medt.gui.job import IsCancelled, Job, Progress, run_job
 from napari_medt.gui.progress import RunProgress
 from napari_medt.gui.run import import_engine
 
@@ -165,19 +164,18 @@ class FolderRun(QPushButton):
             self.refused.emit(str(error))
             return
         request = FolderRequest(images, output, model, replace(settings, link=link))
-        job = Job(partial(segment_folder, request))
-        self._job, self._output = job, output
-        job.progressed.connect(self._on_progress)
-        job.succeeded.connect(self._on_succeeded)
-        job.refused.connect(self._on_refused)
-        job.crashed.connect(self._on_crashed)
-        self.destroyed.connect(job.cancel)
-        if app := QApplication.instance():
-            app.aboutToQuit.connect(job.cancel)
+        self._output = output
         self.said.emit("")
         self._progress.begin()
+        self._job = run_job(
+            self,
+            partial(segment_folder, request),
+            progressed=self._on_progress,
+            succeeded=self._on_succeeded,
+            refused=self._on_refused,
+            crashed=self._on_crashed,
+        )
         self.changed.emit()
-        job.start()
 
     def cancel(self) -> None:
         """Stop the run at once; what it finished stays."""

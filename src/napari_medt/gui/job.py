@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from qtpy.QtCore import QObject, Qt, Signal
+from qtpy.QtWidgets import QApplication
 
 from napari_medt.errors import UserError
 
@@ -84,6 +85,28 @@ class Job(QObject):
             self.refused.emit(str(error))
         else:
             self.crashed.emit(error)
+
+
+def run_job(
+    owner: QObject,
+    work: Work,
+    *,
+    progressed: Callable[[int, int], None],
+    succeeded: Callable[[Any], None],
+    refused: Callable[[str], None],
+    crashed: Callable[[Exception], None],
+) -> Job:
+    """Start a job that is cancelled with its owner, or when the application quits."""
+    job = Job(work)
+    job.progressed.connect(progressed)
+    job.succeeded.connect(succeeded)
+    job.refused.connect(refused)
+    job.crashed.connect(crashed)
+    owner.destroyed.connect(job.cancel)
+    if app := QApplication.instance():
+        app.aboutToQuit.connect(job.cancel)
+    job.start()
+    return job
 
 
 class NewestJob(QObject):

@@ -17,15 +17,16 @@ from napari_medt.engine.axes import Axes, Frame, guess_axes
 from napari_medt.engine.formats.picture import PATIENT
 from napari_medt.engine.mix import Channel, Mix
 from napari_medt.engine.region import Region, Scope, box_region, outline_region
+from napari_medt.engine.source import Level, level_of
 from napari_medt.errors import ImageError
-from napari_medt.gui.outcome import Outcome, merge, overlay
+from napari_medt.gui.outcome import Outcome, Place, merge, overlay
 
 if TYPE_CHECKING:
     import napari
 
 METADATA = "napari_medt"
 
-LARGEST_PYRAMID = 64_000_000  # pixels at full resolution that are still read as a whole
+LARGEST = 40_000_000  # pixels of a plane that is still read, and its mask held, as a whole
 
 
 def image_data(layer: Image) -> Any:
@@ -34,18 +35,41 @@ def image_data(layer: Image) -> Any:
     Raises
     ------
     ImageError
-        If the layer has a single axis, or is a pyramid too large to read as a whole.
+        If the layer has a single axis, or its planes are too large to read as a whole.
     """
     if layer.ndim < 2:
         raise ImageError("The image has a single axis: an image of rows and columns is needed.")
     data = layer.data[0] if layer.multiscale else layer.data
     height, width = plane_shape(layer)
-    if layer.multiscale and height * width > LARGEST_PYRAMID:
+    if layer.multiscale and height * width > LARGEST:
         raise ImageError(
             f"The image has {height} x {width} pixels at full resolution, too many to segment at "
             "once: crop it first."
         )
     return data
+
+
+def is_slide(layer: Image) -> bool:
+    """Whether a layer is a single plane that is too large to hold."""
+    height, width = plane_shape(layer) if layer.ndim == 2 else (0, 0)
+    return height * width > LARGEST
+
+
+def slide_levels(layer: Image) -> list[Level] | None:
+    """Resolutions of an image that is too large to hold, the finest first; None for others.
+
+    Raises
+    ------
+    ImageError
+        If it has colours that are none.
+    """
+    if not is_slide(layer):
+        return None
+    size, width = mm_per_pixel(layer), plane_shape(layer)[1]
+    axes = "yxs" if layer.rgb else "yx"
+    arrays = list(layer.data) if layer.multiscale else [layer.data]
+    sizes = [size and 1000 * size * width / array.shape[1] for array in arrays]
+    return [level_of(a, axes, pixel_size=s) for a, s in zip(arrays, sizes, strict=True)]
 
 
 def axes_of(layer: Image) -> Axes:
@@ -69,13 +93,18 @@ def mixed(layers: Sequence[Image]) -> Mix:
     )
 
 
-def placement(image: Image, axes: Axes) -> dict[str, Any]:
-    """Return what a Labels layer needs to lie exactly on `image`, less its channel axis."""
+def placement(image: Image, axes: Axes, place: Place | None = None) -> dict[str, Any]:
+    """Return what a Labels layer needs to lie exactly on `image`, less its channel axis.
+
+    Or on a part of it: then the axes are rows and columns.
+    """
     kept = list(axes.kept)
     values: dict[str, Any] = {name: getattr(image, name)[kept] for name in ("scale", "translate")}
+    if place is not None:
+        values["scale"] = values["scale"] * place.step
     for name in ("units", "axis_labels"):
         values[name] = tuple(getattr(image, name)[axis] for axis in kept)
-    if len(kept) == image.ndim:
+    if len(kept) == image.ndim and place is None:
         # napari would share the affine, and moving one layer would move the other.
         affine = image.affine.affine_matrix.copy()
         return values | {"rotate": image.rotate, "shear": image.shear, "affine": affine}
@@ -83,7 +112,20 @@ def placement(image: Image, axes: Axes) -> dict[str, Any]:
     own = np.eye(len(kept) + 1)
     own[:-1] = np.column_stack([np.diag(values["scale"]), values["translate"]])
     whole = [*kept, image.ndim]
-    return values | {"affine": to_world(image)[np.ix_(whole, whole)] @ np.linalg.inv(own)}
+    world = to_world(image)[np.ix_(whole, whole)]
+    if place is not None:
+        world = world @ to_pixels(place)
+    return values | {"affine": world @ np.linalg.inv(own)}
+
+
+def to_pixels(place: Place) -> NDArray[np.float64]:
+    """Matrix ``(3, 3)`` from the labels of a part to the pixels of its image.
+
+    A label lies on the middle of the pixels that it spans.
+    """
+    matrix = np.diag([place.step, place.step, 1.0])
+    matrix[:2, 2] = np.multiply(place.corner, place.step) + (place.step - 1) / 2
+    return matrix
 
 
 def to_world(image: Image) -> NDArray[np.float64]:
@@ -255,10 +297,10 @@ class Masks(QObject):
         the edits are there. Otherwise there is a new layer.
         """
         mask = self.newest(image, model)
-        if mask is None:
+        if mask is None or mask.outcome.place != outcome.place:
             mask = self._add(outcome, image, model)
         elif not mask.edited:
-            for name, value in placement(image, outcome.scope.axes).items():
+            for name, value in placement(image, outcome.scope.axes, outcome.place).items():
                 setattr(mask.layer, name, value)
             self._write(mask, merge(mask.outcome, outcome))
         elif not outcome.scope.complete and not mask.edited_within(outcome.scope):
@@ -290,7 +332,7 @@ class Masks(QObject):
     def _add(self, outcome: Outcome, image: Image, model: str) -> Mask:
         name = f"{image.name} - {outcome.card.name} mask"
         carried = {key: image.metadata[key] for key in (PATIENT,) if key in image.metadata}
-        place = placement(image, outcome.scope.axes)
+        place = placement(image, outcome.scope.axes, outcome.place)
         layer = Labels(outcome.labels, name=name, metadata=carried, **place)
         mask = Mask(layer, image, model, outcome, outcome.labels.copy())
         self._masks.append(mask)

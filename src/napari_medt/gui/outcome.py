@@ -13,6 +13,22 @@ from napari_medt.engine.region import Scope
 from napari_medt.models.card import ModelCard
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where the labels of a part of a large image lie in it.
+
+    Attributes
+    ----------
+    corner : tuple of int
+        Row and column of the first label, in labels.
+    step : float
+        How many pixels of the image, at full resolution, a label spans.
+    """
+
+    corner: tuple[int, int] = (0, 0)
+    step: float = 1.0
+
+
 @dataclass(frozen=True, eq=False)
 class Outcome:
     """What a run found.
@@ -36,6 +52,9 @@ class Outcome:
         Side of a pixel in millimetres, where the layer tells it.
     report : str
         What the model says of the labels in words, such as a circumference; may be empty.
+    place : Place, optional
+        Where the labels lie, if they are those of a part of an image that is too large to hold; the
+        axes of the scope are then those of the part.
     """
 
     labels: NDArray[np.int32]
@@ -46,6 +65,7 @@ class Outcome:
     provenance: dict[str, Any]
     mm_per_pixel: float | None = None
     report: str = ""
+    place: Place | None = None
 
     @property
     def adjustable(self) -> bool:

@@ -20,7 +20,7 @@ class RunProgress(QWidget):
         self._cancel = QPushButton("Cancel")
         self._cancel.setToolTip("Stop at once. What is finished stays.")
         self._cancel.clicked.connect(self.cancelled)
-        self._start, self._speed = 0.0, 0.0
+        self._start, self._first, self._speed = 0.0, -1, 0.0
         row = QHBoxLayout()
         row.addWidget(self.bar, stretch=1)
         row.addWidget(self._cancel)
@@ -32,19 +32,21 @@ class RunProgress(QWidget):
 
     def begin(self, tiles_per_second: float = 0.0) -> None:
         """Show a run that has not told its progress yet; its speed is 0 where it is unknown."""
-        self._speed = tiles_per_second
+        self._first, self._speed = -1, tiles_per_second
         self.bar.setRange(0, 0)
         self.text.setText("Loading the model...")
         self.show()
 
     def update_to(self, done: int, total: int) -> None:
-        """Show that `done` of `total` tiles are finished; a call with 0 sets the clock."""
-        if done == 0:
-            self._start = time.monotonic()
+        """Show that `done` of `total` tiles are finished; the first call sets the clock."""
+        if self._first < 0 or done == 0:
+            self._start, self._first = time.monotonic(), done
         self.bar.setRange(0, total if total > 1 else 0)
         self.bar.setValue(done)
         elapsed = time.monotonic() - self._start
-        self.text.setText(time_left(done, total, elapsed, self._speed))
+        # What an earlier run has done tells nothing of the speed.
+        first = self._first if done < total else 0
+        self.text.setText(time_left(done - first, total - first, elapsed, self._speed))
 
 
 def time_left(done: int, total: int, elapsed: float, tiles_per_second: float = 0.0) -> str:

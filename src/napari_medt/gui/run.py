@@ -8,20 +8,25 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from napari_medt.engine.region import Scope
+from napari_medt.engine.axes import guess_axes
+from napari_medt.engine.region import Region, Scope
 from napari_medt.errors import ModelError
 from napari_medt.gui.job import IsCancelled, Progress
-from napari_medt.gui.outcome import Outcome, report_on
+from napari_medt.gui.outcome import Outcome, Place, report_on
 from napari_medt.network.config import BRANCHES, Branches
 from napari_medt.review.provenance import provenance
+
+if TYPE_CHECKING:
+    from napari_medt.engine.source import Level
+    from napari_medt.models.store import Model
 
 ENGINE = "napari_medt.engine.volume"
 KEPT_BYTES = 1 << 29  # of probabilities, for the sliders
@@ -50,6 +55,9 @@ class Request:
         Whether objects that overlap from slice to slice are one object.
     mm_per_pixel : float or None
         Side of a pixel in millimetres, where the layer tells it.
+    levels : sequence of Level, optional
+        The resolutions of an image that is too large to hold, of which the scope's region is
+        segmented; `image` is then not used.
     """
 
     image: Any
@@ -61,6 +69,7 @@ class Request:
     min_size: int
     link: bool = False
     mm_per_pixel: float | None = None
+    levels: Sequence[Level] | None = None
 
 
 def carry_out(request: Request, progress: Progress, is_cancelled: IsCancelled) -> Outcome:
@@ -82,6 +91,8 @@ def carry_out(request: Request, progress: Progress, is_cancelled: IsCancelled) -
     model, scope = load_model(request.model), request.scope
     device = str(choose_device("auto"))
     settings: dict[str, Any] = {"threshold": request.threshold, "min_size": request.min_size}
+    if request.levels is not None:
+        return carry_out_part(request, model, device, settings, start, progress, is_cancelled)
     kept, planes, size = {}, {}, 0
     for frame, values in predict_frames(
         request.image,
@@ -110,6 +121,63 @@ def carry_out(request: Request, progress: Progress, is_cancelled: IsCancelled) -
     pixel = request.mm_per_pixel
     report = report_on(labels, scope, model.card, pixel)
     return Outcome(labels, kept, scope, request.link, model.card, made, pixel, report)
+
+
+def carry_out_part(
+    request: Request,
+    model: Model,
+    device: str,
+    settings: dict[str, Any],
+    start: float,
+    progress: Progress,
+    is_cancelled: IsCancelled,
+) -> Outcome:
+    """Predict and label a part of an image that is too large to hold."""
+    from napari_medt.engine.part import predict_part
+    from napari_medt.engine.volume import label_plane
+
+    region = request.scope.region
+    assert request.levels is not None
+    assert region is not None
+    part = predict_part(
+        request.levels,
+        region.box,
+        model,
+        request.branches,
+        device=device,
+        progress=progress,
+        cancelled=is_cancelled,
+    )
+    scope = scope_of_part(part.probabilities.shape[1:], region)
+    labels = label_plane(part.probabilities, scope, model.card, **settings)
+    made = provenance(
+        model.card,
+        branches=request.branches,
+        **settings,
+        device=device,
+        seconds=time.perf_counter() - start,
+    )
+    return Outcome(
+        labels,
+        {scope.frames[0]: part.probabilities},
+        scope,
+        link=False,
+        card=model.card,
+        provenance=made,
+        place=Place(part.corner, part.step),
+    )
+
+
+def scope_of_part(shape: tuple[int, ...], region: Region) -> Scope:
+    """All of a part of `shape` at the model's resolution, or what of it is inside a region."""
+    from skimage.transform import resize
+
+    scope = Scope.everything(guess_axes(shape, ("y", "x")))
+    if region.inside is None:
+        return scope
+    inside = resize(region.inside, shape, order=0)
+    whole = Region(slice(0, shape[0]), slice(0, shape[1]), inside)
+    return replace(scope, region=whole)
 
 
 def warm_up(progress: Progress, is_cancelled: IsCancelled) -> dict[Branches, float]:

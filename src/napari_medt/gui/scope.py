@@ -23,13 +23,16 @@ from superqt.utils import signals_blocked
 
 from napari_medt.engine.axes import count
 from napari_medt.engine.region import Region, Scope
+from napari_medt.engine.source import Level
 from napari_medt.gui.choices import narrow, note
 from napari_medt.gui.layers import (
     axes_of,
     image_data,
+    is_slide,
     mixed,
     shapes_region,
     shown_frame,
+    slide_levels,
     view_region,
 )
 
@@ -116,6 +119,17 @@ class ScopeChoice(QWidget):
         return mixed([self._image, *self.added]) if self.added else image_data(self._image)
 
     @property
+    def levels(self) -> list[Level] | None:
+        """The resolutions of an image that is too large to hold; None for others.
+
+        Raises
+        ------
+        ImageError
+            With one sentence for the user.
+        """
+        return None if self._image is None or self.added else slide_levels(self._image)
+
+    @property
     def rgb(self) -> bool:
         """Whether :attr:`data` has a colour axis."""
         return bool(self.added) or (self._image is not None and self._image.rgb)
@@ -142,13 +156,16 @@ class ScopeChoice(QWidget):
         return Scope(self._axes, frames, self._channel.currentData(), self._find_region())
 
     def middle_plane(self) -> Callable[[], Any]:
-        """How to read the middle one of the planes, which may be lazy.
+        """How to read the middle one of the planes, which may be lazy, or a part of a large one.
 
         Raises
         ------
         ImageError
             With one sentence for the user.
         """
+        levels = self.levels
+        if levels is not None:
+            return partial(read_typical, levels)
         axes, channel, data = self._axes, self._channel.currentData(), self.data
         frames = axes.frames()
         return partial(axes.plane, data, frames[len(frames) // 2], channel)
@@ -205,6 +222,8 @@ class ScopeChoice(QWidget):
         text = self._axes.describe(rgb=self.rgb, channel=self._channel.currentData())
         if self.added:
             text += f", mixed from {count(1 + len(self.added), 'layer')}"
+        if self._image is not None and is_slide(self._image):
+            text += ". It is large: as a whole its labels stream into a file, without being held."
         self._words.setText(text)
         sliced = "slice" in [self._axes.roles[axis] for axis in self._axes.stacked]
         whole = self._planes.currentIndex() == 0
@@ -234,6 +253,13 @@ class ScopeChoice(QWidget):
             action.toggled.connect(self._describe)
             menu.addAction(action)
         self._more.setVisible(bool(menu.actions()))
+
+
+def read_typical(levels: list[Level]) -> Any:
+    """Read a part of a large image with much to see; on a worker thread, since it needs torch."""
+    from napari_medt.engine.overview import typical_field
+
+    return typical_field(levels)
 
 
 def same_field(layer: Image, image: Image | None) -> bool:

@@ -24,16 +24,18 @@ from qtpy.QtWidgets import (
 )
 
 from napari_medt.engine.record import Settings
+from napari_medt.engine.source import Level
 from napari_medt.errors import ImageError, ModelError, UserError
 from napari_medt.gui.choices import BranchChoice, ImageChoice, LabelSettings, ModelChoice, note
 from napari_medt.gui.fit import FitNote
 from napari_medt.gui.folder import FolderRun
-from napari_medt.gui.job import Job, NewestJob
+from napari_medt.gui.job import Job, NewestJob, run_job
 from napari_medt.gui.layers import Mask, Masks, mm_per_pixel
 from napari_medt.gui.outcome import Outcome, relabel
 from napari_medt.gui.progress import RunProgress
 from napari_medt.gui.run import Request, carry_out, warm_up
 from napari_medt.gui.scope import ScopeChoice
+from napari_medt.gui.slide import SlideRequest, SlideRun
 from napari_medt.network.config import Branches
 
 if TYPE_CHECKING:
@@ -86,6 +88,7 @@ class SegmentWidget(QWidget):
         self.segment = QPushButton("Segment")
         self.progress = RunProgress()
         self.folder = FolderRun(self.progress, self._folder_choices)
+        self.slide = SlideRun(napari_viewer, self.progress, self)
         self.message = note()
         self.settings = LabelSettings()
         self._build()
@@ -132,10 +135,11 @@ class SegmentWidget(QWidget):
         self.model.refused.connect(self.refuse)
         self.segment.clicked.connect(self.start)
         self.progress.cancelled.connect(self.cancel)
-        self.folder.changed.connect(self._refresh)
-        self.folder.said.connect(self.say)
-        self.folder.refused.connect(self.refuse)
-        self.folder.crashed.connect(self._report)
+        for run in (self.folder, self.slide):
+            run.changed.connect(self._refresh)
+            run.said.connect(self.say)
+            run.refused.connect(self.refuse)
+            run.crashed.connect(self._report)
         self.settings.changed.connect(self._on_settings)
         self._masks.changed.connect(self._refresh)
         self._relabelling.succeeded.connect(self._on_relabelled)
@@ -160,9 +164,13 @@ class SegmentWidget(QWidget):
         self.refuse(f"This should not have happened, please report it: {error}")
         notification_manager.receive_error(type(error), error, error.__traceback__)
 
+    @property
+    def _idle(self) -> bool:
+        return self._run is None and not self.folder.running and not self.slide.running
+
     def _refresh(self) -> None:
         """Enable what can be used now."""
-        idle, mask = self._run is None and not self.folder.running, self._mask()
+        idle, mask = self._idle, self._mask()
         self._choices.setEnabled(idle)
         self.segment.setEnabled(idle)
         self.folder.setEnabled(idle)
@@ -193,37 +201,44 @@ class SegmentWidget(QWidget):
 
     def start(self) -> None:
         """Segment the chosen image with the chosen model."""
-        if self._run is not None or self.folder.running:
+        if not self._idle:
             return
         try:
             image, request = self._request()
         except UserError as error:
             self.refuse(str(error))
             return
-        job = Job(partial(carry_out, request))
-        self._run = Run(job, image, request)
-        job.progressed.connect(self.progress.update_to)
-        job.succeeded.connect(self._on_segmented)
-        job.refused.connect(self._on_refused)
-        job.crashed.connect(self._on_crashed)
-        self.destroyed.connect(job.cancel)
-        if app := QApplication.instance():
-            app.aboutToQuit.connect(job.cancel)
+        if request is None:
+            return
         self.say("")
         self.progress.begin(self._speeds.get(request.branches, 0.0))
+        job = run_job(
+            self,
+            partial(carry_out, request),
+            progressed=self.progress.update_to,
+            succeeded=self._on_segmented,
+            refused=self._on_refused,
+            crashed=self._on_crashed,
+        )
+        self._run = Run(job, image, request)
         self._refresh()
-        job.start()
 
-    def _request(self) -> tuple[Image, Request]:
+    def _request(self) -> tuple[Image, Request | None]:
+        """Gather what is chosen; for a large image as a whole, start streaming it instead."""
         image, model = self.image.image, self.model.reference
         if image is None:
             raise ImageError("There is no image to segment: open one first.")
         if model is None:
             raise ModelError("There is no model to segment with: open a model folder first.")
+        scope, levels = self.scope.scope(), self.scope.levels
+        if levels is not None and scope.region is None:
+            self._stream(image, levels, model)
+            return image, None
         return image, Request(
-            image=self.scope.data,
+            image=None if levels is not None else self.scope.data,
+            levels=levels,
             rgb=self.scope.rgb,
-            scope=self.scope.scope(),
+            scope=scope,
             model=model,
             branches=self.branches.branches,
             threshold=self.settings.threshold,
@@ -231,6 +246,13 @@ class SegmentWidget(QWidget):
             link=self.scope.link,
             mm_per_pixel=mm_per_pixel(image),
         )
+
+    def _stream(self, image: Image, levels: list[Level], model: str) -> None:
+        output = self.slide.ask_for_output(image)
+        if output is None:
+            return
+        chosen = self.branches.branches, self.settings.threshold, self.settings.min_size
+        self.slide.start(image, SlideRequest(levels, output, model, *chosen))
 
     def _folder_choices(self) -> tuple[str, Settings]:
         model, settings = self.model.reference, self.settings

@@ -1,0 +1,116 @@
+"""A first look at an image of any size: its intensities, and the resolution that fits the model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from napari_medt.engine.image import Limits, check_image, intensity_limits, prepare
+from napari_medt.engine.magnify import LEAST, LOOK, find_magnification, first_look
+from napari_medt.engine.segment import predict_plane, with_fallback
+from napari_medt.engine.source import Level, Prepared
+from napari_medt.models.store import Model
+from napari_medt.network.config import Branches
+
+ENOUGH = 1_000_000  # pixels of the resolution from which an image's intensities are taken
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What has to be known of an image before any part of it is segmented.
+
+    Attributes
+    ----------
+    level : int
+        Which of its resolutions the network sees.
+    limits : tuple of float
+        Values that the network sees as 0 and 1.
+    magnification : float
+        How much larger the network sees that resolution.
+    """
+
+    level: int
+    limits: Limits
+    magnification: float
+
+
+def look_over(
+    levels: Sequence[Level],
+    model: Model,
+    branches: Branches = "both",
+    *,
+    level: int | None = None,
+    magnification: float | None = None,
+    device: str = "auto",
+) -> Overview:
+    """Look over an image.
+
+    Parameters
+    ----------
+    levels : sequence of Level
+        Its resolutions, the finest first.
+    model, branches, device
+        See :func:`napari_medt.segment`.
+    level : int, optional
+        Which resolution the network sees; by default the finest in which objects are not too large
+        for the model.
+    magnification : float, optional
+        By default found by a look at a part of the image.
+
+    Raises
+    ------
+    ImageError
+        With one sentence for the user.
+    """
+    rule = model.card.input
+    pixels = check_image(small_level(levels).sample())
+    limits = intensity_limits(pixels, rule)
+    if magnification is not None:
+        return Overview(level or 0, limits, magnification)
+    small = prepare(pixels, rule, limits)
+    found = 1.0
+    for index in range(len(levels)) if level is None else [level]:
+        plane = Prepared(levels[index], rule, limits)
+        if index and level is None and min(plane.height, plane.width) < LOOK:
+            return Overview(index - 1, limits, found)
+        field = plane.read(first_look(small, plane.height, plane.width))
+        found = magnification_of(field, model, branches, device)
+        if found > LEAST:
+            return Overview(index, limits, found)
+    return Overview(index, limits, found)
+
+
+def typical_field(levels: Sequence[Level]) -> NDArray:
+    """Read a small part of the finest resolution with much to see: ``(h, w)`` or ``(h, w, C)``.
+
+    Raises
+    ------
+    ImageError
+        With one sentence for the user.
+    """
+    small = check_image(small_level(levels).sample()).astype(np.float32)
+    small = small.reshape(*small.shape[:2], -1)
+    return levels[0].read(first_look(small, levels[0].height, levels[0].width))
+
+
+def small_level(levels: Sequence[Level]) -> Level:
+    """The coarsest resolution that still has enough pixels, or the finest one."""
+    enough = [level for level in levels if level.height * level.width >= ENOUGH]
+    return (enough or levels[:1])[-1]
+
+
+def magnification_of(
+    field: NDArray[np.float32], model: Model, branches: Branches, device: str
+) -> float:
+    """Find the magnification by a part of the image."""
+
+    def look(place: torch.device) -> float:
+        run = partial(predict_plane, model=model, branches=branches, device=place)
+        return find_magnification(field, model.card, run)
+
+    return with_fallback(look, branches, model, device)

@@ -1,0 +1,95 @@
+"""A part of an image of any size, read and predicted without the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medt.engine.overview import look_over
+from napari_medt.engine.predict import IsCancelled, Progress
+from napari_medt.engine.segment import SIDE, check_branches, predict_windows, with_fallback
+from napari_medt.engine.source import Level, Prepared
+from napari_medt.engine.tiles import Area
+from napari_medt.engine.window import Window, cut
+from napari_medt.errors import ImageError
+from napari_medt.models.store import Model
+from napari_medt.network.config import Branches
+
+MOST = 40_000_000  # pixels of a part: its probabilities and labels are held in memory
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """What was predicted of a part.
+
+    Attributes
+    ----------
+    probabilities : array of float32
+        ``(classes, h, w)``, at the resolution that fits the model.
+    level : int
+        That resolution.
+    corner : tuple of int
+        Where the part begins there, in pixels.
+    step : float
+        How many pixels of the finest resolution one of its pixels spans.
+    """
+
+    probabilities: NDArray[np.float32]
+    level: int
+    corner: tuple[int, int]
+    step: float
+
+
+def predict_part(
+    levels: Sequence[Level],
+    area: Area,
+    model: Model,
+    branches: Branches = "both",
+    *,
+    device: str = "auto",
+    progress: Progress | None = None,
+    cancelled: IsCancelled | None = None,
+) -> Part:
+    """Predict class probabilities of a part: to float rounding those of the whole image there.
+
+    Parameters
+    ----------
+    levels : sequence of Level
+        The image's resolutions, the finest first.
+    area : tuple of slice
+        Rows and columns of the finest resolution.
+    model : Model
+        A model that sees images in tiles.
+    branches, device, progress, cancelled
+        See :func:`napari_medt.segment`.
+
+    Raises
+    ------
+    ImageError
+        With one sentence for the user.
+    """
+    check_branches(branches, model)
+    overview = look_over(levels, model, branches, device=device)
+    plane = Prepared(levels[overview.level], model.card.input, overview.limits)
+    step = levels[0].width / plane.width
+    rows, columns = (
+        slice(int(side.start / step), min(max(int(side.stop / step), 1), length))
+        for side, length in zip(area, (plane.height, plane.width), strict=True)
+    )
+    size = (rows.stop - rows.start, columns.stop - columns.start)
+    if size[0] * size[1] > MOST:
+        raise ImageError(
+            f"This part of the image has {size[0]} x {size[1]} pixels, too many to correct by "
+            "hand: zoom in, or segment the whole image into a file."
+        )
+    windows = [
+        Window(plane, piece, model, branches, overview.magnification)
+        for piece in cut((rows, columns), max(1, int(SIDE / overview.magnification)))
+    ]
+    run = partial(predict_windows, windows, (rows, columns), progress=progress, cancelled=cancelled)
+    probabilities = with_fallback(run, branches, model, device)
+    return Part(probabilities, overview.level, (rows.start, columns.start), step)

@@ -1,0 +1,193 @@
+"""An image too large to hold: its labels stream into a file, and are seen as they grow."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari.layers import Image, Labels
+from qtpy.QtCore import QObject, Signal
+from qtpy.QtWidgets import QFileDialog, QWidget
+
+from napari_medt.engine.source import Level
+from napari_medt.gui.job import IsCancelled, Job, Progress, run_job
+from napari_medt.gui.layers import axes_of, placement
+from napari_medt.gui.outcome import Place
+from napari_medt.gui.progress import RunProgress
+from napari_medt.gui.run import import_engine
+from napari_medt.network.config import Branches
+
+if TYPE_CHECKING:
+    import napari
+
+    from napari_medt.engine.slide import Summary
+
+REDRAW = 1.0  # seconds between looks at the labels while they grow
+
+
+@dataclass(frozen=True, eq=False)
+class SlideRequest:
+    """What was chosen when Segment was clicked.
+
+    Attributes
+    ----------
+    levels : sequence of Level
+        The image's resolutions, the finest first.
+    output : Path
+        The label file to make, or that of a run to go on with.
+    model : str
+        Name of a bundled model, or the path of a folder.
+    branches, threshold, min_size
+        As for :func:`napari_medt.engine.segment.segment`.
+    """
+
+    levels: Sequence[Level]
+    output: Path
+    model: str
+    branches: Branches
+    threshold: float
+    min_size: int
+
+
+def stream(request: SlideRequest, progress: Progress, is_cancelled: IsCancelled) -> Summary:
+    """Segment a slide into its file; a :class:`~napari_medt.gui.job.Job`.
+
+    Raises
+    ------
+    UserError
+        With one sentence for the user.
+    Cancelled
+        If `is_cancelled` said so; the same request goes on.
+    """
+    import_engine()
+    from napari_medt.engine.slide import segment_slide
+    from napari_medt.models.store import load_model
+
+    return segment_slide(
+        request.levels,
+        load_model(request.model),
+        request.output,
+        request.branches,
+        threshold=request.threshold,
+        min_size=request.min_size,
+        progress=progress,
+        cancelled=is_cancelled,
+    )
+
+
+class SlideRun(QObject):
+    """Streams the labels of one slide at a time into a file and shows them.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        Where the labels are shown.
+    progress : RunProgress
+        Shows the run and can cancel it.
+    parent : QWidget
+        Owner of this object, and of its dialog.
+    """
+
+    changed = Signal()  # a run began or ended
+    said = Signal(str)
+    refused = Signal(str)
+    crashed = Signal(object)
+
+    def __init__(self, viewer: napari.Viewer, progress: RunProgress, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._viewer, self._progress, self._parent = viewer, progress, parent
+        self._job: Job | None = None
+        progress.cancelled.connect(self.cancel)
+
+    @property
+    def running(self) -> bool:
+        """Whether a run is under way."""
+        return self._job is not None
+
+    def ask_for_output(self, image: Image) -> Path | None:
+        """Let the user say where the labels go; None if they would rather not."""
+        source = Path(image.source.path or Path.home() / image.name)
+        suggested = source.with_name(f"{source.name.split('.')[0]}.labels.zarr")
+        title = "Stream the labels into this folder, or go on with the run in it"
+        options = QFileDialog.Option.DontConfirmOverwrite
+        chosen, _ = QFileDialog.getSaveFileName(
+            self._parent, title, str(suggested), "OME-Zarr (*.zarr)", options=options
+        )
+        return Path(chosen).with_suffix(".zarr") if chosen else None
+
+    def start(self, image: Image, request: SlideRequest) -> None:
+        """Segment a slide."""
+        self._image, self._request = image, request
+        self._layer: Labels | None = None
+        self._drawn = 0.0
+        self.said.emit("")
+        self._progress.begin()
+        self._job = run_job(
+            self,
+            partial(stream, request),
+            progressed=self._on_progress,
+            succeeded=self._on_succeeded,
+            refused=self._on_refused,
+            crashed=self._on_crashed,
+        )
+        self.changed.emit()
+
+    def cancel(self) -> None:
+        """Stop the run at once; what it finished stays."""
+        if self._job is None:
+            return
+        self._job.cancel()
+        self._end()
+        self.said.emit(
+            f"Cancelled. What was done until then is in {self._request.output}; segment into it "
+            "again to go on."
+        )
+
+    def _end(self) -> None:
+        self._job = None
+        self.changed.emit()
+
+    def _on_progress(self, done: int, total: int) -> None:
+        self._progress.update_to(done, total)
+        if self._layer is None:
+            self._layer = self._show()
+        if time.monotonic() - self._drawn > REDRAW:
+            self._layer.refresh()
+            self._drawn = time.monotonic()
+
+    def _show(self) -> Labels:
+        """Add the labels as they are on disk; napari reads what it draws."""
+        from napari_medt.engine.block import Settings
+        from napari_medt.engine.labelfile import LabelFile
+
+        request = self._request
+        settings = Settings.read(request.output)
+        step = request.levels[0].width / request.levels[settings.level].width
+        levels = LabelFile.open(request.output).levels
+        layer = Labels(
+            levels if len(levels) > 1 else levels[0],
+            multiscale=len(levels) > 1,
+            name=f"{self._image.name} - {settings.model} labels",
+            **placement(self._image, axes_of(self._image), Place(step=step)),
+        )
+        layer.editable = False  # it is a file
+        self._viewer.add_layer(layer)
+        return layer
+
+    def _on_succeeded(self, summary: Summary) -> None:
+        if self._layer is not None:
+            self._layer.refresh()
+        self._end()
+        self.said.emit(f"{summary.in_words()} The labels are in {self._request.output}.")
+
+    def _on_refused(self, sentence: str) -> None:
+        self._end()
+        self.refused.emit(sentence)
+
+    def _on_crashed(self, error: Exception) -> None:
+        self._end()
+        self.crashed.emit(error)

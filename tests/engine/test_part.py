@@ -1,0 +1,65 @@
+"""Parts of images at several resolutions."""
+
+import numpy as np
+import pytest
+
+from napari_medt.engine import part
+from napari_medt.engine.overview import look_over, small_level
+from napari_medt.engine.part import predict_part
+from napari_medt.engine.segment import predict_image
+from napari_medt.engine.source import levels_of
+from napari_medt.errors import ImageError, ModelError
+from tests.engine.standin import Painted, Uneven, draw_objects, standin
+
+EVERYTHING = (slice(0, 300), slice(0, 280))
+
+
+@pytest.fixture
+def image():
+    return draw_objects(np.random.default_rng(0), 300, 280, 120)
+
+
+def test_a_part_is_as_in_the_whole(image):
+    model = standin(Uneven(32))
+    area = (slice(37, 211), slice(100, 280))
+    found = predict_part(levels_of([image]), area, model, device="cpu")
+    whole = predict_image(image, model, device="cpu")
+    assert (found.level, found.corner, found.step) == (0, (37, 100), 1)
+    np.testing.assert_allclose(found.probabilities, whole[:, *area], atol=1e-5)
+
+
+def test_the_resolution_with_objects_of_the_models_size(monkeypatch, image):
+    monkeypatch.setattr("napari_medt.engine.overview.LOOK", 32)
+    model = standin(Painted(), object_size=12)  # pixels; they are about 12 in `image`
+    large = np.kron(image, np.ones((4, 4), np.uint8))
+    levels = levels_of([large, large[::2, ::2], image, image[::2, ::2]])
+    assert look_over(levels, model, device="cpu").level == 2
+    found = predict_part(levels, (slice(400, 800), slice(0, 1120)), model, device="cpu")
+    assert (found.level, found.corner, found.step) == (2, (100, 0), 4)
+    assert found.probabilities.shape == (3, 100, 280)
+    assert look_over(levels, model, level=0, device="cpu").level == 0
+
+
+def test_models_of_any_size_see_the_finest(image):
+    overview = look_over(levels_of([image, image[::2, ::2]]), standin(Painted()), device="cpu")
+    assert (overview.level, overview.magnification) == (0, 1)
+    assert overview.limits == (0, 255)
+
+
+def test_intensities_come_from_a_small_resolution():
+    levels = levels_of([np.zeros((n, n), np.uint8) for n in (8000, 4000, 2000, 1000, 500)])
+    assert small_level(levels) is levels[3]
+    assert small_level(levels[4:]) is levels[4]
+
+
+def test_too_much_to_hold(monkeypatch, image):
+    monkeypatch.setattr(part, "MOST", 1000)
+    with pytest.raises(ImageError, match="zoom in"):
+        predict_part(levels_of([image]), EVERYTHING, standin(Painted()), device="cpu")
+
+
+def test_bad_input_is_one_sentence(image):
+    with pytest.raises(ImageError, match="same value"):
+        predict_part(levels_of([np.zeros((300, 280))]), EVERYTHING, standin(Painted()))
+    with pytest.raises(ModelError, match="Unknown branches"):
+        predict_part(levels_of([image]), EVERYTHING, standin(Painted()), "left")

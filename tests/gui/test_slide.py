@@ -1,0 +1,112 @@
+"""Images too large to hold, in a real viewer: the view as a mask, the whole as a file."""
+
+import numpy as np
+import pytest
+import zarr
+from napari.layers import Labels
+from qtpy.QtWidgets import QFileDialog
+
+from napari_medt.gui import layers
+from napari_medt.gui.scope import VIEW
+from tests.gui.test_scope import choose
+
+SIZE = 1600
+
+
+@pytest.fixture
+def pyramid(monkeypatch, blobs):
+    """An image of many blobs at three resolutions; whatever is larger than a few tiles is large."""
+    monkeypatch.setattr(layers, "LARGEST", 500 * 500)
+    finest = np.tile(blobs, (8, 7))[:SIZE, :SIZE]
+    return [zarr.array(finest[::step, ::step], chunks=(256, 256)) for step in (1, 2, 4)]
+
+
+@pytest.fixture
+def slide(viewer, widget, pyramid):
+    return viewer.add_image(
+        pyramid, multiscale=True, scale=(0.5, 0.5), translate=(30, 10), rotate=20, name="slide"
+    )
+
+
+def look_at(hands, slide, pixel, zoom=4):
+    """Move the camera, and wait until napari knows what it shows."""
+    camera, before = getattr(hands.viewer, "scene", hands.viewer).camera, slide.corner_pixels.copy()
+    camera.center, camera.zoom = slide.data_to_world(pixel), zoom
+    hands.wait(lambda: not np.array_equal(slide.corner_pixels, before))
+
+
+def test_the_view_becomes_a_mask_that_can_be_painted(hands, viewer, widget, batches, slide):
+    choose(widget.scope._region, VIEW)
+    look_at(hands, slide, (801, 803))
+    mask = hands.click_segment_and_wait()
+    assert mask.editable
+    assert 4 < mask.data.max() < 200, "a part of the image, not all of it"
+    assert mask.data.size < SIZE * SIZE / 4
+    # Every label lies on the blob it is of.
+    rows, columns = np.nonzero(mask.data)
+    world = [mask.data_to_world(point) for point in zip(rows[::97], columns[::97], strict=True)]
+    pixels = np.round([slide.world_to_data(point) for point in world]).astype(int)
+    finest = np.asarray(slide.data[0])
+    assert (finest[tuple(pixels.T)] > 100).all()
+    assert np.abs(pixels - 801).max() < 400
+
+
+def test_another_view_is_another_mask(hands, viewer, widget, batches, slide):
+    choose(widget.scope._region, VIEW)
+    look_at(hands, slide, (801, 803))
+    first = hands.click_segment_and_wait()
+    look_at(hands, slide, (400, 400))
+    assert hands.click_segment_and_wait() is not first
+    assert len(hands.masks()) == 2
+
+
+def test_the_whole_streams_into_a_file(
+    hands, viewer, widget, batches, slide, tmp_path, monkeypatch
+):
+    output = tmp_path / "slide.labels.zarr"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(output), ""))
+    assert "stream" in widget.scope._words.text()
+    hands.click("Segment")
+    hands.wait(widget.segment.isEnabled)
+    assert widget.message.text().startswith(f"{objects(output)} objects")
+    [layer] = [layer for layer in viewer.layers if isinstance(layer, Labels)]
+    assert layer.multiscale
+    np.testing.assert_allclose(layer.data_to_world((7, 9)), slide.data_to_world((7, 9)), atol=1e-6)
+    finest = np.asarray(slide.data[0])
+    labels = np.asarray(layer.data[0])
+    assert ((labels > 0) == (finest >= 128)).mean() > 0.99
+
+
+def objects(output):
+    return int(np.asarray(zarr.open(str(output), mode="r")["0"]).max())
+
+
+def test_cancelled_and_gone_on_with(hands, viewer, widget, batches, slide, tmp_path, monkeypatch):
+    output = tmp_path / "slide.labels.zarr"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(output), ""))
+    batches.hold()
+    hands.click("Segment")
+    batches.let(20)
+    hands.wait(lambda: any(isinstance(layer, Labels) for layer in viewer.layers))
+    hands.click("Cancel")
+    assert "segment into it again" in widget.message.text()
+    batches.go_on()
+    hands.click("Segment")
+    hands.wait(widget.segment.isEnabled)
+    assert f"{objects(output)} objects" in widget.message.text()
+
+
+def test_nothing_is_chosen_nothing_happens(hands, viewer, widget, batches, slide, monkeypatch):
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: ("", ""))
+    hands.click("Segment")
+    assert widget.segment.isEnabled()
+    assert len(viewer.layers) == 1
+
+
+def test_a_folder_that_is_no_run_is_refused(hands, widget, slide, tmp_path, monkeypatch):
+    (tmp_path / "other.zarr").mkdir()
+    chosen = (str(tmp_path / "other.zarr"), "")
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: chosen)
+    hands.click("Segment")
+    hands.wait(widget.segment.isEnabled)
+    assert "choose another output" in widget.message.text()
