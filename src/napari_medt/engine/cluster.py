@@ -151,9 +151,7 @@ def check(future: Future) -> None:
     from distributed import KilledWorker
 
     if future.status == "cancelled":
-        raise ClusterError(
-            "The Dask scheduler was lost: start it and go on with the same command."
-        )
+        raise ClusterError("The Dask scheduler was lost: start it and go on with the same command.")
     if future.status != "error":
         return
     error = future.exception()
@@ -223,7 +221,7 @@ def start_workers(count: int) -> Iterator[Client]:
             n_workers=count,
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,
+            scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
             memory_limit=0,  # blocks have their size for the memory; nothing else is kept
             env={name: os.environ.get(name, threads) for name in names},
         ) as cluster,
