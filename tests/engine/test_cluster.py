@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -132,6 +133,13 @@ def test_a_killed_worker_costs_its_block_only(client, slide, expected, tmp_path)
     labels = segment(slide, tmp_path / "out.zarr", execute=OnCluster(client, slide, MODEL))
     assert np.array_equal(labels, expected)
     assert [int(path.name) for path in (tmp_path / "dead").iterdir()] == [before[victim]]
+
+
+def test_a_block_that_the_scheduler_dropped_is_one_sentence(client):
+    future = client.submit(time.sleep, 1)
+    client.cancel(future)
+    with pytest.raises(ClusterError, match="scheduler was lost"):
+        cluster.check(future)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ was at is done again elsewhere.
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 TIMEOUT = 10  # seconds in which a scheduler must answer and have a worker
 POLL = 0.1  # seconds between two looks at what is finished and whether to stop
 RETRIES = 2  # how often a block that failed is tried again: shared file systems have bad moments
+# Run by workers when they start: Ctrl-C is for the process that started them, which ends them too.
+DEAF = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
 
 
 @dataclass(frozen=True)
@@ -177,6 +180,8 @@ def connect(address: str) -> Iterator[Client]:
         If Dask's `distributed` is not installed, or nobody answers within seconds.
     """
     distributed = import_distributed()
+    # It logs tracebacks of its attempts to find a scheduler that is lost; we say it in a sentence.
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     try:
         client = distributed.Client(address, timeout=TIMEOUT, set_as_default=False)
     except (OSError, ValueError):  # nobody there, or not an address
@@ -223,6 +228,8 @@ def start_workers(count: int) -> Iterator[Client]:
             processes=True,
             scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
             memory_limit=0,  # blocks have their size for the memory; nothing else is kept
+            silence_logs=logging.ERROR,  # a worker that is lost and replaced is no news to the user
+            preload=[DEAF],
             env={name: os.environ.get(name, threads) for name in names},
         ) as cluster,
         distributed.Client(cluster, set_as_default=False) as client,
