@@ -1,12 +1,11 @@
 """The benchmark of slides on a small one: it draws, watches, kills and compares."""
 
-import json
-
 import numpy as np
 import pytest
 
 from benchmarks import slide
 from napari_medt.engine.pyramid import open_levels
+from napari_medt.sample_data.generate import draw
 
 
 @pytest.fixture
@@ -30,12 +29,13 @@ def test_a_third_is_tissue_and_levels_are_those_pixels(drawn, tmp_path):
     assert np.array_equal(coarse[inside], finest[::2, ::2][inside])
 
 
-def test_a_small_one_is_measured_killed_and_resumed(tmp_path, monkeypatch):
-    monkeypatch.setattr(slide, "machine", dict)
-    slide.main(["--size", "800", "--output", str(tmp_path / "results.json")])
-    results = json.loads((tmp_path / "results.json").read_text())
-    assert [row["size"] for row in results["by size"]] == [200, 400, 800]
-    assert all(row["peak MB"] > 100 for row in results["by size"])
-    resumed = results["killed and resumed"]
-    assert resumed["done twice"] == resumed["pixels that differ"] == 0
-    assert set(results["workers"]["workers"]) == {"1", "2"}
+def test_a_small_one_is_measured_killed_and_resumed(tmp_path):
+    small, image = slide.Slide(400, draw("histology_nuclei")[0]), tmp_path / "slide.ome.tif"
+    small.write(image)
+    row = slide.by_size(small, image, tmp_path / "once.zarr")
+    assert row["peak MB"] > 100
+    assert 0 < row["seconds in blocks"] < row["seconds"]
+    resumed = slide.killed_and_resumed(small, image, tmp_path / "resumed.zarr")
+    assert resumed["done twice"] == 0
+    assert resumed["seen in all"] == resumed["blocks"] == row["blocks"] == 1
+    assert slide.differing_pixels(tmp_path / "once.zarr", tmp_path / "resumed.zarr") == 0
