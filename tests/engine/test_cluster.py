@@ -135,6 +135,14 @@ def test_a_killed_worker_costs_its_block_only(client, slide, expected, tmp_path)
     assert [int(path.name) for path in (tmp_path / "dead").iterdir()] == [before[victim]]
 
 
+def test_a_worker_that_comes_too_late_changes_nothing(slide, expected, tmp_path):
+    """Given up for lost, it was only slow: the run has ended, and its labels have their numbers."""
+    output = tmp_path / "out.zarr"
+    segment(slide, output)
+    Run.open(output, open_levels(slide), load_model(MODEL), "cpu").do(0)
+    assert np.array_equal(read(output), expected)
+
+
 def test_a_block_that_the_scheduler_dropped_is_one_sentence(client):
     future = client.submit(time.sleep, 1)
     client.cancel(future)
