@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -123,52 +124,28 @@ class Watched:
         By the name of a block's record, the times at which it was written.
     peak : int
         Bytes that the process and its children took together.
-    start, begun, last : float
-        When the process started, its folder was there, and the last record was seen.
-    end : float
-        When the process ended.
+    seconds : float
+        From the start of the process to its end.
     """
 
     records: dict[str, set[int]] = field(default_factory=dict)
     peak: int = 0
-    start: float = 0
-    begun: float = 0
-    last: float = 0
-    end: float = 0
+    seconds: float = 0
 
     def look(self, process: psutil.Process, output: Path) -> None:
         """Look at the processes' memory, and at the folder of the run."""
         self.peak = max(self.peak, memory(process))
-        now, state = time.perf_counter(), output / STATE
-        if not state.exists():
-            return
-        self.begun = self.begun or now
-        for name in os.listdir(state):
-            if name.startswith("block-"):
-                try:
-                    written = (state / name).stat().st_mtime_ns
-                except FileNotFoundError:  # the run has just ended
-                    continue
-                self.last = self.last if name in self.records else now
-                self.records.setdefault(name, set()).add(written)
-
-    def figures(self) -> dict[str, float]:
-        """Seconds in all and in the blocks, and megabytes."""
-        return {
-            "seconds": self.end - self.start,
-            "seconds in blocks": self.last - self.begun,
-            "peak MB": self.peak / 1e6,
-        }
+        for path in (output / STATE).glob("block-*.npz"):
+            with suppress(FileNotFoundError):  # the run has just ended
+                self.records.setdefault(path.name, set()).add(path.stat().st_mtime_ns)
 
 
 def memory(process: psutil.Process) -> int:
     """Resident bytes of a process and its children."""
     total = 0
-    try:
+    with suppress(psutil.NoSuchProcess):
         for one in (process, *process.children(recursive=True)):
             total += one.memory_info().rss
-    except psutil.NoSuchProcess:
-        pass
     return total
 
 
@@ -181,7 +158,7 @@ def run(
 ) -> Watched:
     """Segment a slide on the command line and watch it; kill it without a warning if asked."""
     command = [sys.executable, "-m", "napari_medt.cli", "segment", image, "--model", MODEL]
-    watched = Watched(start=time.perf_counter())
+    watched, start = Watched(), time.perf_counter()
     process = psutil.Popen(
         [*command, "--output", output, *options],
         env={**os.environ, **environment},
@@ -195,10 +172,20 @@ def run(
             watched.look(process, output)
             return watched
         time.sleep(PAUSE)
-    watched.end = time.perf_counter()
+    watched.seconds = time.perf_counter() - start
     if process.returncode:
         raise SystemExit(process.returncode)
     return watched
+
+
+def figures(watched: Watched, output: Path) -> dict[str, float]:
+    """Seconds in all; those from settled settings to the end, so without the start; megabytes."""
+    first, last = (output / STATE / f"{name}.json" for name in ("settings", "summary"))
+    return {
+        "seconds": watched.seconds,
+        "seconds in blocks": last.stat().st_mtime - first.stat().st_mtime,
+        "peak MB": watched.peak / 1e6,
+    }
 
 
 def count_blocks(output: Path, size: int) -> int:
@@ -207,16 +194,16 @@ def count_blocks(output: Path, size: int) -> int:
 
 def by_size(slide: Slide, image: Path, output: Path) -> dict[str, float]:
     """Segment a slide at one go."""
-    figures = run(image, output).figures()
+    measured = figures(run(image, output), output)
     area, magnification = slide.tissue_area(), Settings.read(output).magnification
     return {
         "size": slide.size,
         "tissue, megapixels": area,
         "magnification": magnification,
         "blocks": count_blocks(output, slide.size),
-        **figures,
-        "seconds in blocks per megapixel of tissue": figures["seconds in blocks"] / area,
-        "the same as magnified": figures["seconds in blocks"] / area / magnification**2,
+        **measured,
+        "seconds in blocks per megapixel of tissue": measured["seconds in blocks"] / area,
+        "the same as magnified": measured["seconds in blocks"] / area / magnification**2,
     }
 
 
@@ -224,9 +211,8 @@ def killed_and_resumed(slide: Slide, image: Path, output: Path) -> dict[str, obj
     """Kill a run when half of its blocks are done, and resume it."""
 
     def half(watched: Watched) -> bool:
-        return bool(watched.begun) and (
-            len(watched.records) >= count_blocks(output, slide.size) // 2
-        )
+        begun = (output / STATE).exists()
+        return begun and len(watched.records) >= count_blocks(output, slide.size) // 2
 
     first = run(image, output, kill=half)
     rest = run(image, output)
@@ -251,10 +237,11 @@ def differing_pixels(first: Path, second: Path) -> int:
 def throughput(slide: Slide, image: Path, folder: Path) -> dict[str, object]:
     """Compare two single-threaded workers with one."""
     threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    runs = {
-        count: run(image, folder / f"{count}.zarr", "--workers", str(count), **threads).figures()
-        for count in (1, 2)
-    }
+    runs = {}
+    for count in (1, 2):
+        output = folder / f"{count}.zarr"
+        watched = run(image, output, "--workers", str(count), **threads)
+        runs[count] = figures(watched, output)
     return {
         "size": slide.size,
         "blocks": count_blocks(folder / "1.zarr", slide.size),

@@ -37,5 +37,5 @@ def test_a_small_one_is_measured_killed_and_resumed(tmp_path):
     assert 0 < row["seconds in blocks"] < row["seconds"]
     resumed = slide.killed_and_resumed(small, image, tmp_path / "resumed.zarr")
     assert resumed["done twice"] == 0
-    assert resumed["seen in all"] == resumed["blocks"] == row["blocks"] == 1
+    assert resumed["seen in all"] <= resumed["blocks"] == row["blocks"] == 1
     assert slide.differing_pixels(tmp_path / "once.zarr", tmp_path / "resumed.zarr") == 0
