@@ -12,7 +12,6 @@ import tifffile
 from skimage.draw import disk
 
 from napari_medt import cli
-from napari_medt.engine.segment import Segmentation
 from napari_medt.models.store import load_model
 from tests.conftest import make_model
 from tests.training.test_data import write_data
@@ -30,6 +29,10 @@ def run(*arguments):
     return cli.main([str(argument) for argument in arguments])
 
 
+def visible(folder):
+    return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+
+
 def test_segment_writes_labels_and_probability(image, tiny_model, tmp_path):
     out = tmp_path / "out"
     assert run("segment", image, "--model", tiny_model, "--output", out, "--probability") == 0
@@ -38,7 +41,7 @@ def test_segment_writes_labels_and_probability(image, tiny_model, tmp_path):
     assert labels.shape == probability.shape == (80, 100)
     assert labels.dtype.kind == "u"
     assert probability.dtype == np.float32
-    assert sorted(p.name for p in out.iterdir()) == ["cells.labels.tif", "cells.probability.tif"]
+    assert visible(out) == ["cells.labels.tif", "cells.probability.tif", "summary.csv"]
 
 
 def test_options_reach_the_engine(image, tiny_model, tmp_path):
@@ -63,7 +66,7 @@ def test_one_bad_file_does_not_stop_the_others(image, tiny_model, tmp_path, caps
     missing = tmp_path / "missing.png"
     assert run("segment", folder, missing, "--model", tiny_model, "--output", out) == 1
     printed = capsys.readouterr()
-    assert [p.name for p in out.iterdir()] == ["a.labels.tif"]
+    assert visible(out) == ["a.labels.tif", "summary.csv"]
     assert "broken.png is not an image that can be read." in printed.err
     assert "constant.png: Every pixel" in printed.err
     assert "There is no file" in printed.err
@@ -149,8 +152,7 @@ def test_cards_that_are_not_the_users_stay_as_they_are(tiny_model, tmp_path, cap
 def test_segment_reports_the_circumference(image, tmp_path, capsys, monkeypatch):
     labels = np.zeros((80, 100), np.int32)
     labels[disk((40, 50), 30)] = 1
-    found = Segmentation(labels, labels.astype(np.float32))
-    monkeypatch.setattr("napari_medt.engine.segment.segment", lambda *args, **options: found)
+    monkeypatch.setattr("napari_medt.engine.batch.label_plane", lambda *args, **options: labels)
     model = make_model(tmp_path, classes=("background", "head"), report="circumference")
     arguments = ("segment", image, "--model", model, "--output", tmp_path / "out")
     for options, unit, length in [((), "pixels", 188), (("--mm-per-pixel", 0.5), "mm", 94)]:
@@ -158,6 +160,49 @@ def test_segment_reports_the_circumference(image, tmp_path, capsys, monkeypatch)
         said = re.search(r"cells.png: circumference ([\d.]+) (\w+)", capsys.readouterr().out)
         assert said[2] == unit
         assert float(said[1]) == pytest.approx(length, rel=0.01)
+
+
+def test_the_files_own_pixel_size_makes_millimetres(tmp_path, capsys, monkeypatch):
+    labels = np.zeros((80, 100), np.int32)
+    labels[disk((40, 50), 30)] = 1
+    monkeypatch.setattr("napari_medt.engine.batch.label_plane", lambda *args, **options: labels)
+    model = make_model(tmp_path, classes=("background", "head"), report="circumference")
+    options = {"resolution": (20, 20), "resolutionunit": "CENTIMETER"}  # 0.5 mm
+    tifffile.imwrite(tmp_path / "head.tif", labels.astype(np.uint8), **options)
+    arguments = ("segment", tmp_path / "head.tif", "--model", model, "--output", tmp_path / "out")
+    for options, length in [((), 94), (("--mm-per-pixel", 1), 188)]:
+        assert run(*arguments, *options) == 0
+        said = re.search(r"head.tif: circumference ([\d.]+) mm", capsys.readouterr().out)
+        assert float(said[1]) == pytest.approx(length, rel=0.01)
+
+
+def test_a_volume_and_what_is_done_before(tmp_path, tiny_model, capsys):
+    stack = np.random.default_rng(0).integers(0, 255, (6, 40, 50), np.uint8)
+    tifffile.imwrite(tmp_path / "scan.tif", stack, photometric="minisblack")
+    out = tmp_path / "out"
+    arguments = ("segment", tmp_path / "scan.tif", "--model", tiny_model, "--output", out)
+    for options, said in [
+        (("--threshold", 0), "1 of 1 images segmented."),
+        (("--threshold", 0), "0 of 1 images segmented, 1 done before."),
+        (("--threshold", 0, "--again"), "1 of 1 images segmented."),
+        (("--threshold", 0, "--link"), "1 of 1 images segmented."),
+    ]:
+        assert run(*arguments, *options) == 0
+        assert said in capsys.readouterr().out
+    labels = tifffile.imread(out / "scan.labels.tif")
+    assert labels.shape == stack.shape
+    assert labels.min() > 0
+    (out / "scan.labels.tif").write_bytes(b"corrected")
+    assert run(*arguments) == 0
+    assert "1 kept as you edited them" in capsys.readouterr().out
+    assert (out / "scan.labels.tif").read_bytes() == b"corrected"
+
+
+def test_a_slide_has_no_options_of_a_batch(image, tiny_model, tmp_path, capsys):
+    for option in ("--link", "--again"):
+        arguments = ("--model", tiny_model, "--output", tmp_path / "x.zarr", option)
+        assert run("segment", image, *arguments) == 1
+        assert "neither --link nor --again" in capsys.readouterr().err
 
 
 def test_millimetres_are_refused_where_nothing_is_measured(image, tiny_model, tmp_path, capsys):

@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import sys
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,7 +60,10 @@ def make_parser() -> argparse.ArgumentParser:
     segment.add_argument("--threshold", type=_probability, help="foreground probability, 0 to 1")
     segment.add_argument("--device", choices=DEVICES, default="auto")
     segment.add_argument(
-        "--mm-per-pixel", type=_positive, metavar="MM", help="side of a pixel, for circumferences"
+        "--mm-per-pixel",
+        type=_positive,
+        metavar="MM",
+        help="side of a pixel, for circumferences; default: what the file says",
     )
     segment.add_argument(
         "--scheduler",
@@ -72,6 +74,12 @@ def make_parser() -> argparse.ArgumentParser:
         "--workers", type=_count, metavar="N", help="do the blocks of a slide in N processes here"
     )
     segment.add_argument("--probability", action="store_true", help="write probabilities too")
+    segment.add_argument(
+        "--link", action="store_true", help="number objects through the slices of a volume"
+    )
+    segment.add_argument(
+        "--again", action="store_true", help="also what was done before with the same settings"
+    )
     segment.set_defaults(run=run_segment)
 
     evaluate = commands.add_parser("evaluate", help="measure a model on images with known labels")
@@ -135,33 +143,61 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def run_segment(options: argparse.Namespace) -> int:
-    """Segment every input; a bad one is reported and the rest still done."""
-    from tqdm import tqdm
-
+    """Segment every input; a bad one is reported in the end and the rest still done."""
+    from napari_medt.engine.batch import Batch
     from napari_medt.engine.device import choose_device
+    from napari_medt.engine.inputs import find_items
+    from napari_medt.engine.record import Settings
     from napari_medt.engine.segment import check_branches
+    from napari_medt.engine.summary import SUMMARY_FILE, failures, in_words
     from napari_medt.models.store import load_model
 
     if options.output.suffix == ".zarr":
+        if options.link or options.again:
+            raise DataError("A .zarr output has neither --link nor --again.")
         return run_slide(options)
     if options.scheduler or options.workers:
         raise DataError("--scheduler and --workers do slides only: give an output NAME.zarr.")
-    inputs = list_inputs(options.inputs)
+    items = find_items(options.inputs)
     choose_device(options.device)
     model = load_model(options.model)
     check_branches(options.branches, model)
     if options.mm_per_pixel and not model.card.report:
         raise ModelError(f"{model.card.name} measures no lengths: leave out --mm-per-pixel.")
-    make_folder(options.output)
-    failed = 0
-    for path in tqdm(inputs, desc="Segmenting", unit="image", disable=not sys.stderr.isatty()):
-        try:
-            segment_file(path, model, options)
-        except ImageError as error:
-            failed += 1
-            print(f"napari-medt: {path.name}: {error}", file=sys.stderr)
-    print(f"{len(inputs) - failed} of {len(inputs)} images segmented into {options.output}.")
-    return 1 if failed else 0
+    settings = Settings(
+        branches=options.branches,
+        threshold=options.threshold,
+        link=options.link,
+        mm_per_pixel=options.mm_per_pixel,
+    )
+    batch = Batch(
+        model, options.output, settings, options.probability, options.again, options.device
+    )
+    results = run_batch(batch, items)
+    for result in results:
+        if words := result.found.circumference_in_words():
+            print(f"{result.item.label}: {words}")
+    problems = failures(results)
+    for problem in problems:
+        print(f"napari-medt: {problem}", file=sys.stderr)
+    print(f"{in_words(results)} The results and {SUMMARY_FILE} are in {options.output}.")
+    return 1 if problems else 0
+
+
+def run_batch(batch: Any, items: list[Any]) -> list[Any]:
+    """Run a batch under a progress bar."""
+    from tqdm import tqdm
+
+    from napari_medt.engine.summary import STEPS
+
+    shape = "{l_bar}{bar}| {elapsed}<{remaining}"
+    with tqdm(bar_format=shape, disable=not sys.stderr.isatty()) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total, bar.n = total, done
+            bar.set_description(f"{done // STEPS} of {total // STEPS} images")
+
+        return batch.run(items, show)
 
 
 def run_slide(options: argparse.Namespace) -> int:
@@ -228,71 +264,6 @@ def is_zarr(folder: Path) -> bool:
     return any((folder / name).exists() for name in ("zarr.json", ".zgroup", ".zarray"))
 
 
-def segment_file(path: Path, model: Any, options: argparse.Namespace) -> None:
-    """Segment one file and write its results."""
-    import numpy as np
-    from tqdm import tqdm
-
-    from napari_medt.engine.files import read_image, write_tiff
-    from napari_medt.engine.measure import circumference_in_words
-    from napari_medt.engine.segment import segment
-
-    result = segment(
-        read_image(path),
-        model,
-        options.branches,
-        threshold=options.threshold,
-        device=options.device,
-    )
-    kind = np.uint16 if result.labels.max() <= np.iinfo(np.uint16).max else np.uint32
-    write_tiff(options.output / f"{path.stem}.labels.tif", result.labels.astype(kind))
-    if model.card.report == "circumference":
-        words = circumference_in_words(
-            result.labels > 0, options.mm_per_pixel, model.card.report_scale
-        )
-        tqdm.write(f"{path.name}: {words}")
-    if options.probability:
-        write_tiff(options.output / f"{path.stem}.probability.tif", result.probability)
-
-
-def list_inputs(paths: Sequence[Path]) -> list[Path]:
-    """Replace folders by their images.
-
-    Raises
-    ------
-    DataError
-        If there is nothing to do, or results of two inputs would have the same name.
-    """
-    from napari_medt.engine.files import find_images
-
-    inputs = [file for path in paths for file in (find_images(path) if path.is_dir() else [path])]
-    if not inputs:
-        raise DataError(f"There are no images in {', '.join(map(str, paths))}.")
-    stem, count = Counter(path.stem for path in inputs).most_common(1)[0]
-    if count > 1:
-        raise DataError(
-            f"{count} inputs are named {stem!r}, so their results would overwrite each other: "
-            "segment them into different folders."
-        )
-    return inputs
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder that can be written to.
-
-    Raises
-    ------
-    DataError
-        If it cannot.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"The output folder {folder} cannot be made: {error.strerror}.") from None
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise DataError(f"The output folder {folder} cannot be written to: choose another one.")
-
-
 def run_evaluate(options: argparse.Namespace) -> int:
     """Measure a model on a folder."""
     from dataclasses import replace
@@ -340,6 +311,7 @@ def check_outputs(options: argparse.Namespace) -> None:
     DataError
         If a folder cannot be written to, or too little is measured for a card.
     """
+    from napari_medt.engine.files import make_folder
     from napari_medt.models.store import bundled_cards
 
     for file in filter(None, (options.json, options.worst)):
@@ -480,6 +452,7 @@ def run_demo(options: argparse.Namespace) -> int:
 
         show_demo()
         return 0
+    from napari_medt.engine.files import make_folder
     from napari_medt.review.overlay import write_demo
 
     print("There is no display, so the sample is segmented without a window.")

@@ -80,3 +80,15 @@ def test_progress_is_told_even_where_all_is_blank():
     predict(plane, Painted(), MODEL.card, progress=lambda *counts: seen.append(counts))
     assert seen == [(seen[0][1], seen[0][1])]
     assert seen[0][1] == pytest.approx(9)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_with_flips_a_mirrored_image_has_the_mirrored_answer(axis):
+    model = standin(Uneven(32), flips=True)
+    plane = np.random.default_rng(0).random((32, 32, 1), np.float32)
+    there = predict(plane, model.network, model.card)
+    back = predict(np.flip(plane, axis), model.network, model.card)
+    np.testing.assert_allclose(np.flip(back, axis + 1), there, atol=1e-5)
+    plain = predict(plane, model.network, MODEL.card)
+    assert np.abs(plain - there).max() > 0.01
+    np.testing.assert_allclose(there.sum(axis=0), 1, atol=1e-5)

@@ -58,7 +58,7 @@ def test_whole_images_are_resized_there_and_back(tmp_path):
     model = load_model(folder)
     image = picture(90, 130, 3)
     small = resize(image / 255, (64, 64), order=1, anti_aliasing=True).astype(np.float32)
-    direct = run(model.network, small[None], "both", "cpu")[0]
+    direct = run(model.network, small[None], "both", "cpu", model.card)[0]
     expected = resize(direct, (3, 90, 130), order=1)
     np.testing.assert_allclose(predict_image(image, model), expected, atol=1e-4)
 
@@ -121,13 +121,13 @@ def small_device(limit):
     """Stand in for a device whose memory holds `limit` tiles; counts what it is asked for."""
     asked = []
 
-    def run_within(network, tiles, branches, device, temperature):
+    def run_within(network, tiles, branches, device, card):
         if torch.device(device).type != "cpu" or limit:
             asked.append(len(tiles))
             if len(tiles) > limit:
                 raise RuntimeError("device out of memory")
             device = "cpu"
-        return run(network, tiles, branches, device, temperature)
+        return run(network, tiles, branches, device, card)
 
     return asked, run_within
 

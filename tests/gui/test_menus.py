@@ -32,9 +32,9 @@ def test_command_docks_the_widget(viewer):
     assert isinstance(viewer.window.dock_widgets["Segment (MedT)"], SegmentWidget)
 
 
-def test_demo_is_ready_to_click(viewer):
+def test_demo_is_ready_to_click(viewer, qtbot):
     demo.fill(viewer)
     (dock,) = viewer.window.dock_widgets.values()
     assert isinstance(dock, SegmentWidget)
     assert dock.image.image is viewer.layers.selection.active is viewer.layers[0]
-    assert dock.model.card.name == "nuclei-fluorescence"
+    qtbot.waitUntil(lambda: dock.model.card.name == "nuclei-fluorescence", timeout=60_000)

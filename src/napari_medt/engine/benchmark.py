@@ -44,11 +44,11 @@ def measure_speed(model: Model, branches: Branches, device: torch.device, second
     count = BATCH_SIZES[device.type]
     tiles = np.random.default_rng(0).random((count, size, size, channels), np.float32)
     for _ in range(2):
-        run(network, tiles, branches, device)
+        run(network, tiles, branches, device, model.card)
     times: list[float] = []
     while sum(times) < seconds:
         began = time.perf_counter()
-        run(network, tiles, branches, device)
+        run(network, tiles, branches, device, model.card)
         times.append(time.perf_counter() - began)
     return Speed(str(device), branches, count / float(np.median(times)))
 

@@ -15,22 +15,22 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from napari_medt import __version__
 from napari_medt.engine.files import write_whole
 from napari_medt.engine.labelfile import LabelFile
 from napari_medt.engine.labels import to_labels
-from napari_medt.engine.predict import IsCancelled, View, predict_area, tile_grid
-from napari_medt.engine.resample import Resized, Resizing
+from napari_medt.engine.predict import IsCancelled
 from napari_medt.engine.segment import with_fallback
 from napari_medt.engine.source import Level, Prepared
 from napari_medt.engine.stitch import BlockGrid, BlockRecord, cut_block, split_block
 from napari_medt.engine.tiles import Area
+from napari_medt.engine.window import Window
 from napari_medt.errors import ImageError
 from napari_medt.models.store import Model
 from napari_medt.network.config import Branches
@@ -162,30 +162,15 @@ class Run:
         self, area: Area, cancelled: IsCancelled | None = None
     ) -> tuple[NDArray[np.float32], int, int]:
         """Class probabilities of an area; how many tiles touch it, and how many are blank."""
-        magnification = self.settings.magnification
-        if magnification == 1:
-            return self._predict(self.plane, area, cancelled)
-        resizing = Resizing.by(magnification, self.plane.height, self.plane.width)
-        larger, back = Resized(self.plane, resizing), resizing.back
-        probabilities, tiles, blank = self._predict(larger, back.needed(area), cancelled)
-        return np.stack([back.apply(one, area) for one in probabilities]), tiles, blank
-
-    def _predict(
-        self, plane: Prepared | Resized, area: Area, cancelled: IsCancelled | None
-    ) -> tuple[NDArray[np.float32], int, int]:
-        card, branches = self.model.card, self.settings.branches
-        grid = tile_grid(card, plane.height, plane.width)
-        rows, columns = grid.seen(area)
-        view = View(plane.read((rows, columns)), grid, area, (rows.start, columns.start))
-
-        def run_on(place: torch.device) -> tuple[NDArray[np.float32], int]:
-            network = self.model.inference_network(place)
-            return predict_area(
-                view, network, card, branches=branches, device=place, cancelled=cancelled
-            )
-
-        probabilities, blank = with_fallback(run_on, branches, self.model, self.device)
-        return probabilities, len(grid.touching(area)), blank
+        settings = self.settings
+        window = Window(self.plane, area, self.model, settings.branches, settings.magnification)
+        probabilities, blank = with_fallback(
+            partial(window.predict, cancelled=cancelled),
+            settings.branches,
+            self.model,
+            self.device,
+        )
+        return probabilities, window.tiles, blank
 
     def label(
         self, probabilities: NDArray[np.float32], index: int

@@ -12,7 +12,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from napari_medt.errors import ImageError
+from napari_medt.errors import DataError, ImageError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp")
 
@@ -43,6 +43,22 @@ def read_image(path: Path) -> NDArray:
         return np.asarray(imageio.imread(path.read_bytes(), extension=path.suffix))
     except Exception as error:  # decoders raise whatever their format makes them
         raise ImageError(f"{path.name} is not an image that can be read.") from error
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder that can be written to.
+
+    Raises
+    ------
+    DataError
+        If it cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"The output folder {folder} cannot be made: {error.strerror}.") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise DataError(f"The output folder {folder} cannot be written to: choose another one.")
 
 
 def write_tiff(path: Path, image: NDArray) -> None:

@@ -9,11 +9,12 @@ from skimage.measure import label
 from skimage.morphology import reconstruction
 from skimage.segmentation import relabel_sequential, watershed
 
+from napari_medt.engine.join import join_parts
 from napari_medt.models.card import CORE, ModelCard
 
 # Of splitting; chosen on the validation images of both nuclei models.
-SHAPE_WEIGHT = 0.3  # of the mask's shape, beside the network's core
-SMOOTHING = 1.0  # pixels
+SHAPE_WEIGHT = 0.6  # of the mask's shape, beside the network's core
+SMOOTHING = 1.5  # pixels
 PASS = 0.05  # how much lower a pass between objects is than either, as a share
 LEAST_DEPTH = 1e-3  # pixels; keeps the logarithm of the background finite
 
@@ -55,7 +56,8 @@ def to_labels(
     min_size = card.min_size if min_size is None else min_size
     mask = foreground(probabilities) >= threshold
     if card.splits_objects:
-        objects = split_objects(mask, probabilities[card.classes.index(CORE)])
+        core = probabilities[card.classes.index(CORE)]
+        objects = join_parts(split_objects(mask, core), core)
         return relabel_sequential(drop_small(objects, min_size))[0].astype(np.int32)
     classes = np.where(mask, 1 + probabilities[1:].argmax(axis=0), 0).astype(np.int32)
     parts = drop_small(label(classes), min_size)

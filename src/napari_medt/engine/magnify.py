@@ -1,4 +1,4 @@
-"""Show the network objects at the size it knows: how much to magnify an image, and how.
+"""Show the network objects at the size it knows: how much to magnify an image.
 
 A small network learns objects of one size far better than of every size. Training shows it each
 image at the magnification at which a typical object has the card's `object_size`; for a new image
@@ -13,7 +13,6 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
-from skimage.transform import resize
 
 from napari_medt.engine.image import sample, sample_step
 from napari_medt.engine.labels import to_labels
@@ -111,20 +110,3 @@ def first_look(pixels: NDArray[np.float32], height: int, width: int) -> tuple[sl
         for place, length in zip(centre, (height, width), strict=True)
     )
     return slice(top, min(height, top + LOOK)), slice(left, min(width, left + LOOK))
-
-
-def magnify(plane: NDArray[np.float32], magnification: float) -> NDArray[np.float32]:
-    """Resize ``(H, W, C)`` by a factor, at least to one pixel a side."""
-    if magnification == 1:
-        return plane
-    shape = [max(1, round(length * magnification)) for length in plane.shape[:2]]
-    smooth = magnification < 1
-    return resize(plane, shape, order=1, anti_aliasing=smooth).astype(np.float32)
-
-
-def fit_back(probabilities: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Resize probabilities ``(classes, H, W)`` to the image's own ``(height, width)``."""
-    if probabilities.shape[1:] == shape:
-        return probabilities
-    whole = (len(probabilities), *shape)
-    return resize(probabilities, whole, order=1, anti_aliasing=False).astype(np.float32)

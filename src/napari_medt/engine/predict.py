@@ -22,6 +22,9 @@ IsCancelled = Callable[[], bool]
 # Tiles in a batch: few on a CPU, so that cancelling on a laptop is felt at once.
 BATCH_SIZES = {"cpu": 4, "mps": 8, "cuda": 32}
 
+# Axes of a batch ``(N, C, S, S)`` along which a tile is mirrored where a card asks for flips.
+MIRRORINGS: tuple[tuple[int, ...], ...] = ((), (2,), (3,), (2, 3))
+
 # Tiles whose values differ by less, on the scale from 0 to 1, are blank.
 BLANK_CONTRAST = 0.02
 
@@ -147,7 +150,7 @@ def predict_area(
             progress(done, len(blank) + len(busy))
 
     def ask(tiles: NDArray[np.float32]) -> NDArray[np.float32]:
-        return run(network, tiles, branches, device, card.temperature)
+        return run(network, tiles, branches, device, card)
 
     done = len(blank)
     tell(done)
@@ -222,8 +225,12 @@ def run(
     tiles: NDArray[np.float32],
     branches: Branches,
     device: torch.device | str,
-    temperature: float = 1.0,
+    card: ModelCard,
 ) -> NDArray[np.float32]:
     """Run tiles ``(N, S, S, C)`` through the network: probabilities ``(N, classes, S, S)``."""
     batch = torch.from_numpy(tiles).permute(0, 3, 1, 2).to(device)
-    return (network(batch, branches=branches) / temperature).softmax(dim=1).cpu().numpy()
+    predicted = [
+        (network(batch.flip(axes), branches=branches) / card.temperature).softmax(dim=1).flip(axes)
+        for axes in (MIRRORINGS if card.input.flips else MIRRORINGS[:1])
+    ]
+    return torch.stack(predicted).mean(dim=0).cpu().numpy()

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_medt.engine.source import Prepared
 from napari_medt.engine.tiles import Area
+
+
+class Plane(Protocol):
+    """A prepared plane that is read part by part."""
+
+    @property
+    def height(self) -> int:
+        """Pixels from top to bottom."""
+
+    @property
+    def width(self) -> int:
+        """Pixels from left to right."""
+
+    def read(self, area: Area) -> NDArray[np.float32]:
+        """Read rows and columns: ``(h, w, C)`` in [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -17,15 +32,18 @@ class ResizedAxis:
     """An axis of `length` pixels, shown with `resized` pixels.
 
     As :func:`skimage.transform.resize` does it: linear between the centres of pixels, mirrored
-    beyond the ends, blurred before shrinking.
+    beyond the ends, and if wanted blurred before shrinking.
     """
 
     length: int
     resized: int
+    smooth: bool = True
 
     @property
     def blur(self) -> float:
         """Standard deviation of the blur, in pixels; 0 where nothing shrinks."""
+        if not self.smooth:
+            return 0.0
         return max(0.0, (self.length / self.resized - 1) / 2)
 
     def positions(self, part: slice) -> NDArray[np.float64]:
@@ -75,10 +93,9 @@ class Resizing:
 
     @property
     def back(self) -> Resizing:
-        """The way back to the plane's own size."""
-        return Resizing(
-            *(ResizedAxis(axis.resized, axis.length) for axis in (self.rows, self.columns))
-        )
+        """The way back to the plane's own size, for probabilities: they are smooth already."""
+        axes = (self.rows, self.columns)
+        return Resizing(*(ResizedAxis(axis.resized, axis.length, smooth=False) for axis in axes))
 
     def needed(self, area: Area) -> Area:
         """The area of the original that an area of the resized plane is made from."""
@@ -97,7 +114,7 @@ class Resizing:
 class Resized:
     """A prepared plane at another size, made part by part."""
 
-    plane: Prepared
+    plane: Plane
     resizing: Resizing
 
     @property

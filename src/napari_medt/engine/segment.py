@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -15,14 +15,18 @@ from numpy.typing import NDArray
 from napari_medt.engine.device import choose_device
 from napari_medt.engine.image import check_image, prepare
 from napari_medt.engine.labels import foreground, to_labels
-from napari_medt.engine.magnify import find_magnification, fit_back, magnify
+from napari_medt.engine.magnify import find_magnification
 from napari_medt.engine.predict import IsCancelled, Progress, out_of_memory, predict
 from napari_medt.engine.region import Region
+from napari_medt.engine.tiles import Area
+from napari_medt.engine.window import Held, Window, cut
 from napari_medt.errors import ModelError
 from napari_medt.models.store import Model
 from napari_medt.network.config import BRANCHES, Branches
 
 Result = TypeVar("Result")
+
+SIDE = 2048  # of the windows an image is cut into, in the network's pixels: bounds the memory
 
 logger = logging.getLogger("napari_medt")
 
@@ -115,18 +119,49 @@ def predict_image(
     See :func:`segment`. A region's probabilities are those of the whole image there.
     """
     plane = prepare(check_image(image, rgb), model.card.input)
+    area = (slice(0, plane.shape[0]), slice(0, plane.shape[1])) if region is None else region.box
 
     def run_on(place: torch.device) -> NDArray[np.float32]:
-        run = partial(predict_plane, model=model, branches=branches, device=place)
-        factor = magnification or find_magnification(
-            plane, model.card, partial(run, cancelled=cancelled)
+        run = partial(
+            predict_plane, model=model, branches=branches, device=place, cancelled=cancelled
         )
-        larger = magnify(plane, factor)
-        probabilities = run(larger, progress=progress, cancelled=cancelled)
-        probabilities = fit_back(probabilities, plane.shape[:2])
-        return probabilities if region is None else probabilities[:, *region.box]
+        if model.card.input.scaling == "whole":
+            return run(plane, progress=progress)[:, *area]
+        factor = magnification or find_magnification(plane, model.card, run)
+        windows = [
+            Window(Held(plane), part, model, branches, factor)
+            for part in cut(area, max(1, int(SIDE / factor)))
+        ]
+        return predict_windows(windows, area, place, progress, cancelled)
 
     return with_fallback(run_on, branches, model, device)
+
+
+def predict_windows(
+    windows: Sequence[Window],
+    area: Area,
+    device: torch.device,
+    progress: Progress | None,
+    cancelled: IsCancelled | None,
+) -> NDArray[np.float32]:
+    """Class probabilities ``(classes, h, w)`` of an area that is cut into windows."""
+    top, left = area[0].start, area[1].start
+    classes = windows[0].card.network.num_classes
+    whole = np.empty((classes, area[0].stop - top, area[1].stop - left), np.float32)
+    done, total = 0, sum(window.tiles for window in windows)
+    for window in windows:
+        rows, columns = window.area
+        values, _ = window.predict(device, counted_from(done, total, progress), cancelled)
+        whole[:, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left] = (
+            values
+        )
+        done += window.tiles
+    return whole
+
+
+def counted_from(first: int, total: int, progress: Progress | None) -> Progress | None:
+    """Progress of a part, told as that of all `total` tiles, of which `first` came before."""
+    return None if progress is None else lambda done, _: progress(first + done, total)
 
 
 def choose_magnification(

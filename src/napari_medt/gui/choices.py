@@ -94,6 +94,7 @@ class ModelChoice(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._box, self._purpose = QComboBox(), note()
+        self._settled = False  # once the user has chosen, nobody else does
         self._open = QPushButton("Open model folder...")
         self._open.setToolTip("Use a model of your own: a folder with card.json and weights.")
         narrow(self._box)
@@ -102,6 +103,7 @@ class ModelChoice(QWidget):
         for part in (self._box, self._purpose, self._open):
             layout.addWidget(part)
         self._box.currentIndexChanged.connect(self._on_chosen)
+        self._box.activated.connect(self._settle)
         self._open.clicked.connect(self.ask_for_folder)
 
     @property
@@ -125,8 +127,14 @@ class ModelChoice(QWidget):
             self.refused.emit(str(error))
         self._on_chosen()
 
+    def suggest(self, name: str) -> None:
+        """Choose a bundled model for a user who has not chosen one."""
+        if not self._settled and name in self._references():
+            self._box.setCurrentIndex(self._references().index(name))
+
     def choose(self, reference: str) -> None:
         """Choose a listed model by its name, or open a model folder."""
+        self._settle()
         if reference in self._references():
             self._box.setCurrentIndex(self._references().index(reference))
         else:
@@ -140,6 +148,7 @@ class ModelChoice(QWidget):
 
     def open_folder(self, folder: str | Path) -> None:
         """Add the model in `folder` and choose it."""
+        self._settle()
         try:
             card = read_card(Path(folder))
         except ModelError as error:
@@ -149,6 +158,9 @@ class ModelChoice(QWidget):
             self._box.removeItem(self._references().index(str(folder)))
         self._box.addItem(card.name, (str(folder), card))
         self._box.setCurrentIndex(self._box.count() - 1)
+
+    def _settle(self) -> None:
+        self._settled = True
 
     def _references(self) -> list[str]:
         return [self._box.itemData(index)[0] for index in range(self._box.count())]

@@ -7,7 +7,6 @@ import napari
 from napari_medt.gui.run import import_engine
 
 PLUGIN, SAMPLE, WIDGET = "napari-medt", "fluorescence", "Segment"
-MODEL = "nuclei-fluorescence"
 
 
 def show_demo() -> None:
@@ -21,5 +20,4 @@ def fill(viewer: napari.Viewer) -> None:
     """Open the sample, choose its image, and dock the widget."""
     image, *_ = viewer.open_sample(PLUGIN, SAMPLE)
     viewer.layers.selection.active = image
-    _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET)
-    widget.model.choose(MODEL)
+    viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET)

@@ -18,7 +18,7 @@ class RunProgress(QWidget):
         self.bar, self.text = QProgressBar(), QLabel()
         self.bar.setTextVisible(False)
         self._cancel = QPushButton("Cancel")
-        self._cancel.setToolTip("Stop and leave everything as it was.")
+        self._cancel.setToolTip("Stop at once. What is finished stays.")
         self._cancel.clicked.connect(self.cancelled)
         self._start, self._speed = 0.0, 0.0
         row = QHBoxLayout()

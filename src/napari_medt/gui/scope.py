@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
@@ -138,6 +140,18 @@ class ScopeChoice(QWidget):
         if self._planes.currentIndex() == 1:
             frames = (shown_frame(self._image, self._axes, self._viewer),)
         return Scope(self._axes, frames, self._channel.currentData(), self._find_region())
+
+    def middle_plane(self) -> Callable[[], Any]:
+        """How to read the middle one of the planes, which may be lazy.
+
+        Raises
+        ------
+        ImageError
+            With one sentence for the user.
+        """
+        axes, channel, data = self._axes, self._channel.currentData(), self.data
+        frames = axes.frames()
+        return partial(axes.plane, data, frames[len(frames) // 2], channel)
 
     def _find_region(self) -> Region | None:
         assert self._image is not None

@@ -23,8 +23,11 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_medt.engine.record import Settings
 from napari_medt.errors import ImageError, ModelError, UserError
 from napari_medt.gui.choices import BranchChoice, ImageChoice, LabelSettings, ModelChoice, note
+from napari_medt.gui.fit import FitNote
+from napari_medt.gui.folder import FolderRun
 from napari_medt.gui.job import Job, NewestJob
 from napari_medt.gui.layers import Mask, Masks, mm_per_pixel
 from napari_medt.gui.outcome import Outcome, relabel
@@ -78,14 +81,17 @@ class SegmentWidget(QWidget):
         self.image = ImageChoice(napari_viewer)
         self.scope = ScopeChoice(napari_viewer)
         self.model = ModelChoice()
+        self.fit = FitNote()
         self.branches = BranchChoice()
         self.segment = QPushButton("Segment")
         self.progress = RunProgress()
+        self.folder = FolderRun(self.progress, self._folder_choices)
         self.message = note()
         self.settings = LabelSettings()
         self._build()
         self._connect()
         self.model.load_bundled()
+        self._look()
         warming = Job(warm_up)
         warming.succeeded.connect(self._speeds.update)
         warming.start()
@@ -99,6 +105,7 @@ class SegmentWidget(QWidget):
             "Image": self.image,
             "": self.scope,
             "Model": self.model,
+            " ": self.fit,
             "Branches": self.branches,
         }
         for row, (name, part) in enumerate(rows.items()):
@@ -109,7 +116,8 @@ class SegmentWidget(QWidget):
         self.segment.setStyleSheet(SEGMENT_STYLE)
         self.segment.setToolTip("Make a mask of the image. Masks you have edited are kept.")
         layout = QVBoxLayout(self)
-        for part in (self._choices, self.segment, self.progress, self.message, adjust):
+        parts = (self._choices, self.segment, self.folder, self.progress, self.message, adjust)
+        for part in parts:
             layout.addWidget(part)
         layout.addStretch()
         # napari 0.9 squeezes docked widgets that have another policy.
@@ -117,10 +125,17 @@ class SegmentWidget(QWidget):
 
     def _connect(self) -> None:
         self.image.changed.connect(self._on_choice)
+        self.image.changed.connect(self._look)
         self.model.changed.connect(self._on_choice)
+        self.fit.found.connect(self.model.suggest)
+        self.fit.crashed.connect(self._report)
         self.model.refused.connect(self.refuse)
         self.segment.clicked.connect(self.start)
         self.progress.cancelled.connect(self.cancel)
+        self.folder.changed.connect(self._refresh)
+        self.folder.said.connect(self.say)
+        self.folder.refused.connect(self.refuse)
+        self.folder.crashed.connect(self._report)
         self.settings.changed.connect(self._on_settings)
         self._masks.changed.connect(self._refresh)
         self._relabelling.succeeded.connect(self._on_relabelled)
@@ -147,9 +162,10 @@ class SegmentWidget(QWidget):
 
     def _refresh(self) -> None:
         """Enable what can be used now."""
-        idle, mask = self._run is None, self._mask()
+        idle, mask = self._run is None and not self.folder.running, self._mask()
         self._choices.setEnabled(idle)
         self.segment.setEnabled(idle)
+        self.folder.setEnabled(idle)
         self.progress.setVisible(not idle)
         self.settings.setEnabled(idle)
         self.settings.lock(why_locked(mask))
@@ -161,15 +177,23 @@ class SegmentWidget(QWidget):
         card = self.model.card
         self.scope.show_image(self.image.image)
         self.branches.show_model(card)
+        self.fit.show_model(card)
         if card is not None:
             self.settings.show_values(card.threshold, card.min_size)
         self._refresh()
+
+    def _look(self) -> None:
+        """Compare a newly chosen image with what the models were trained on."""
+        try:
+            self.fit.look_at(self.scope.middle_plane() if self.image.image else None)
+        except ImageError:
+            self.fit.look_at(None)  # Segment says why
 
     # A run
 
     def start(self) -> None:
         """Segment the chosen image with the chosen model."""
-        if self._run is not None:
+        if self._run is not None or self.folder.running:
             return
         try:
             image, request = self._request()
@@ -208,8 +232,16 @@ class SegmentWidget(QWidget):
             mm_per_pixel=mm_per_pixel(image),
         )
 
+    def _folder_choices(self) -> tuple[str, Settings]:
+        model, settings = self.model.reference, self.settings
+        if model is None:
+            raise ModelError("There is no model to segment with: open a model folder first.")
+        return model, Settings(self.branches.branches, settings.threshold, settings.min_size)
+
     def cancel(self) -> None:
         """Stop the run and leave everything as it was."""
+        if self._run is None:
+            return
         self._end()
         self.say("Cancelled.")
 

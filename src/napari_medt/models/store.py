@@ -19,6 +19,7 @@ from napari_medt.models.card import (
     ModelCard,
     read_card,
 )
+from napari_medt.models.domain import Domain, read_domain
 
 if TYPE_CHECKING:
     import torch
@@ -57,6 +58,12 @@ def bundled_cards() -> dict[str, ModelCard]:
     """Cards of the models in this package, by name. Reads no weights and imports no torch."""
     folders = sorted(path.parent for path in BUNDLED.glob(f"*/{CARD_FILE}"))
     return {folder.name: read_card(folder) for folder in folders}
+
+
+def bundled_domains() -> dict[str, Domain]:
+    """What the training images of the models in this package looked like, by name."""
+    domains = {name: read_domain(BUNDLED / name) for name in bundled_cards()}
+    return {name: domain for name, domain in domains.items() if domain is not None}
 
 
 def load_model(name_or_path: str | Path) -> Model:

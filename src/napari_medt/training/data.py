@@ -21,6 +21,9 @@ from napari_medt.models.card import InputRule
 
 # Where the core of an object begins: distance to its edge, as a share of the greatest.
 CORE_DEPTH = 0.45
+# Added to the class of pixels between objects that nearly touch; they are learned with more weight.
+CONTACT = 128
+CONTACT_WIDTH = 7  # pixels, at the size the network sees
 LAYOUTS = (("images", "labels"), ("img", "labelcol"))  # ours, and the published code's
 
 
@@ -57,7 +60,7 @@ class TrainingPair:
         ``(H, W, C)``, the network's input. Half precision keeps large sets in memory; it is finer
         than 8-bit grey levels.
     target : array of uint8
-        ``(H, W)`` class numbers.
+        ``(H, W)`` class numbers, plus `CONTACT` between objects that nearly touch.
     magnification : float
         At which its objects have the size the network is to know.
     """
@@ -173,7 +176,8 @@ def read_training_pair(
     if target == "classes":
         return TrainingPair(pixels, label.astype(np.uint8))
     magnification = magnification_for(typical_diameter(label), rule.object_size)
-    return TrainingPair(pixels, core_classes(label), magnification)
+    between = contacts(label, CONTACT_WIDTH / magnification)
+    return TrainingPair(pixels, core_classes(label) + CONTACT * between, magnification)
 
 
 def core_classes(labels: NDArray[np.integer]) -> NDArray[np.uint8]:
@@ -192,6 +196,15 @@ def core_classes(labels: NDArray[np.integer]) -> NDArray[np.uint8]:
         classes[box][depth >= CORE_DEPTH * depth.max() + 0.5] = 2
         classes[box][depth == depth.max()] = 2
     return classes
+
+
+def contacts(labels: NDArray[np.integer], width: float) -> NDArray[np.uint8]:
+    """Mark with 1 the pixels that have two objects within a window of about `width` pixels."""
+    side = 2 * round(width / 2) + 1
+    nothing = np.iinfo(labels.dtype).max
+    greatest = ndimage.maximum_filter(labels, side)
+    least = ndimage.minimum_filter(np.where(labels > 0, labels, nothing), side)
+    return ((greatest > 0) & (least != greatest)).astype(np.uint8)
 
 
 def _read_index(index: Path) -> dict[str, dict[str, str]]:

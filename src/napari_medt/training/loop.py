@@ -23,6 +23,7 @@ from napari_medt.engine.files import write_whole
 from napari_medt.errors import DataError, ModelError
 from napari_medt.models.accuracy import MEASURES
 from napari_medt.models.card import CARD_FILE, ModelCard
+from napari_medt.models.domain import DOMAIN_FILE
 from napari_medt.models.store import Model, load_model, save_model
 from napari_medt.network.attention import GATES
 from napari_medt.network.config import Branches, NetworkConfig
@@ -37,6 +38,7 @@ from napari_medt.training.data import (
     find_splits,
     read_training_pair,
 )
+from napari_medt.training.domain import find_domain
 from napari_medt.training.evaluate import accuracy_table, evaluate, summarise
 from napari_medt.training.losses import segmentation_loss
 
@@ -165,6 +167,8 @@ def train(
         raise DataError(f"{output} already holds a finished model: choose another output folder.")
     training, validation = find_splits(data, config.seed)
     state = learn(config, training, validation, output, device=device, quiet=quiet)
+    domain = find_domain(training, config.input)
+    (output / DOMAIN_FILE).write_text(domain.to_json(), encoding="utf-8")
     return finish(state, config, validation, output, device)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -53,6 +53,24 @@ def is_dicom_folder(folder: Path) -> bool:
 def find_dicom(folder: Path) -> list[Path]:
     """List the DICOM files below a folder, whatever their suffix."""
     return [path for path in _files(folder) if is_dicom(path)]
+
+
+def find_series(paths: Iterable[Path]) -> list[list[Path]]:
+    """Sort DICOM files into those that :func:`read_dicom` makes one picture of.
+
+    Files of different folders are never one. Files without an image are left out; a damaged one
+    stays by itself, and reading it says what is wrong.
+    """
+    series: dict[Any, list[Path]] = {}
+    for path in paths:
+        key: Any = path
+        with suppress(ImageError), _reading(path):
+            header = pydicom.dcmread(path, stop_before_pixels=True)
+            if "Rows" not in header:
+                continue
+            key = (path.parent, *_series_key(header))
+        series.setdefault(key, []).append(path)
+    return list(series.values())
 
 
 def read_dicom(paths: Iterable[Path]) -> list[Picture]:

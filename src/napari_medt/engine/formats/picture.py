@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 Affine = NDArray[np.float64]  # (4, 4), for (x, y, z, 1)
 
 COLOUR = "s"
+MILLIMETRES = {"nm": 1e-6, "um": 1e-3, "mm": 1.0, "cm": 10.0, "m": 1e3}
 PATIENT = "patient_space"  # key of a layer's metadata that holds Patient.to_dict()
 
 
@@ -84,6 +85,12 @@ class Picture:
     def rgb(self) -> bool:
         """Whether the last axis is colour."""
         return self.axes.endswith(COLOUR)
+
+    @property
+    def mm(self) -> dict[str, float]:
+        """Size of a pixel in millimetres, of the axes where it is known."""
+        sizes = zip(self.axes, self.scale, self.units, strict=False)
+        return {axis: size * MILLIMETRES[unit] for axis, size, unit in sizes if unit in MILLIMETRES}
 
     @property
     def affine(self) -> Affine | None:

@@ -1,0 +1,115 @@
+"""What is remembered of labels that a batch wrote: how they were made, and whether they still are.
+
+Records lie in ``.medt`` beside the labels, ``NAME.json`` each. They hold no path, person or time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from napari_medt.engine.files import write_whole
+from napari_medt.models.card import ModelCard
+from napari_medt.network.config import Branches
+
+FOLDER = ".medt"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the images of a batch are segmented.
+
+    Attributes
+    ----------
+    branches, threshold, min_size
+        As for :func:`napari_medt.engine.segment.segment`.
+    link : bool
+        Whether objects that overlap from slice to slice are one object.
+    mm_per_pixel : float, optional
+        Side of a pixel in millimetres; by default what each file says.
+    """
+
+    branches: Branches = "both"
+    threshold: float | None = None
+    min_size: int | None = None
+    link: bool = False
+    mm_per_pixel: float | None = None
+
+    def made_with(self, card: ModelCard) -> dict[str, Any]:
+        """Return all that decides labels, but the image, as plain values."""
+        return {
+            "model": card.name,
+            "weights_sha256": card.sha256,
+            "temperature": card.temperature,
+            "report_scale": card.report_scale,
+            "input": asdict(card.input),
+            **asdict(self),
+            "threshold": card.threshold if self.threshold is None else self.threshold,
+            "min_size": card.min_size if self.min_size is None else self.min_size,
+        }
+
+
+@dataclass(frozen=True)
+class Record:
+    """How one label file was made.
+
+    Attributes
+    ----------
+    made : dict
+        Model, settings and the image's fingerprint.
+    labels : str
+        Name of the label file.
+    written : list of str
+        SHA-256 of that file as it is, or was before it was written again. The record is written
+        first, so a file that is neither holds somebody's work even if a run was killed.
+    found : dict
+        What was measured; see :class:`napari_medt.engine.summary.Found`.
+    """
+
+    made: dict[str, Any] = field(default_factory=dict)
+    labels: str = ""
+    written: list[str] = field(default_factory=list)
+    found: dict[str, Any] = field(default_factory=dict)
+
+    def is_current(self, output: Path, made: dict[str, Any]) -> bool:
+        """Whether the labels are there, as they were written, and would be made the same again."""
+        file = output / self.labels
+        return self.made == made and file.is_file() and sha256(file) == self.written[-1]
+
+    def is_edited(self, labels: Path) -> bool:
+        """Whether a label file is there that is not what was written."""
+        return labels.is_file() and sha256(labels) not in self.written
+
+
+def read_record(output: Path, name: str) -> Record:
+    """Read the record of an item; an empty one if there is none that can be read."""
+    try:
+        text = (output / FOLDER / f"{name}.json").read_text(encoding="utf-8")
+        return Record(**json.loads(text))
+    except (OSError, ValueError, TypeError):
+        return Record()
+
+
+def write_record(output: Path, name: str, record: Record) -> None:
+    """Write the record of an item, whole or not at all."""
+    folder = output / FOLDER
+    folder.mkdir(exist_ok=True)
+    text = json.dumps(asdict(record), indent=2) + "\n"
+    write_whole(folder / f"{name}.json", lambda beside: beside.write_text(text, encoding="utf-8"))
+
+
+def fingerprint(files: Sequence[Path]) -> str:
+    """Tell files from others, and from themselves after a change, by size and time."""
+    states = [path.stat() for path in files if path.exists()]
+    text = json.dumps([(state.st_size, state.st_mtime_ns) for state in states])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,154 @@
+"""What became of the images of a batch: in a table, and in words."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from napari_medt.engine.files import write_whole
+from napari_medt.errors import DataError
+
+if TYPE_CHECKING:  # the readers of all formats, which the widget does without until a run
+    from napari_medt.engine.inputs import Item
+
+SUMMARY_FILE = "summary.csv"
+STEPS = 1000  # of progress, for every image
+Status = Literal["done", "skipped", "kept", "failed", "waiting"]
+# What each status is called in the table.
+STATUSES: dict[Status, str] = {
+    "done": "done",
+    "skipped": "skipped, done before",
+    "kept": "kept, edited",
+    "failed": "failed",
+    "waiting": "not reached",
+}
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was measured in labels; None where it does not apply or is not known.
+
+    Attributes
+    ----------
+    taken_for : str
+        What the axes of the image are, in words.
+    objects : int, optional
+        How many, for models that tell objects apart.
+    area_percent : float, optional
+        How much of the image is labelled.
+    area_pixels : int, optional
+        Labelled pixels, in all planes.
+    area_mm2 : float, optional
+        Of a single plane.
+    volume_mm3 : float, optional
+        Of a single volume.
+    circumference_pixels, circumference_mm : float, optional
+        For models that report it: in millimetres where the size of a pixel is known.
+    """
+
+    taken_for: str = ""
+    objects: int | None = None
+    area_percent: float | None = None
+    area_pixels: int | None = None
+    area_mm2: float | None = None
+    volume_mm3: float | None = None
+    circumference_pixels: float | None = None
+    circumference_mm: float | None = None
+
+    def circumference_in_words(self) -> str:
+        """Say how long the circumference is; empty where there is none."""
+        if self.circumference_mm is not None:
+            return f"circumference {self.circumference_mm:.1f} mm"
+        if self.circumference_pixels is not None:
+            return f"circumference {self.circumference_pixels:.0f} pixels"
+        return ""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one image.
+
+    Attributes
+    ----------
+    item : Item
+        The image.
+    status : {"done", "skipped", "kept", "failed", "waiting"}
+        Skipped: it was done before. Kept: its labels were edited, so they stay. Waiting: the run
+        did not come to it.
+    error : str
+        One sentence, if it failed.
+    labels : str
+        Name of the label file.
+    found : Found
+        What is in it.
+    seconds : float
+        From reading to writing.
+    """
+
+    item: Item
+    status: Status = "waiting"
+    error: str = ""
+    labels: str = ""
+    found: Found = field(default_factory=Found)
+    seconds: float = 0.0
+
+    @property
+    def problem(self) -> str:
+        """The error, with what it is about."""
+        label = self.item.label
+        return self.error if self.error.startswith(label) else f"{label}: {self.error}"
+
+
+def write_summary(folder: Path, results: Iterable[Result]) -> None:
+    """Write the table of results, whole or not at all.
+
+    Raises
+    ------
+    DataError
+        If it cannot be written.
+    """
+    table = io.StringIO()
+    names = [one.name for one in fields(Found)]
+    writer = csv.DictWriter(
+        table, ["image", "status", "error", *names, "seconds", "labels"], lineterminator="\n"
+    )
+    writer.writeheader()
+    for result in results:
+        row = {
+            "image": result.item.label,
+            "status": STATUSES[result.status],
+            "error": result.error,
+            **asdict(result.found),
+            "seconds": f"{result.seconds:.2f}",
+            "labels": result.labels,
+        }
+        writer.writerow(row)
+    path = folder / SUMMARY_FILE
+    try:
+        # Not write_text's line ends: what it writes has its own.
+        write_whole(path, lambda beside: beside.write_bytes(table.getvalue().encode()))
+    except OSError as error:
+        raise DataError(
+            f"{path} cannot be written ({error.strerror}): close it if another program has it "
+            "open, or choose another output folder, and start again."
+        ) from None
+
+
+def in_words(results: Sequence[Result]) -> str:
+    """Say what became of the images, as one sentence."""
+    counts = Counter(result.status for result in results)
+    parts = [f"{counts['done']} of {len(results)} images segmented"]
+    parts += [f"{counts['skipped']} done before"] * bool(counts["skipped"])
+    parts += [f"{counts['kept']} kept as you edited them"] * bool(counts["kept"])
+    parts += [f"{counts['failed']} failed"] * bool(counts["failed"])
+    return ", ".join(parts) + "."
+
+
+def failures(results: Iterable[Result]) -> list[str]:
+    """One sentence for every image that failed."""
+    return [result.problem for result in results if result.status == "failed"]

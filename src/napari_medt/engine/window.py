@@ -1,0 +1,124 @@
+"""A window of a plane: to float rounding what the whole plane has there, at a window's cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from napari_medt.engine.predict import IsCancelled, Progress, View, predict_area, tile_grid
+from napari_medt.engine.resample import Plane, Resized, Resizing
+from napari_medt.engine.tiles import Area, TileGrid
+from napari_medt.models.card import ModelCard
+from napari_medt.models.store import Model
+from napari_medt.network.config import Branches
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """A prepared plane in memory.
+
+    Attributes
+    ----------
+    pixels : array of float32
+        ``(H, W, C)`` in [0, 1].
+    """
+
+    pixels: NDArray[np.float32]
+
+    @property
+    def height(self) -> int:
+        """Pixels from top to bottom."""
+        return self.pixels.shape[0]
+
+    @property
+    def width(self) -> int:
+        """Pixels from left to right."""
+        return self.pixels.shape[1]
+
+    def read(self, area: Area) -> NDArray[np.float32]:
+        """Read rows and columns."""
+        return self.pixels[area]
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """A window that is to be predicted.
+
+    Attributes
+    ----------
+    plane : Plane
+        What it is a window of.
+    area : tuple of slice
+        Its rows and columns.
+    model : Model
+        A model that sees images in tiles.
+    branches : {"both", "global", "patch"}
+        Which branches run.
+    magnification : float
+        How much larger the network sees the plane.
+    """
+
+    plane: Plane
+    area: Area
+    model: Model
+    branches: Branches
+    magnification: float = 1.0
+
+    @property
+    def card(self) -> ModelCard:
+        """The model's card."""
+        return self.model.card
+
+    @property
+    def tiles(self) -> int:
+        """How many tiles touch it."""
+        return len(self._larger()[0].touching(self._larger()[1]))
+
+    def predict(
+        self,
+        device: torch.device,
+        progress: Progress | None = None,
+        cancelled: IsCancelled | None = None,
+    ) -> tuple[NDArray[np.float32], int]:
+        """Class probabilities ``(classes, h, w)`` of the window, and how many tiles were blank."""
+        grid, area = self._larger()
+        rows, columns = grid.seen(area)
+        resizing = self._resizing()
+        seen = self.plane if self.magnification == 1 else Resized(self.plane, resizing)
+        view = View(seen.read((rows, columns)), grid, area, (rows.start, columns.start))
+        probabilities, blank = predict_area(
+            view,
+            self.model.inference_network(device),
+            self.card,
+            branches=self.branches,
+            device=device,
+            progress=progress,
+            cancelled=cancelled,
+        )
+        if self.magnification != 1:
+            back = resizing.back
+            probabilities = np.stack([back.apply(one, self.area) for one in probabilities])
+        return probabilities, blank
+
+    def _resizing(self) -> Resizing:
+        return Resizing.by(self.magnification, self.plane.height, self.plane.width)
+
+    def _larger(self) -> tuple[TileGrid, Area]:
+        """Tiles of the plane as the network sees it, and the area of it that is needed."""
+        if self.magnification == 1:
+            return tile_grid(self.card, self.plane.height, self.plane.width), self.area
+        resizing = self._resizing()
+        grid = tile_grid(self.card, resizing.rows.resized, resizing.columns.resized)
+        return grid, resizing.back.needed(self.area)
+
+
+def cut(area: Area, side: int) -> list[Area]:
+    """Cut an area into pieces of at most `side` pixels a side."""
+    return [
+        (slice(top, min(top + side, area[0].stop)), slice(left, min(left + side, area[1].stop)))
+        for top in range(area[0].start, area[0].stop, side)
+        for left in range(area[1].start, area[1].stop, side)
+    ]

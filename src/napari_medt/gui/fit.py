@@ -1,0 +1,79 @@
+"""A quiet note where an image is unlike what the chosen model was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QLabel
+
+from napari_medt.errors import UserError
+from napari_medt.gui.job import NewestJob
+from napari_medt.models.card import ModelCard
+
+
+class FitNote(QLabel):
+    """Says that another model fits the image better, or none does; else it is not seen.
+
+    Comparing takes a moment, so it is done on a worker thread.
+    """
+
+    found = Signal(str)  # the bundled model that fits an image best
+    crashed = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setWordWrap(True)
+        self._name = ""
+        self._unlikeness: dict[str, float] = {}
+        self._job = NewestJob(self)
+        self._job.succeeded.connect(self._on_compared)
+        self._job.crashed.connect(self.crashed)
+        self._show()
+
+    def look_at(self, read: Callable[[], Any] | None) -> None:
+        """Compare an image, given as a function that reads it; None where there is none."""
+        self._unlikeness = {}
+        self._show()
+        self._job.submit(lambda: compare(read) if read is not None else {})
+
+    def show_model(self, card: ModelCard | None) -> None:
+        """Say how the image fits this model."""
+        self._name = card.name if card is not None else ""
+        self._show()
+
+    def _on_compared(self, unlikeness: dict[str, float]) -> None:
+        from napari_medt.engine.fit import best_fit
+
+        self._unlikeness = unlikeness
+        self._show()
+        if best := best_fit(unlikeness):
+            self.found.emit(best)
+
+    def _show(self) -> None:
+        if self._unlikeness:
+            from napari_medt.engine.fit import advise
+
+            self.setText(advise(self._name, self._unlikeness))
+        else:
+            self.clear()
+        self.setVisible(bool(self.text()))
+
+
+def compare(read: Callable[[], Any]) -> dict[str, float]:
+    """Compare an image with the training images of the bundled models.
+
+    Returns
+    -------
+    dict
+        See :func:`napari_medt.engine.fit.unlikeness`; empty for what is no image to segment, since
+        Segment says why.
+    """
+    from napari_medt.engine.fit import unlikeness
+    from napari_medt.models.store import bundled_domains
+
+    try:
+        return unlikeness(read(), bundled_domains())
+    except UserError:
+        return {}

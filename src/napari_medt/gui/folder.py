@@ -1,0 +1,220 @@
+"""A folder of images at once: the button, the question where, and the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QApplication,
+    QCheckBox,
+    QDialog,
+    QFileDialog,
+    QGridLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QWidget,
+)
+
+from napari_medt.engine.record import Settings
+from napari_medt.engine.summary import STEPS, SUMMARY_FILE, Result, failures, in_words
+from napari_medt.errors import UserError
+from napari_medt.gui.job import IsCancelled, Job, Progress
+from napari_medt.gui.progress import RunProgress
+from napari_medt.gui.run import import_engine
+
+NAMED_FAILURES = 5  # in the widget; the table has all
+
+
+@dataclass(frozen=True)
+class FolderRequest:
+    """What was chosen when the run was started.
+
+    Attributes
+    ----------
+    images, output : Path
+        Folders: of the images, and for the results.
+    model : str
+        Name of a bundled model, or the path of a folder.
+    settings : Settings
+        How images are segmented.
+    """
+
+    images: Path
+    output: Path
+    model: str
+    settings: Settings
+
+
+def segment_folder(
+    request: FolderRequest, progress: Progress, is_cancelled: IsCancelled
+) -> list[Result]:
+    """Segment the images of a folder; a :class:`~napari_medt.gui.job.Job`.
+
+    Raises
+    ------
+    UserError
+        With one sentence for the user, if nothing can be done.
+    Cancelled
+        If `is_cancelled` said so.
+    """
+    import_engine()
+    from napari_medt.engine.batch import Batch
+    from napari_medt.engine.inputs import find_items
+    from napari_medt.models.store import load_model
+
+    items = find_items([request.images])
+    batch = Batch(load_model(request.model), request.output, request.settings)
+    return batch.run(items, progress, is_cancelled)
+
+
+class FolderDialog(QDialog):
+    """Asks for the folder of the images and the folder for their labels."""
+
+    chosen = Signal(Path, Path, bool)  # images, labels, link
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Segment a folder")
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self._images, self._labels = QLineEdit(), QLineEdit()
+        self._link = QCheckBox("One number per object through all slices of a volume")
+        self._start = QPushButton("Start")
+        layout = QGridLayout(self)
+        rows = {
+            "Images": (self._images, "Choose images...", self._ask_for_images),
+            "Labels": (self._labels, "Choose where to...", self._ask_for_labels),
+        }
+        for row, (name, (field, text, ask)) in enumerate(rows.items()):
+            field.setReadOnly(True)
+            field.setMinimumWidth(320)
+            button = QPushButton(text)
+            button.clicked.connect(ask)
+            for column, part in enumerate((QLabel(name), field, button)):
+                layout.addWidget(part, row, column)
+        layout.addWidget(self._link, 2, 1)
+        layout.addWidget(self._start, 3, 2)
+        self._start.setEnabled(False)
+        self._start.clicked.connect(self._on_start)
+
+    def _ask_for_images(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, "Folder of images")
+        if folder:
+            self._images.setText(folder)
+            self._labels.setText(f"{folder}-labels")
+            self._start.setEnabled(True)
+
+    def _ask_for_labels(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, "Folder for the labels")
+        if folder:
+            self._labels.setText(folder)
+
+    def _on_start(self) -> None:
+        images, labels = Path(self._images.text()), Path(self._labels.text())
+        self.chosen.emit(images, labels, self._link.isChecked())
+        self.close()
+
+
+class FolderRun(QPushButton):
+    """The button that segments a folder, and the run it starts.
+
+    Parameters
+    ----------
+    progress : RunProgress
+        Shows the run and can cancel it.
+    choose : callable
+        Returns the model's name or path and the settings, or raises a UserError.
+    """
+
+    changed = Signal()  # a run began or ended
+    said = Signal(str)
+    refused = Signal(str)
+    crashed = Signal(object)
+
+    def __init__(self, progress: RunProgress, choose: Callable[[], tuple[str, Settings]]) -> None:
+        super().__init__("Segment a folder...")
+        self.setToolTip("Segment all images of a folder with these choices, into label files.")
+        self._progress, self._choose = progress, choose
+        self._job: Job | None = None
+        self._output = Path()
+        self.clicked.connect(self.ask)
+        progress.cancelled.connect(self.cancel)
+
+    @property
+    def running(self) -> bool:
+        """Whether a run is under way."""
+        return self._job is not None
+
+    def ask(self) -> None:
+        """Let the user choose folders; that starts a run."""
+        dialog = FolderDialog(self)
+        dialog.chosen.connect(self.start)
+        dialog.open()
+
+    def start(self, images: Path, output: Path, link: bool = False) -> None:
+        """Segment the images of a folder with what is chosen now."""
+        if self.running:
+            return
+        try:
+            model, settings = self._choose()
+        except UserError as error:
+            self.refused.emit(str(error))
+            return
+        request = FolderRequest(images, output, model, replace(settings, link=link))
+        job = Job(partial(segment_folder, request))
+        self._job, self._output = job, output
+        job.progressed.connect(self._on_progress)
+        job.succeeded.connect(self._on_succeeded)
+        job.refused.connect(self._on_refused)
+        job.crashed.connect(self._on_crashed)
+        self.destroyed.connect(job.cancel)
+        if app := QApplication.instance():
+            app.aboutToQuit.connect(job.cancel)
+        self.said.emit("")
+        self._progress.begin()
+        self.changed.emit()
+        job.start()
+
+    def cancel(self) -> None:
+        """Stop the run at once; what it finished stays."""
+        if self._job is None:
+            return
+        self._job.cancel()
+        self._end()
+        self.said.emit(
+            f"Cancelled. What was done until then is in {self._output}; start again to go on."
+        )
+
+    def _end(self) -> None:
+        self._job = None
+        self.changed.emit()
+
+    def _on_progress(self, done: int, total: int) -> None:
+        self._progress.update_to(done, total)
+        text = self._progress.text
+        text.setText(f"{done // STEPS} of {total // STEPS} images. {text.text()}")
+
+    def _on_succeeded(self, results: list[Result]) -> None:
+        self._end()
+        table = f"The table of results is {self._output / SUMMARY_FILE}."
+        problems = failures(results)
+        said = self.refused if problems else self.said
+        said.emit(" ".join([in_words(results), *first_of(problems), table]))
+
+    def _on_refused(self, sentence: str) -> None:
+        self._end()
+        self.refused.emit(sentence)
+
+    def _on_crashed(self, error: Exception) -> None:
+        self._end()
+        self.crashed.emit(error)
+
+
+def first_of(problems: Sequence[str]) -> list[str]:
+    """Return the first sentences, and how many more there are."""
+    more = len(problems) - NAMED_FAILURES
+    return [*problems[:NAMED_FAILURES], *[f"{more} more are in the table."] * (more > 0)]

@@ -1,0 +1,50 @@
+"""Find what is typical of training images, so that unlike ones can be told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.cluster.vq import kmeans2
+
+from napari_medt.engine.describe import describe
+from napari_medt.engine.files import read_image
+from napari_medt.models.card import InputRule
+from napari_medt.models.domain import Domain
+from napari_medt.training.data import Sample
+
+EXAMPLES = 24  # typical images that are kept; fewer where there are few images
+INSIDE = 99.0  # percent of the training images that lie within reach
+DIGITS = 4
+
+
+def find_domain(samples: Sequence[Sample], rule: InputRule) -> Domain:
+    """Find the domain of training images.
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+        What the model was trained on.
+    rule : InputRule
+        How it sees them.
+    """
+    described = np.array([describe(read_image(sample.image), rule.scaling) for sample in samples])
+    return domain_of(described, rule.scaling)
+
+
+def domain_of(described: NDArray[np.float64], scaling: str) -> Domain:
+    """Domain of descriptions ``(images, features)``: their spread, and the means of clusters."""
+    # A feature that hardly varies in training (colour in gray images) still has some width.
+    spread = np.maximum(described.std(axis=0), 0.05)
+    scaled = described / spread
+    count = max(1, min(EXAMPLES, len(scaled) // 4))
+    examples, nearest = kmeans2(scaled, count, minit="++", seed=0)
+    examples = examples[np.unique(nearest)]
+    apart = np.sqrt(((scaled[:, np.newaxis] - examples) ** 2).mean(axis=2)).min(axis=1)
+    return Domain(
+        scaling=scaling,
+        spread=tuple(spread.round(DIGITS).tolist()),
+        examples=tuple(map(tuple, (examples * spread).round(DIGITS).tolist())),
+        reach=max(round(float(np.percentile(apart, INSIDE)), DIGITS), 10.0**-DIGITS),
+    )

@@ -1,0 +1,72 @@
+"""Windows: to float rounding, what the whole plane has there."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from napari_medt.engine import segment
+from napari_medt.engine.region import Region
+from napari_medt.engine.window import Held, Window, cut
+from tests.engine.standin import Uneven, standin
+
+MODEL = standin(Uneven(32))
+CPU = "cpu"
+
+
+@st.composite
+def parts(draw, length):
+    start = draw(st.integers(0, length - 1))
+    return slice(start, draw(st.integers(start + 1, length)))
+
+
+def noise(height, width):
+    return np.random.default_rng(height * 999 + width).random((height, width, 1), np.float32)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    height=st.integers(1, 150),
+    width=st.integers(1, 150),
+    factor=st.sampled_from([0.75, 0.84, 1.0, 1.41, 2.5]),
+    data=st.data(),
+)
+def test_a_window_is_as_in_the_whole_plane(height, width, factor, data):
+    plane = Held(noise(height, width))
+    area = (data.draw(parts(height)), data.draw(parts(width)))
+    everything = (slice(0, height), slice(0, width))
+    whole, _ = Window(plane, everything, MODEL, "both", factor).predict(CPU)
+    found, _ = Window(plane, area, MODEL, "both", factor).predict(CPU)
+    assert whole.shape == (3, height, width)
+    np.testing.assert_allclose(whole.sum(axis=0), 1, atol=1e-4)
+    np.testing.assert_allclose(found, whole[:, *area], atol=1e-5)
+
+
+@pytest.mark.parametrize("side", [33, 100])
+def test_images_cut_into_windows(monkeypatch, side):
+    image = (255 * noise(210, 170)[..., 0]).astype(np.uint8)
+    region = Region(slice(20, 150), slice(41, 170))
+    told = []
+    whole = segment.predict_image(image, MODEL, magnification=1.3, device=CPU)
+    monkeypatch.setattr(segment, "SIDE", side)
+    found = segment.predict_image(
+        image,
+        MODEL,
+        region=region,
+        magnification=1.3,
+        device=CPU,
+        progress=lambda *counts: told.append(counts),
+    )
+    np.testing.assert_allclose(found, whole[:, *region.box], atol=1e-5)
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    assert told[0][0] == 0
+    assert told[-1][0] == told[-1][1]
+
+
+@given(height=st.integers(1, 90), width=st.integers(1, 90), side=st.integers(1, 40))
+def test_pieces_cover_an_area_once(height, width, side):
+    seen = np.zeros((height + 5, width + 7), int)
+    for area in cut((slice(5, 5 + height), slice(7, 7 + width)), side):
+        seen[area] += 1
+    assert (seen[5:, 7:] == 1).all()
+    assert seen.sum() == height * width

@@ -1,0 +1,37 @@
+"""The loss, on masks small enough to reckon by hand."""
+
+import pytest
+import torch
+
+from napari_medt.training.data import CONTACT
+from napari_medt.training.losses import CONTACT_WEIGHT, segmentation_loss
+
+
+def sure(target, classes=3, logit=30.0):
+    return logit * torch.nn.functional.one_hot(target, classes).permute(0, 3, 1, 2).float()
+
+
+def test_a_perfect_answer_costs_nothing():
+    target = torch.randint(0, 3, (2, 8, 8), generator=torch.Generator().manual_seed(0))
+    assert segmentation_loss(sure(target), target).item() == pytest.approx(0, abs=1e-4)
+
+
+def test_marks_of_contact_change_no_class():
+    target = torch.randint(0, 3, (1, 8, 8), generator=torch.Generator().manual_seed(0))
+    everywhere = segmentation_loss(torch.randn(1, 3, 8, 8), target + CONTACT)
+    assert torch.isfinite(everywhere)
+    assert segmentation_loss(sure(target), target + CONTACT).item() == pytest.approx(0, abs=1e-4)
+
+
+def test_an_error_between_objects_costs_more():
+    target = torch.zeros(1, 1, 4, dtype=torch.long)
+    marked = target.clone()
+    marked[0, 0, 0] += CONTACT
+    wrong = target.clone()
+    wrong[0, 0, 0] = 1
+    plain = segmentation_loss(sure(wrong, logit=2.0), target)
+    heavy = segmentation_loss(sure(wrong, logit=2.0), marked)
+    surprise = -torch.log_softmax(torch.tensor([2.0, 0.0, 0.0]), 0)
+    right, error = surprise[0], surprise[1]
+    expected = (CONTACT_WEIGHT * error + 3 * right) / (CONTACT_WEIGHT + 3) - (error + 3 * right) / 4
+    assert (heavy - plain).item() == pytest.approx(expected.item(), abs=1e-5)
