@@ -6,7 +6,8 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,14 @@ def make_parser() -> argparse.ArgumentParser:
         type=_positive,
         metavar="MM",
         help="side of a pixel, for circumferences; default: what the file says",
+    )
+    segment.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="do the blocks of a slide on Dask's workers, tcp://HOST:PORT",
+    )
+    segment.add_argument(
+        "--workers", type=_count, metavar="N", help="do the blocks of a slide in N processes here"
     )
     segment.add_argument("--probability", action="store_true", help="write probabilities too")
     segment.add_argument(
@@ -147,6 +156,8 @@ def run_segment(options: argparse.Namespace) -> int:
         if options.link or options.again:
             raise DataError("A .zarr output has neither --link nor --again.")
         return run_slide(options)
+    if options.scheduler or options.workers:
+        raise DataError("--scheduler and --workers do slides only: give an output NAME.zarr.")
     items = find_items(options.inputs)
     choose_device(options.device)
     model = load_model(options.model)
@@ -208,8 +219,13 @@ def run_slide(options: argparse.Namespace) -> int:
         raise DataError("A .zarr output takes a single image: give one, or a folder as output.")
     if options.probability or options.mm_per_pixel:
         raise DataError("A .zarr output has neither --probability nor --mm-per-pixel.")
-    levels = open_levels(image)
-    with tqdm(desc="Segmenting", unit="block", disable=not sys.stderr.isatty()) as bar:
+    if options.scheduler and options.workers:
+        raise DataError("--workers starts a scheduler of its own: leave out --scheduler.")
+    levels, model = open_levels(image), load_model(options.model)
+    with (
+        choose_execute(options) as execute,
+        tqdm(desc="Segmenting", unit="block", disable=not sys.stderr.isatty()) as bar,
+    ):
 
         def show(done: int, total: int) -> None:
             bar.total, bar.n = total, done
@@ -217,15 +233,29 @@ def run_slide(options: argparse.Namespace) -> int:
 
         summary = segment_slide(
             levels,
-            load_model(options.model),
+            model,
             options.output,
             options.branches,
             threshold=options.threshold,
             device=options.device,
+            execute=execute,
             progress=show,
         )
     print(summary.in_words())
     return 0
+
+
+@contextmanager
+def choose_execute(options: argparse.Namespace) -> Iterator[Any]:
+    """Give the way to do blocks that the options ask for; None does them here."""
+    if not options.scheduler and not options.workers:
+        yield None
+        return
+    from napari_medt.engine.cluster import OnCluster, connect, start_workers
+
+    ready = connect(options.scheduler) if options.scheduler else start_workers(options.workers)
+    with ready as client:
+        yield OnCluster(client, options.inputs[0], options.model)
 
 
 def is_zarr(folder: Path) -> bool:
@@ -449,6 +479,13 @@ def _positive(text: str) -> float:
     value = float(text)
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError("must be above 0")
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
     return value
 
 

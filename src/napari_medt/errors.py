@@ -21,5 +21,9 @@ class DataError(UserError):
     """A training or evaluation folder that cannot be used."""
 
 
+class ClusterError(UserError):
+    """Workers or a scheduler that are not there, or do not fit."""
+
+
 class Cancelled(Exception):
     """The user asked to stop."""

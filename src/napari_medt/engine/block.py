@@ -145,10 +145,16 @@ class Run:
         """Blocks that are not done."""
         return [index for index in range(len(self.grid)) if not self.record_path(index).exists()]
 
+    def is_done(self, index: int) -> bool:
+        """Whether a block is done, or even the whole run, which needs no records any more."""
+        return self.record_path(index).exists() or (self.state / "summary.json").exists()
+
     def do(self, index: int, cancelled: IsCancelled | None = None) -> None:
         """Do one block: labels into the file, then its record."""
         probabilities, tiles, blank = self.predict(self.grid.area(index, self.halo), cancelled)
         labels, record = self.label(probabilities, index)
+        if self.is_done(index):  # another process was faster, and may have numbered the labels
+            return
         LabelFile.open(self.folder).write(self.grid.area(index), labels)
         write_whole(self.record_path(index), replace(record, tiles=tiles, blank=blank).save)
 
