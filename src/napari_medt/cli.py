@@ -342,6 +342,7 @@ def write_scores(path: Path, model: Any, accuracy: dict[str, Any], scores: dict[
 
 def run_models(options: argparse.Namespace) -> int:
     """List the bundled models."""
+    from napari_medt.models.accuracy import reliability
     from napari_medt.models.store import bundled_cards
 
     cards = bundled_cards()
@@ -354,6 +355,8 @@ def run_models(options: argparse.Namespace) -> int:
         return 0
     for name, card in cards.items():
         print(f"{name}\n  {card.purpose}\n  {card.limits}")
+        if words := reliability(card.accuracy):
+            print(f"  {words}")
         for source in card.training.get("data", ()):
             print(f"  Trained on: {source['name']} ({source['licence']})")
         print(*(f"  {line}" for line in card.describe_accuracy()), sep="\n")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from napari_medt.models.accuracy import accuracy_lines
+from napari_medt.models.accuracy import accuracy_lines, reliability
 from napari_medt.models.store import bundled_cards
 
 
@@ -38,3 +38,15 @@ def test_every_bundled_card_tells_how_good_it_is(card):
     lines = card.describe_accuracy()
     assert lines[0].split()[1:] == ["images", "both", "global", "patch"]
     assert all(len(line) <= 100 for line in lines)
+
+
+def test_how_good_a_model_is_in_a_sentence():
+    accuracy = {"both": {"images": 103, "dice": 0.9612, "failures": 1}}
+    words = reliability(accuracy)
+    assert "On 103 images" in words
+    assert "96 % on average" in words
+    assert "1 of 103 failed" in words
+    accuracy["both"]["failures"] = 0
+    assert "none of 103 failed" in reliability(accuracy)
+    assert reliability({}) == ""
+    assert all(reliability(card.accuracy) for card in bundled_cards().values())

@@ -22,6 +22,7 @@ from superqt import QLabeledDoubleSlider, QLabeledSlider
 from superqt.utils import signals_blocked
 
 from napari_medt.errors import ModelError
+from napari_medt.models.accuracy import reliability
 from napari_medt.models.card import ModelCard, read_card
 from napari_medt.models.store import bundled_cards
 from napari_medt.network.config import Branches
@@ -168,7 +169,9 @@ class ModelChoice(QWidget):
     def _on_chosen(self) -> None:
         card = self.card
         self._purpose.setText(card.purpose if card else "No model is installed.")
-        self._box.setToolTip(card.limits or card.purpose if card else "")
+        facts = (card.limits, reliability(card.accuracy)) if card else ()
+        for part in (self._box, self._purpose):
+            part.setToolTip("\n".join(filter(None, facts)))
         self.changed.emit()
 
 

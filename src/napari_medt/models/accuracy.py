@@ -52,6 +52,25 @@ def accuracy_lines(accuracy: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return lines
 
 
+def reliability(accuracy: Mapping[str, Mapping[str, Any]]) -> str:
+    """Say in a sentence for a clinician how good a model is; empty if nothing was measured.
+
+    Parameters
+    ----------
+    accuracy : mapping
+        As for :func:`accuracy_lines`; of its settings, both branches count.
+    """
+    row = accuracy.get("both", {})
+    if "failures" not in row:
+        return ""
+    count, failed = row["images"], row["failures"] or "none"
+    return (
+        f"On {count} images it was not trained on, its masks matched those of experts to "
+        f"{100 * row['dice']:.0f} % on average (Dice); {failed} of {count} failed, with less than "
+        f"{100 * FAILURE_DICE:.0f} %."
+    )
+
+
 def _cell(row: Mapping[str, Any], key: str) -> str:
     if key not in row:
         return "-"
