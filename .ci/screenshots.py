@@ -1,16 +1,18 @@
-"""Take the README's pictures of the real window: before, during and after a run.
+"""Take the README's pictures of the real window.
 
-xvfb-run -s "-screen 0 1440x900x24" python .ci/screenshots.py [MODEL]
+xvfb-run -s "-screen 0 1440x900x24" python .ci/screenshots.py
 """
 
-import sys
 import time
 from pathlib import Path
 
 import napari
+import numpy as np
+import zarr
 from qtpy.QtWidgets import QApplication
 
 from napari_medt.gui import samples
+from napari_medt.gui.scope import VIEW
 from napari_medt.gui.widget import SegmentWidget
 
 FOLDER = Path(__file__).parent / "screenshots"
@@ -29,32 +31,84 @@ def wait(seconds):
     pump(lambda: time.monotonic() > end)
 
 
-def main(model="nuclei-fluorescence"):
-    """Take the pictures with a bundled model or a model folder."""
-    FOLDER.mkdir(exist_ok=True)
-    viewer = napari.Viewer()
+def open_window(name):
+    """Open a viewer of the pictures' size with the widget docked."""
+    viewer = napari.Viewer(title=name)
     viewer.window._qt_window.resize(1400, 860)
-    (image, options, _), *_ = samples.fluorescence()
-    viewer.add_image(image, **options)
     widget = SegmentWidget(viewer)
     viewer.window.add_dock_widget(widget, name="Segment (MedT)")
-    widget.model.choose(model)
+    return viewer, widget
+
+
+def take(viewer, name):
+    """Take a picture of the whole window."""
     viewer.reset_view()
-    wait(3)
+    wait(2)
+    viewer.screenshot(FOLDER / f"{name}.png", canvas_only=False, flash=False)
 
-    def take(name):
-        viewer.screenshot(FOLDER / f"{name}.png", canvas_only=False, flash=False)
 
-    take("before")
+def one_image():
+    """Before, during and after a run on a sample."""
+    viewer, widget = open_window("napari")
+    (image, options, _), *_ = samples.fluorescence()
+    viewer.add_image(image, **options)
+    pump(lambda: widget.model.card.name == "nuclei-fluorescence")
+    take(viewer, "before")
     bar = widget.progress.bar
     widget.segment.click()
     pump(lambda: bar.maximum() > 0 and bar.value() > 0.4 * bar.maximum())
-    take("during")
+    viewer.screenshot(FOLDER / "during.png", canvas_only=False, flash=False)
     pump(widget.segment.isEnabled)
-    wait(1)
-    take("after")
+    take(viewer, "after")
     viewer.close()
 
 
+def stack():
+    """A time series of stacks with two channels, segmented as a whole."""
+    viewer, widget = open_window("napari")
+    (image, _, _), *_ = samples.fluorescence()
+    nuclei = np.stack([np.roll(image, 9 * shift, 1)[:300, :400] for shift in range(6)])
+    data = np.zeros((2, 3, 2, 300, 400), image.dtype)
+    data[:, :, 1] = nuclei.reshape(2, 3, 300, 400)
+    data[:, :, 0] = np.random.default_rng(0).integers(0, 40, data[:, :, 0].shape)
+    viewer.add_image(data, name="time series", scale=(1, 2, 1, 0.5, 0.5))
+    widget.scope._channel.setCurrentIndex(1)
+    widget.model.choose("nuclei-fluorescence")
+    widget.scope._link.setChecked(True)
+    widget.segment.click()
+    wait(0.2)
+    pump(widget.segment.isEnabled)
+    viewer.dims.current_step = (1, 1, 1, 0, 0)
+    take(viewer, "stack")
+    viewer.close()
+
+
+def slide():
+    """A slide whose view becomes a mask while its whole streams into a file."""
+    viewer, widget = open_window("napari")
+    (image, _, _), *_ = samples.histology()
+    finest = np.tile(image, (16, 16, 1))
+    pyramid = [zarr.array(finest[::step, ::step], chunks=(512, 512, 3)) for step in (1, 2, 4, 8)]
+    viewer.add_image(pyramid, multiscale=True, rgb=True, name="slide")
+    wait(4)
+    widget.scope._region.setCurrentText(VIEW)
+    camera = getattr(viewer, "scene", viewer).camera
+    camera.center, camera.zoom = (0, 2000, 2000), 1.6
+    wait(2)
+    widget.segment.click()
+    wait(0.2)
+    pump(widget.segment.isEnabled)
+    wait(2)
+    viewer.screenshot(FOLDER / "slide.png", canvas_only=False, flash=False)
+    viewer.close()
+
+
+def main():
+    """Take all pictures."""
+    FOLDER.mkdir(exist_ok=True)
+    for scene in (one_image, stack, slide):
+        scene()
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -61,5 +61,7 @@ def test_too_much_to_hold(monkeypatch, image):
 def test_bad_input_is_one_sentence(image):
     with pytest.raises(ImageError, match="same value"):
         predict_part(levels_of([np.zeros((300, 280))]), EVERYTHING, standin(Painted()))
+    with pytest.raises(ModelError, match="as a whole"):
+        predict_part(levels_of([image]), EVERYTHING, standin(Painted(), scaling="whole"))
     with pytest.raises(ModelError, match="Unknown branches"):
         predict_part(levels_of([image]), EVERYTHING, standin(Painted()), "left")

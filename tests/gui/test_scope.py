@@ -6,6 +6,8 @@ from napari.layers import Labels
 
 from napari_medt.gui.layers import METADATA
 from napari_medt.gui.scope import SHAPES, VIEW
+from napari_medt.gui.widget import SegmentWidget
+from napari_medt.sample_data.generate import draw
 from tests.gui.conftest import SHAPE
 
 
@@ -176,3 +178,20 @@ def test_rotated_multichannel_image_and_its_mask_lie_alike(hands, viewer, widget
     for place in np.random.default_rng(0).uniform(0, 50, (5, 3)):
         there = image.data_to_world((place[0], 0, *place[1:]))
         assert mask.data_to_world(place) == pytest.approx((there[0], *there[2:]))
+
+
+def test_the_model_that_fits_is_chosen_until_the_user_chooses(qtbot, viewer):
+    widget = SegmentWidget(viewer)
+    viewer.window.add_dock_widget(widget)
+    nuclei, _ = draw("fluorescence_nuclei")
+    noise = np.random.default_rng(0).integers(0, 40, nuclei.shape).astype(np.uint8)
+    viewer.add_image(np.stack([noise, nuclei]), axis_labels=("c", "y", "x"))
+    choose(widget.scope._channel, "2")
+    qtbot.waitUntil(lambda: widget.model.card.name == "nuclei-fluorescence", timeout=60_000)
+    qtbot.waitUntil(lambda: not widget.fit.text(), timeout=60_000)
+    widget.model.choose("skin-lesion")
+    assert "nuclei-fluorescence may fit better" in widget.fit.text()
+    assert widget.fit.isVisible()
+    choose(widget.scope._channel, "1")
+    qtbot.waitUntil(lambda: "check the mask with care" in widget.fit.text(), timeout=60_000)
+    assert widget.model.card.name == "skin-lesion"

@@ -35,10 +35,9 @@ def unlikeness(image: NDArray, domains: Mapping[str, Domain]) -> dict[str, float
     return {name: domain.unlikeness(described[domain.scaling]) for name, domain in domains.items()}
 
 
-def best_fit(found: Mapping[str, float]) -> str | None:
-    """Name of the model whose training images are most like the image; None if none are."""
-    likely = [name for name in found if found[name] <= 1]
-    return min(likely, key=found.__getitem__) if likely else None
+def closest(found: Mapping[str, float]) -> str | None:
+    """Name of the model whose training images are most like the image; None without models."""
+    return min(found, key=found.__getitem__, default=None)
 
 
 def advise(name: str, found: Mapping[str, float]) -> str:
@@ -53,8 +52,8 @@ def advise(name: str, found: Mapping[str, float]) -> str:
     """
     if found.get(name, 0.0) <= 1:
         return ""
-    better = best_fit(found)
+    better = closest(found)
     unlike = f"This image looks unlike those that {name} was trained on"
-    if better is None:
+    if better is None or found[better] > 1:
         return f"{unlike}: check the mask with care."
     return f"{unlike}: {better} may fit better."

@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 
 from napari_medt.engine.overview import look_over
 from napari_medt.engine.predict import IsCancelled, Progress
-from napari_medt.engine.segment import SIDE, check_branches, predict_windows, with_fallback
+from napari_medt.engine.segment import (
+    SIDE,
+    check_branches,
+    check_tiled,
+    predict_windows,
+    with_fallback,
+)
 from napari_medt.engine.source import Level, Prepared
 from napari_medt.engine.tiles import Area
 from napari_medt.engine.window import Window, cut
@@ -69,10 +75,11 @@ def predict_part(
 
     Raises
     ------
-    ImageError
+    ImageError, ModelError
         With one sentence for the user.
     """
     check_branches(branches, model)
+    check_tiled(model)
     overview = look_over(levels, model, branches, device=device)
     plane = Prepared(levels[overview.level], model.card.input, overview.limits)
     step = levels[0].width / plane.width

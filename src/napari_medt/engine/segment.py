@@ -219,6 +219,18 @@ def with_fallback(
         return work(torch.device("cpu"))
 
 
+def check_tiled(model: Model) -> None:
+    """Refuse a model that cannot see an image part by part.
+
+    Raises
+    ------
+    ModelError
+        With one sentence for the user.
+    """
+    if model.card.input.scaling == "whole":
+        raise ModelError(f"{model.card.name} looks at images as a whole: choose a tiled model.")
+
+
 def check_branches(branches: str, model: Model) -> None:
     """Refuse a branch setting the model does not have.
 

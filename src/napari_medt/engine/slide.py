@@ -20,10 +20,10 @@ from napari_medt.engine.files import write_whole
 from napari_medt.engine.labelfile import CHUNK, LabelFile
 from napari_medt.engine.overview import look_over
 from napari_medt.engine.predict import IsCancelled, Progress
-from napari_medt.engine.segment import check_branches
+from napari_medt.engine.segment import check_branches, check_tiled
 from napari_medt.engine.source import Level
 from napari_medt.engine.stitch import BlockGrid, BlockRecord, agreeing, number_objects
-from napari_medt.errors import Cancelled, DataError, ModelError
+from napari_medt.errors import Cancelled, DataError
 from napari_medt.models.store import Model
 from napari_medt.network.config import Branches
 
@@ -122,8 +122,7 @@ def segment_slide(
         If `cancelled` said so.
     """
     check_branches(branches, model)
-    if model.card.input.scaling == "whole":
-        raise ModelError(f"{model.card.name} looks at images as a whole: choose a tiled model.")
+    check_tiled(model)
     card = model.card
     asked: dict[str, Any] = {
         "model": card.name,

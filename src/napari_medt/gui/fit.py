@@ -19,7 +19,7 @@ class FitNote(QLabel):
     Comparing takes a moment, so it is done on a worker thread.
     """
 
-    found = Signal(str)  # the bundled model that fits an image best
+    found = Signal(str)  # the bundled model trained on images most like this one
     crashed = Signal(object)
 
     def __init__(self) -> None:
@@ -44,12 +44,12 @@ class FitNote(QLabel):
         self._show()
 
     def _on_compared(self, unlikeness: dict[str, float]) -> None:
-        from napari_medt.engine.fit import best_fit
+        from napari_medt.engine.fit import closest
 
         self._unlikeness = unlikeness
         self._show()
-        if best := best_fit(unlikeness):
-            self.found.emit(best)
+        if name := closest(unlikeness):
+            self.found.emit(name)
 
     def _show(self) -> None:
         if self._unlikeness:

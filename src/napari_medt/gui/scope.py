@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
 from napari.utils.events import Event
+from qtpy.QtCore import Signal
 from qtpy.QtGui import QAction
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -53,6 +54,8 @@ class ScopeChoice(QWidget):
         Knows which plane and part is shown, and the shapes.
     """
 
+    changed = Signal()  # other pixels are to be segmented
+
     def __init__(self, viewer: napari.Viewer) -> None:
         super().__init__()
         self._viewer = viewer
@@ -66,6 +69,8 @@ class ScopeChoice(QWidget):
         self._build()
         self._axis.currentIndexChanged.connect(self._on_axis)
         self._channel.currentIndexChanged.connect(self._describe)
+        for box in (self._axis, self._channel):
+            box.currentIndexChanged.connect(self.changed)
         self._planes.currentIndexChanged.connect(self._describe)
         for emitter in ("inserted", "removed", "renamed"):
             getattr(viewer.layers.events, emitter).connect(self._on_layers)

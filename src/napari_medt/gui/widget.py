@@ -129,6 +129,7 @@ class SegmentWidget(QWidget):
     def _connect(self) -> None:
         self.image.changed.connect(self._on_choice)
         self.image.changed.connect(self._look)
+        self.scope.changed.connect(self._look)
         self.model.changed.connect(self._on_choice)
         self.fit.found.connect(self.model.suggest)
         self.fit.crashed.connect(self._report)
