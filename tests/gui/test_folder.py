@@ -69,12 +69,12 @@ def test_a_folder_with_a_broken_file(hands, viewer, widget, batches, images, pic
     hands.wait(lambda: "0 of 3 images" in widget.progress.text.text())
     assert widget.progress.isVisible()
     assert not widget.segment.isEnabled()
-    assert not widget.folder.isEnabled()
+    assert not widget.folder.button.isEnabled()
     viewer.add_image(np.zeros((20, 20)), name="meanwhile")
     batches.let(4)
     hands.wait(lambda: widget.progress.bar.value() > 0)
     batches.go_on()
-    hands.wait(widget.folder.isEnabled)
+    hands.wait(widget.folder.button.isEnabled)
     said = widget.message.text()
     assert said.startswith("2 of 3 images segmented, 1 failed.")
     assert "b.png is not an image that can be read." in said
@@ -97,7 +97,7 @@ def test_cancel_at_once_and_go_on(hands, viewer, widget, batches, images, pick):
     pick(images)
     hands.wait(lambda: "0 of 3 images" in widget.progress.text.text())
     hands.click("Cancel")
-    assert widget.folder.isEnabled()
+    assert widget.folder.button.isEnabled()
     assert not widget.progress.isVisible()
     out = images.parent / "images-labels"
     assert widget.message.text().startswith("Cancelled. ")
@@ -132,7 +132,7 @@ def test_one_run_at_a_time(hands, viewer, widget, batches, blobs, images, pick):
     viewer.add_image(blobs)
     batches.hold()
     hands.click("Segment")
-    assert not widget.folder.isEnabled()
+    assert not widget.folder.button.isEnabled()
     hands.click("Cancel")
     assert widget.message.text() == "Cancelled."
     pick(images)
@@ -150,14 +150,14 @@ def test_mistakes_get_a_sentence(hands, widget, pick, tmp_path, monkeypatch):
     file.write_text("")
     pick(empty)
     hands.wait(lambda: "There are no images in" in widget.message.text())
-    assert widget.folder.isEnabled()
+    assert widget.folder.button.isEnabled()
     imageio.imwrite(empty / "a.png", np.eye(40, dtype=np.uint8))
     pick(empty, file / "x")
     hands.wait(lambda: "cannot be made" in widget.message.text())
     widget.model._box.clear()
     pick(empty)
     assert "no model to segment with" in widget.message.text()
-    assert widget.folder.isEnabled()
+    assert widget.folder.button.isEnabled()
 
 
 def test_a_defect_is_reported(hands, widget, pick, tmp_path, monkeypatch):
@@ -173,7 +173,7 @@ def test_a_defect_is_reported(hands, widget, pick, tmp_path, monkeypatch):
     pick(tmp_path)
     hands.wait(lambda: reported)
     assert "please report it" in widget.message.text()
-    assert widget.folder.isEnabled()
+    assert widget.folder.button.isEnabled()
 
 
 def test_closing_the_widget_stops_the_run(hands, viewer, widget, batches, images, pick):

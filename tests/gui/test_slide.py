@@ -89,7 +89,7 @@ def test_cancelled_and_gone_on_with(hands, viewer, widget, batches, slide, tmp_p
     batches.let(20)
     hands.wait(lambda: any(isinstance(layer, Labels) for layer in viewer.layers))
     hands.click("Cancel")
-    assert "segment into it again" in widget.message.text()
+    assert "start again to go on" in widget.message.text()
     batches.go_on()
     hands.click("Segment")
     hands.wait(widget.segment.isEnabled)

@@ -22,7 +22,8 @@ from qtpy.QtWidgets import (
 from napari_medt.engine.record import Settings
 from napari_medt.engine.summary import STEPS, SUMMARY_FILE, Result, failures, in_words
 from napari_medt.errors import UserError
-from napari_medt.gui.job import IsCancelled, Job, Progress, run_job
+from napari_medt.gui.filerun import FileRun
+from napari_medt.gui.job import IsCancelled, Progress
 from napari_medt.gui.progress import RunProgress
 from napari_medt.gui.run import import_engine
 
@@ -118,7 +119,7 @@ class FolderDialog(QDialog):
         self.close()
 
 
-class FolderRun(QPushButton):
+class FolderRun(FileRun):
     """The button that segments a folder, and the run it starts.
 
     Parameters
@@ -127,30 +128,27 @@ class FolderRun(QPushButton):
         Shows the run and can cancel it.
     choose : callable
         Returns the model's name or path and the settings, or raises a UserError.
+    parent : QWidget
+        Owner of this object.
     """
 
-    changed = Signal()  # a run began or ended
-    said = Signal(str)
-    refused = Signal(str)
-    crashed = Signal(object)
-
-    def __init__(self, progress: RunProgress, choose: Callable[[], tuple[str, Settings]]) -> None:
-        super().__init__("Segment a folder...")
-        self.setToolTip("Segment all images of a folder with these choices, into label files.")
-        self._progress, self._choose = progress, choose
-        self._job: Job | None = None
-        self._output = Path()
-        self.clicked.connect(self.ask)
-        progress.cancelled.connect(self.cancel)
-
-    @property
-    def running(self) -> bool:
-        """Whether a run is under way."""
-        return self._job is not None
+    def __init__(
+        self,
+        progress: RunProgress,
+        choose: Callable[[], tuple[str, Settings]],
+        parent: QWidget,
+    ) -> None:
+        super().__init__(progress, parent)
+        self._choose = choose
+        self.button = QPushButton("Segment a folder...")
+        self.button.setToolTip(
+            "Segment all images of a folder with these choices, into label files."
+        )
+        self.button.clicked.connect(self.ask)
 
     def ask(self) -> None:
         """Let the user choose folders; that starts a run."""
-        dialog = FolderDialog(self)
+        dialog = FolderDialog(self.button)
         dialog.chosen.connect(self.start)
         dialog.open()
 
@@ -164,35 +162,10 @@ class FolderRun(QPushButton):
             self.refused.emit(str(error))
             return
         request = FolderRequest(images, output, model, replace(settings, link=link))
-        self._output = output
-        self.said.emit("")
-        self._progress.begin()
-        self._job = run_job(
-            self,
-            partial(segment_folder, request),
-            progressed=self._on_progress,
-            succeeded=self._on_succeeded,
-            refused=self._on_refused,
-            crashed=self._on_crashed,
-        )
-        self.changed.emit()
-
-    def cancel(self) -> None:
-        """Stop the run at once; what it finished stays."""
-        if self._job is None:
-            return
-        self._job.cancel()
-        self._end()
-        self.said.emit(
-            f"Cancelled. What was done until then is in {self._output}; start again to go on."
-        )
-
-    def _end(self) -> None:
-        self._job = None
-        self.changed.emit()
+        self._begin(partial(segment_folder, request), output)
 
     def _on_progress(self, done: int, total: int) -> None:
-        self._progress.update_to(done, total)
+        super()._on_progress(done, total)
         text = self._progress.text
         text.setText(f"{done // STEPS} of {total // STEPS} images. {text.text()}")
 
@@ -202,14 +175,6 @@ class FolderRun(QPushButton):
         problems = failures(results)
         said = self.refused if problems else self.said
         said.emit(" ".join([in_words(results), *first_of(problems), table]))
-
-    def _on_refused(self, sentence: str) -> None:
-        self._end()
-        self.refused.emit(sentence)
-
-    def _on_crashed(self, error: Exception) -> None:
-        self._end()
-        self.crashed.emit(error)
 
 
 def first_of(problems: Sequence[str]) -> list[str]:

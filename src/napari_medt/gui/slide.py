@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari.layers import Image, Labels
-from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_medt.engine.source import Level
-from napari_medt.gui.job import IsCancelled, Job, Progress, run_job
+from napari_medt.gui.filerun import FileRun
+from napari_medt.gui.job import IsCancelled, Progress
 from napari_medt.gui.layers import axes_of, placement
 from napari_medt.gui.outcome import Place
 from napari_medt.gui.progress import RunProgress
@@ -79,7 +79,7 @@ def stream(request: SlideRequest, progress: Progress, is_cancelled: IsCancelled)
     )
 
 
-class SlideRun(QObject):
+class SlideRun(FileRun):
     """Streams the labels of one slide at a time into a file and shows them.
 
     Parameters
@@ -92,21 +92,9 @@ class SlideRun(QObject):
         Owner of this object, and of its dialog.
     """
 
-    changed = Signal()  # a run began or ended
-    said = Signal(str)
-    refused = Signal(str)
-    crashed = Signal(object)
-
     def __init__(self, viewer: napari.Viewer, progress: RunProgress, parent: QWidget) -> None:
-        super().__init__(parent)
-        self._viewer, self._progress, self._parent = viewer, progress, parent
-        self._job: Job | None = None
-        progress.cancelled.connect(self.cancel)
-
-    @property
-    def running(self) -> bool:
-        """Whether a run is under way."""
-        return self._job is not None
+        super().__init__(progress, parent)
+        self._viewer, self._parent = viewer, parent
 
     def ask_for_output(self, image: Image) -> Path | None:
         """Let the user say where the labels go; None if they would rather not."""
@@ -124,35 +112,10 @@ class SlideRun(QObject):
         self._image, self._request = image, request
         self._layer: Labels | None = None
         self._drawn = 0.0
-        self.said.emit("")
-        self._progress.begin()
-        self._job = run_job(
-            self,
-            partial(stream, request),
-            progressed=self._on_progress,
-            succeeded=self._on_succeeded,
-            refused=self._on_refused,
-            crashed=self._on_crashed,
-        )
-        self.changed.emit()
-
-    def cancel(self) -> None:
-        """Stop the run at once; what it finished stays."""
-        if self._job is None:
-            return
-        self._job.cancel()
-        self._end()
-        self.said.emit(
-            f"Cancelled. What was done until then is in {self._request.output}; segment into it "
-            "again to go on."
-        )
-
-    def _end(self) -> None:
-        self._job = None
-        self.changed.emit()
+        self._begin(partial(stream, request), request.output)
 
     def _on_progress(self, done: int, total: int) -> None:
-        self._progress.update_to(done, total)
+        super()._on_progress(done, total)
         if self._layer is None:
             self._layer = self._show()
         if time.monotonic() - self._drawn > REDRAW:
@@ -183,11 +146,3 @@ class SlideRun(QObject):
             self._layer.refresh()
         self._end()
         self.said.emit(f"{summary.in_words()} The labels are in {self._request.output}.")
-
-    def _on_refused(self, sentence: str) -> None:
-        self._end()
-        self.refused.emit(sentence)
-
-    def _on_crashed(self, error: Exception) -> None:
-        self._end()
-        self.crashed.emit(error)

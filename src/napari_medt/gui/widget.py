@@ -87,7 +87,7 @@ class SegmentWidget(QWidget):
         self.branches = BranchChoice()
         self.segment = QPushButton("Segment")
         self.progress = RunProgress()
-        self.folder = FolderRun(self.progress, self._folder_choices)
+        self.folder = FolderRun(self.progress, self._folder_choices, self)
         self.slide = SlideRun(napari_viewer, self.progress, self)
         self.message = note()
         self.settings = LabelSettings()
@@ -119,7 +119,8 @@ class SegmentWidget(QWidget):
         self.segment.setStyleSheet(SEGMENT_STYLE)
         self.segment.setToolTip("Make a mask of the image. Masks you have edited are kept.")
         layout = QVBoxLayout(self)
-        parts = (self._choices, self.segment, self.folder, self.progress, self.message, adjust)
+        button = self.folder.button
+        parts = (self._choices, self.segment, button, self.progress, self.message, adjust)
         for part in parts:
             layout.addWidget(part)
         layout.addStretch()
@@ -174,7 +175,7 @@ class SegmentWidget(QWidget):
         idle, mask = self._idle, self._mask()
         self._choices.setEnabled(idle)
         self.segment.setEnabled(idle)
-        self.folder.setEnabled(idle)
+        self.folder.button.setEnabled(idle)
         self.progress.setVisible(not idle)
         self.settings.setEnabled(idle)
         self.settings.lock(why_locked(mask))
