@@ -71,6 +71,12 @@ def make_parser() -> argparse.ArgumentParser:
         help="do the blocks of a slide on Dask's workers, tcp://HOST:PORT",
     )
     segment.add_argument(
+        "--resolution",
+        type=_count,
+        metavar="N",
+        help="of a slide, 1 is the finest; default: the one that fits the model",
+    )
+    segment.add_argument(
         "--workers", type=_count, metavar="N", help="do the blocks of a slide in N processes here"
     )
     segment.add_argument("--probability", action="store_true", help="write probabilities too")
@@ -156,8 +162,9 @@ def run_segment(options: argparse.Namespace) -> int:
         if options.link or options.again:
             raise DataError("A .zarr output has neither --link nor --again.")
         return run_slide(options)
-    if options.scheduler or options.workers:
-        raise DataError("--scheduler and --workers do slides only: give an output NAME.zarr.")
+    for name in ("scheduler", "workers", "resolution"):
+        if getattr(options, name):
+            raise DataError(f"--{name} is for slides: give an output NAME.zarr.")
     items = find_items(options.inputs)
     choose_device(options.device)
     model = load_model(options.model)
@@ -222,6 +229,8 @@ def run_slide(options: argparse.Namespace) -> int:
     if options.scheduler and options.workers:
         raise DataError("--workers starts a scheduler of its own: leave out --scheduler.")
     levels, model = open_levels(image), load_model(options.model)
+    if options.resolution and options.resolution > len(levels):
+        raise DataError(f"{image.name} has {len(levels)} resolutions: choose one of these.")
     with (
         choose_execute(options) as execute,
         tqdm(desc="Segmenting", unit="block", disable=not sys.stderr.isatty()) as bar,
@@ -237,6 +246,7 @@ def run_slide(options: argparse.Namespace) -> int:
             options.output,
             options.branches,
             threshold=options.threshold,
+            level=options.resolution and options.resolution - 1,
             device=options.device,
             execute=execute,
             progress=show,

@@ -156,8 +156,8 @@ def test_a_block_that_the_scheduler_dropped_is_one_sentence(client):
         ("out.zarr", ["--scheduler", "tcp://127.0.0.1:1"], "No Dask scheduler answers at tcp://"),
         ("out.zarr", ["--scheduler", "nonsense://x"], "No Dask scheduler answers at nonsense://x"),
         ("out.zarr", ["--scheduler", "tcp://x:1", "--workers", "2"], "leave out --scheduler"),
-        ("out", ["--workers", "2"], "do slides only"),
-        ("out", ["--scheduler", "tcp://x:1"], "do slides only"),
+        ("out", ["--workers", "2"], "is for slides"),
+        ("out", ["--scheduler", "tcp://x:1"], "is for slides"),
     ],
 )
 def test_what_cannot_be_is_one_sentence(

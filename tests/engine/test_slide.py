@@ -103,3 +103,21 @@ def test_a_slide_is_one_image(slide, tmp_path, capsys):
     assert main([*command, "--output", str(tmp_path / "out.zarr")]) == 1
     assert "takes a single image" in capsys.readouterr().err
     assert not (tmp_path / "out.zarr").exists()
+
+
+def test_the_resolution_can_be_chosen(tmp_path, capsys):
+    rows, columns = np.ogrid[:300, :300]
+    image = ((np.hypot(rows % 48 - 23.5, columns % 52 - 25.5) < 13) * 180).astype(np.uint8)
+    path, output = tmp_path / "slide.ome.tif", tmp_path / "out.zarr"
+    with tifffile.TiffWriter(path) as file:
+        file.write(image, subifds=1, tile=(128, 128))
+        file.write(image[::2, ::2], subfiletype=1, tile=(128, 128))
+    command = ["segment", str(path), "--model", "nuclei-fluorescence", "--device", "cpu"]
+    command += ["--branches", "global", "--resolution"]
+    assert main([*command, "2", "--output", str(output)]) == 0
+    assert "at resolution 2" in capsys.readouterr().out
+    assert zarr.open(str(output), mode="r")["0"].shape == (150, 150)
+    assert main([*command, "3", "--output", str(output)]) == 1
+    assert "has 2 resolutions" in capsys.readouterr().err
+    assert main([*command, "2", "--output", str(tmp_path)]) == 1
+    assert "--resolution is for slides" in capsys.readouterr().err
