@@ -3,9 +3,10 @@
     python -m benchmarks.slide [--size 20000] [--output results.json]
 
 Draws H&E-like slides of the size, its half and its quarter, a third of each tissue, and segments
-them on the command line. The largest is then segmented again, killed in the middle and resumed: the
-records of its blocks tell whether one was done twice. Last, single-threaded workers do the slide of
-half the size. Takes more than an hour on two cores; leave the machine alone meanwhile.
+them on the command line. The largest is killed in the middle and resumed: the records of its blocks
+tell whether one was done twice. So is the smallest, whose labels are compared with those made at one
+go. Last, single-threaded workers do the slide of half the size, with the global branch. Takes about
+half an hour on two cores; leave the machine alone meanwhile.
 """
 
 import argparse
@@ -125,7 +126,7 @@ class Watched:
     peak : int
         Bytes that the process and its children took together.
     seconds : float
-        From the start of the process to its end.
+        From the start of the process to its end, or until it was killed.
     """
 
     records: dict[str, set[int]] = field(default_factory=dict)
@@ -169,6 +170,7 @@ def run(
         if kill(watched):
             process.kill()
             process.wait()
+            watched.seconds = time.perf_counter() - start
             watched.look(process, output)
             return watched
         time.sleep(PAUSE)
@@ -218,8 +220,12 @@ def killed_and_resumed(slide: Slide, image: Path, output: Path) -> dict[str, obj
     rest = run(image, output)
     names = first.records | rest.records
     times = [first.records.get(name, set()) | rest.records.get(name, set()) for name in names]
+    seconds = first.seconds + rest.seconds
     return {
+        "size": slide.size,
         "blocks": count_blocks(output, slide.size),
+        "seconds": seconds,
+        "seconds per megapixel of tissue": seconds / slide.tissue_area(),
         "done when killed": len(first.records),
         "done twice": sum(len(written) > 1 for written in times),
         "seen in all": len(times),
@@ -237,10 +243,11 @@ def differing_pixels(first: Path, second: Path) -> int:
 def throughput(slide: Slide, image: Path, folder: Path) -> dict[str, object]:
     """Compare two single-threaded workers with one."""
     threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    branches = ("--branches", "global")
     runs = {}
     for count in (1, 2):
         output = folder / f"{count}.zarr"
-        watched = run(image, output, "--workers", str(count), **threads)
+        watched = run(image, output, "--workers", str(count), *branches, **threads)
         runs[count] = figures(watched, output)
     return {
         "size": slide.size,
@@ -258,17 +265,22 @@ def measure(size: int, folder: Path) -> dict[str, object]:
     rows = []
     for side, slide in slides.items():
         slide.write(images[side])
-        rows.append(by_size(slide, images[side], folder / f"{side}.zarr"))
+    for side in (size // 4, size // 2):
+        rows.append(by_size(slides[side], images[side], folder / f"{side}.zarr"))
         print(rows[-1], flush=True)
     results["by size"] = rows
-    resumed = killed_and_resumed(slides[size], images[size], folder / "resumed.zarr")
-    resumed["pixels that differ"] = differing_pixels(
-        folder / f"{size}.zarr", folder / "resumed.zarr"
+    resumed = [
+        killed_and_resumed(slides[side], images[side], folder / f"resumed-{side}.zarr")
+        for side in (size // 4, size)
+    ]
+    small = size // 4
+    resumed[0]["pixels that differ"] = differing_pixels(
+        folder / f"{small}.zarr", folder / f"resumed-{small}.zarr"
     )
     print(resumed, flush=True)
     results["killed and resumed"] = resumed
     half = size // 2
-    results["workers"] = throughput(slides[half], images[half], folder)
+    results["workers, global branch"] = throughput(slides[half], images[half], folder)
     return results
 
 
