@@ -1,4 +1,4 @@
-"""Images of many planes: however they are stored and whatever their axes, plane by plane the same."""
+"""Images of many planes: plane by plane the same, however stored and whatever their axes."""
 
 from unittest.mock import patch
 
