@@ -373,3 +373,18 @@ def test_circumference_in_the_files_own_millimetres(tmp_path, out):
     given = run(tmp_path, out, model, Settings(mm_per_pixel=0.1))
     assert {result.status for result in given} == {"done"}
     assert given[1].found.circumference_mm == pytest.approx(np.pi * 3, rel=0.03)
+
+
+def test_images_of_nothing_fail_with_a_sentence(tmp_path, out, model):
+    values = {
+        "empty": np.zeros((5, 0, 3), np.int16),
+        "lost": np.full((5, 6, 3), np.nan, np.float32),
+        "point": np.zeros((1, 1, 1), np.int16),
+        "timeless": np.zeros((5, 6, 3, 0), np.int16),
+    }
+    for name, array in values.items():
+        nibabel.save(nibabel.Nifti1Image(array, np.eye(4)), tmp_path / f"{name}.nii")
+    wanted = ["0 x 5 pixels", "contains NaN", "1 x 1 pixels", "0 times x 3 slices"]
+    for problem, words in zip(failures(run(tmp_path, out, model)), wanted, strict=True):
+        assert words in problem
+        assert "should not have happened" not in problem

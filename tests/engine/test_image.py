@@ -96,3 +96,12 @@ def test_channels_are_swapped_for_published_checkpoints():
     image[..., 0] = 1
     assert match_channels(image, "bgr")[0, 0].tolist() == [0, 0, 1]
     assert match_channels(image, "gray")[0, 0, 0] == pytest.approx(0.2125)
+
+
+@pytest.mark.parametrize("intensity", ["percentile", "range"])
+def test_values_that_32_bits_do_not_hold_or_tell_apart(intensity):
+    rule = InputRule(intensity=intensity)
+    expected = prepare((RAMP * 100).astype(np.int16), rule)
+    whole = (RAMP * 100).astype(np.int16)
+    for image in (whole + np.int32(2**30), whole + 1e9, whole * 1e300):
+        np.testing.assert_allclose(prepare(image, rule), expected, atol=1e-6)

@@ -5,20 +5,31 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
 import dask.array
 import numpy as np
 import pytest
 import tifffile
 import zarr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
 
 from napari_medt.cli import main
 from napari_medt.engine.block import Run
+from napari_medt.engine.predict import BATCH_SIZES
 from napari_medt.engine.pyramid import open_levels
-from napari_medt.engine.segment import segment
-from napari_medt.engine.slide import segment_slide
-from napari_medt.errors import DataError
+from napari_medt.engine.segment import predict_image, segment
+from napari_medt.engine.slide import begin, segment_slide
+from napari_medt.engine.source import levels_of
+from napari_medt.errors import DataError, ImageError
 from napari_medt.models.store import load_model
+from tests.engine.lazy import stored
+from tests.engine.standin import CORE_VALUE, RIM_VALUE, Painted, Uneven, draw_objects, standin
 
 PROCESS = """
 import sys
@@ -121,3 +132,155 @@ def test_the_resolution_can_be_chosen(tmp_path, capsys):
     assert "has 2 resolutions" in capsys.readouterr().err
     assert main([*command, "2", "--output", str(tmp_path)]) == 1
     assert "--resolution is for slides" in capsys.readouterr().err
+
+
+LONG = [(1, 3000), (7, 2999), (257, 1301), (130, 90)]
+
+
+def drawn(seed, shape, radii=(3, 9)):
+    """Objects with soft edges: which of two has a pixel between them is not left to chance."""
+    rng = np.random.default_rng(seed)
+    image = draw_objects(rng, *shape, shape[0] * shape[1] // 1000 + 5, radii)
+    return (ndimage.gaussian_filter(image * 1.0, 1) + rng.random(shape)).astype(np.uint8)
+
+
+def slide_labels(levels, model, folder, **options):
+    """Labels of a slide, and what the run has to tell."""
+    with TemporaryDirectory(dir=folder) as output:
+        path = Path(output) / "out.zarr"
+        summary = segment_slide(levels, model, path, device="cpu", **options)
+        return zarr.open_array(path / "0", mode="r")[:], summary
+
+
+@settings(max_examples=10)
+@given(
+    data=st.data(),
+    seed=st.integers(0, 10**6),
+    shape=st.sampled_from(LONG),
+    dtype=st.sampled_from([np.uint8, np.uint16, np.int16, np.float64]),
+    block=st.sampled_from([48, 100, 192, 512]),
+    min_size=st.sampled_from([0, 60]),
+    batch=st.integers(1, 40),
+)
+def test_any_chunks_blocks_and_batches(
+    tmp_path_factory, data, seed, shape, dtype, block, min_size, batch
+):
+    """What one piece makes, whether blocks are smaller than their halo or no multiple of chunks."""
+    image, model = drawn(seed, shape).astype(dtype), standin(Painted(), 64, intensity="percentile")
+    whole = segment(image, model, min_size=min_size, device="cpu").labels
+    with patch.dict(BATCH_SIZES, cpu=batch):
+        levels = levels_of([data.draw(stored(image))])
+        folder = tmp_path_factory.getbasetemp()
+        labels, summary = slide_labels(levels, model, folder, block=block, min_size=min_size)
+    assert same(labels, whole)
+    assert set(np.unique(labels)) | {0} == set(range(summary.objects + 1))
+
+
+@settings(max_examples=4)
+@given(seed=st.integers(0, 10**6))
+def test_large_objects_across_corners_are_whole(tmp_path_factory, seed):
+    """Objects larger than a block's halo, and one on a corner of four blocks."""
+    image = drawn(seed, (400, 420), (15, 60))
+    rows, columns = np.ogrid[:400, :420]
+    distance = np.hypot(rows - 128, columns - 256)
+    image[distance < 95] = 0
+    image[distance < 90] = RIM_VALUE
+    image[distance < 70] = CORE_VALUE
+    model = standin(Painted(), 64)
+    whole = segment(image, model, min_size=50, device="cpu").labels
+    folder = tmp_path_factory.getbasetemp()
+    labels, _ = slide_labels(levels_of([image]), model, folder, block=128, min_size=50)
+    assert same(labels, whole)
+
+
+@pytest.mark.parametrize("block", [64, 100])
+def test_classes_are_the_same_in_blocks(tmp_path, block):
+    """Small parts of a class are told from the tips of large ones."""
+    model = standin(Painted(), 64)
+    model = replace(model, card=replace(model.card, classes=("background", "rim", "inside")))
+    image = drawn(0, (257, 301))
+    whole = segment(image, model, min_size=30, device="cpu").labels
+    labels, summary = slide_labels(levels_of([image]), model, tmp_path, block=block, min_size=30)
+    assert np.array_equal(labels, whole)
+    assert set(np.unique(labels)) == {0, 1, 2}
+    assert summary.objects is None
+
+
+@settings(max_examples=6)
+@given(
+    data=st.data(),
+    shape=st.sampled_from(LONG),
+    colour=st.booleans(),
+    magnification=st.sampled_from([0.75, 1.0, 1.41]),
+)
+def test_probabilities_of_blocks_are_those_of_the_image(
+    tmp_path_factory, data, shape, colour, magnification
+):
+    image = np.random.default_rng(0).integers(0, 255, shape + (3,) * colour, np.uint8)
+    model = standin(Uneven(32), intensity="percentile")
+    whole = predict_image(image, model, magnification=magnification, device="cpu")
+    levels, output = (
+        levels_of([data.draw(stored(image))]),
+        tmp_path_factory.mktemp("run") / "a.zarr",
+    )
+    asked = {
+        "branches": "both",
+        "model": "",
+        "weights": "",
+        "threshold": 0.5,
+        "min_size": 0,
+        "block": 300,
+        "magnification": magnification,
+    }
+    begin(levels, model, output, asked, "cpu")
+    run = Run.open(output, levels, model, "cpu")
+    for index in {0, len(run.grid) // 2, len(run.grid) - 1}:
+        found, *_ = run.predict(run.grid.area(index, 64))
+        np.testing.assert_allclose(found, whole[:, *run.grid.area(index, 64)], atol=1e-5)
+
+
+def not_a_number(image):
+    """One pixel among those that the first look at a large image leaves out."""
+    large = np.zeros((2100, 2100), np.float32)
+    large[: len(image), : image.shape[1]] = image / 255
+    large[1501, 1001] = np.nan
+    return large
+
+
+def damaged(image):
+    """An array of which a chunk cannot be read."""
+    store = {}
+    array = zarr.create_array(store, shape=image.shape, chunks=(100, 90), dtype=image.dtype)
+    array[...] = image
+    store["c/1/2"] = store["c/1/2"][:9]
+    return array
+
+
+@pytest.mark.parametrize(("make", "reason"), [(not_a_number, "NaN"), (damaged, "damaged or gone")])
+def test_blocks_that_cannot_be_done_are_one_sentence(tmp_path, make, reason):
+    """Also when the run is asked to go on."""
+    levels, output = levels_of([make(drawn(0, (400, 420)))]), tmp_path / "out.zarr"
+    for _ in range(2):
+        with pytest.raises(ImageError, match=reason):
+            segment_slide(levels, standin(Painted(), 64), output, block=512, device="cpu")
+
+
+def test_what_is_asked_for_and_not_there(tmp_path):
+    levels, model = levels_of([drawn(0, (100, 90))]), standin(Painted())
+    with pytest.raises(ImageError, match="no resolution 3: choose one from 1 to 1"):
+        segment_slide(levels, model, tmp_path / "out.zarr", level=2)
+    assert not (tmp_path / "out.zarr").exists()
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(DataError, match="cannot be made"):
+        segment_slide(levels, model, tmp_path / "file" / "out.zarr", device="cpu")
+
+
+def test_no_two_blocks_share_a_chunk(tmp_path, monkeypatch):
+    """Or workers would write over each other's labels."""
+    monkeypatch.setattr(Run, "do", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    for block in (200, 512, 700, 1024):
+        output = tmp_path / f"{block}.zarr"
+        with pytest.raises(KeyboardInterrupt):
+            segment_slide(levels_of([drawn(0, (100, 90))]), standin(Painted()), output, block=block)
+        [chunk, _] = zarr.open_array(output / "0", mode="r").chunks
+        assert block % chunk == 0

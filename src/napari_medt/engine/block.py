@@ -36,7 +36,7 @@ from napari_medt.models.store import Model
 from napari_medt.network.config import Branches
 
 STATE = ".medt"
-HALO = 64  # how far a block looks around to see whole the objects at its border, in its own pixels
+HALO = 128  # how far a block looks around to see whole the objects at its border, in its own pixels
 PROVISIONAL = 2**31  # labels from here on are not stitched yet
 
 

@@ -60,16 +60,27 @@ def check_image(image: NDArray, rgb: bool | None = None) -> NDArray:
     if image.shape[0] * image.shape[1] <= 1:
         height, width = image.shape[:2]
         raise ImageError(f"The image is {height} x {width} pixels: too small to segment.")
-    if image.dtype.kind == "f" and not np.isfinite(image).all():
-        raise ImageError(
-            "The image contains NaN or infinite values: replace them with numbers first."
-        )
+    check_finite(image)
     if image.min() == image.max():
         raise ImageError(
             f"Every pixel of the image has the same value ({image.flat[0]}): there is nothing to "
             "segment."
         )
     return image
+
+
+def check_finite(image: NDArray) -> None:
+    """Refuse values that are no numbers.
+
+    Raises
+    ------
+    ImageError
+        With one sentence for the user.
+    """
+    if image.dtype.kind == "f" and not np.isfinite(image).all():
+        raise ImageError(
+            "The image contains NaN or infinite values: replace them with numbers first."
+        )
 
 
 def _check_colours(image: NDArray) -> None:
@@ -111,8 +122,10 @@ def scale_intensity(
     """
     low, high = limits or intensity_limits(sample(image), rule)
     scale = 1 / (high - low) if high > low else 0.0
-    scaled = (image.astype(np.float32) - np.float32(low)) * np.float32(scale)
-    return np.clip(scaled, 0, 1, out=scaled)
+    # Wide types hold values that 32 bits do not, or do not tell apart.
+    kind = np.result_type(image.dtype, np.float32).type
+    scaled = (image.astype(kind) - kind(low)) * kind(scale)
+    return np.clip(scaled, 0, 1, out=scaled).astype(np.float32, copy=False)
 
 
 def intensity_limits(pixels: NDArray, rule: InputRule) -> Limits:

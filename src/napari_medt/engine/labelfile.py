@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_medt.engine.tiles import Area
 
-CHUNK = 512  # pixels a side; blocks are multiples of it, so that no two write the same chunk
+CHUNK = 512  # pixels a side; blocks of other sizes are a chunk each, so that no two share one
 SMALLEST = 512  # the pyramid ends with the first level of at most so many pixels a side
 
 

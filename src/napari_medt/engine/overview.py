@@ -14,6 +14,7 @@ from napari_medt.engine.image import Limits, check_image, intensity_limits, prep
 from napari_medt.engine.magnify import LEAST, LOOK, find_magnification, first_look
 from napari_medt.engine.segment import predict_plane, with_fallback
 from napari_medt.engine.source import Level, Prepared
+from napari_medt.errors import ImageError
 from napari_medt.models.store import Model
 from napari_medt.network.config import Branches
 
@@ -67,6 +68,10 @@ def look_over(
     ImageError
         With one sentence for the user.
     """
+    if level is not None and not 0 <= level < len(levels):
+        raise ImageError(
+            f"The image has no resolution {level + 1}: choose one from 1 to {len(levels)}."
+        )
     rule = model.card.input
     pixels = check_image(small_level(levels).sample())
     limits = intensity_limits(pixels, rule)

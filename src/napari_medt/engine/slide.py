@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from napari_medt import __version__
 from napari_medt.engine.block import PROVISIONAL, STATE, Run, Settings, provisional
-from napari_medt.engine.files import write_whole
+from napari_medt.engine.files import make_folder, write_whole
 from napari_medt.engine.labelfile import CHUNK, LabelFile
 from napari_medt.engine.overview import look_over
 from napari_medt.engine.predict import IsCancelled, Progress
@@ -170,10 +170,10 @@ def begin(
     settings = Settings(
         **{"block": block, **asked, **about(levels, overview.level), **asdict(overview)}
     )
-    output.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(output.parent)
     beside = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.parent))
     try:
-        make_folder(beside, levels[settings.level], settings)
+        fill_folder(beside, levels[settings.level], settings)
         os.replace(beside, output)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
@@ -186,9 +186,9 @@ def about(levels: Sequence[Level], index: int) -> dict[str, Any]:
     return {"image": levels[index].fingerprint(), "channel": levels[index].channel}
 
 
-def make_folder(folder: Path, level: Level, settings: Settings) -> None:
+def fill_folder(folder: Path, level: Level, settings: Settings) -> None:
     """Fill the folder of a run: labels of background only, and the settings."""
-    chunk = min(CHUNK, settings.block)
+    chunk = settings.block if settings.block % CHUNK else CHUNK
     LabelFile.create(folder, level.height, level.width, chunk=chunk, pixel_size=level.pixel_size)
     state = folder / STATE
     state.mkdir()

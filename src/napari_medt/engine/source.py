@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medt.engine.image import Limits, prepare, sample_step
+from napari_medt.engine.image import Limits, check_finite, prepare, sample_step
 from napari_medt.engine.tiles import Area
-from napari_medt.errors import ImageError
+from napari_medt.errors import ImageError, UserError
 from napari_medt.models.card import InputRule
 
 COLOURS = (3, 4)
 BAND = 2048  # rows and columns read at a time where a whole image has to be gone through
 STRIP = 256  # rows turned into floats at a time
 MARKS = 4  # windows a side that tell an image from another one
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Turn what a damaged or vanished file leads to, once its pixels are read, into a sentence."""
+    try:
+        yield
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:  # readers raise whatever their format makes them
+        raise ImageError(
+            "A part of the image cannot be read, so its file is damaged or gone: copy or export it "
+            "again."
+        ) from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,9 +69,16 @@ class Level:
         return int(self.array.shape[self.axes.index("x")])
 
     def read(self, area: Area) -> NDArray:
-        """Read rows and columns: ``(h, w)``, or ``(h, w, 3|4)`` for colour."""
+        """Read rows and columns: ``(h, w)``, or ``(h, w, 3|4)`` for colour.
+
+        Raises
+        ------
+        ImageError
+            If they cannot be read.
+        """
         index = {"y": area[0], "x": area[1], "c": self.channel, "s": slice(None)}
-        part = np.asarray(self.array[tuple(index.get(axis, 0) for axis in self.axes)])
+        with reading():
+            part = np.asarray(self.array[tuple(index.get(axis, 0) for axis in self.axes)])
         left = [axis for axis in self.axes if axis in "yxs"]
         return part.transpose([left.index(axis) for axis in "yxs" if axis in left])
 
@@ -111,9 +133,11 @@ def level_of(
     Raises
     ------
     ImageError
-        If it is more than one plane, or there is no such channel.
+        If it is empty or more than one plane, or there is no such channel.
     """
     axes = axes or "yxs"[: len(array.shape)]
+    if len(axes) != len(array.shape):
+        raise ImageError(f"The image has {len(array.shape)} axes: save one plane of it.")
     if "s" not in axes and array.dtype == np.uint8:
         axes = "".join(
             "s" if axis == "c" and length in COLOURS else axis
@@ -122,6 +146,8 @@ def level_of(
     lengths = dict(zip(axes, array.shape, strict=True))
     if not {"y", "x"} <= lengths.keys() or len(lengths) != len(axes):
         raise ImageError("The image has no rows and columns that are named: convert it first.")
+    if not lengths["y"] * lengths["x"]:
+        raise ImageError(f"The image is {lengths['y']} x {lengths['x']} pixels: it is empty.")
     extra = {axis: length for axis, length in lengths.items() if axis not in "yxcs" and length > 1}
     if extra:
         names = " and ".join(f"{length} along {axis}" for axis, length in extra.items())
@@ -175,10 +201,7 @@ class Prepared:
             If they contain NaN or infinite values.
         """
         raw = self.level.read(area)
-        if raw.dtype.kind == "f" and not np.isfinite(raw).all():
-            raise ImageError(
-                "The image contains NaN or infinite values: replace them with numbers first."
-            )
+        check_finite(raw)
         if raw.ndim == 3:
             raw = raw[..., :3]
         channels = 1 if self.rule.channels == "gray" else 3

@@ -65,8 +65,7 @@ class BlockGrid:
     def strips(self, index: int, halo: int) -> tuple[Area, Area]:
         """Where the halo of a block lies in its right and in its lower neighbour; may be empty."""
         rows, columns = self.area(index)
-        _, wide = self.area(index, halo)
-        tall, _ = self.area(index, halo)
+        tall, wide = self.area(index, min(halo, self.size))  # not what lies behind the neighbours
         return (rows, slice(columns.stop, wide.stop)), (slice(rows.stop, tall.stop), columns)
 
     def neighbours(self, index: int) -> tuple[int, int]:

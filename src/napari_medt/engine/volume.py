@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medt.engine.axes import Axes, Frame
+from napari_medt.engine.axes import COLOURS, Axes, Frame
 from napari_medt.engine.labels import to_labels
 from napari_medt.engine.predict import IsCancelled, Progress
 from napari_medt.engine.region import Region, Scope
 from napari_medt.engine.segment import choose_magnification, predict_image
+from napari_medt.engine.source import reading
 from napari_medt.engine.stack import link_slices
 from napari_medt.errors import ImageError
 from napari_medt.models.card import ModelCard
@@ -58,13 +59,20 @@ def predict_frames(
     Raises
     ------
     ImageError
-        If a plane cannot be segmented. A stack may hold planes without any content.
+        If there are no planes or one cannot be segmented. A stack may hold planes without any
+        content.
     """
     total, blank = len(scope.frames), 0
     colour = rgb or (scope.axes.channel_axis is not None and scope.channel is None)
 
+    if not total:
+        words = scope.axes.describe(rgb=rgb, channel=scope.channel)
+        raise ImageError(f"The image has {words}: there is nothing to segment.")
+
     def plane_at(frame: Frame) -> NDArray:
-        return np.asarray(scope.axes.plane(data, frame, scope.channel))
+        with reading():
+            plane = np.asarray(scope.axes.plane(data, frame, scope.channel))
+        return plane[..., :COLOURS] if colour else plane  # transparency tells nothing
 
     for number, frame in enumerate(scope.frames):
         plane = plane_at(frame)

@@ -5,6 +5,7 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.data import get_testdata_file
+from pydicom.pixels.processing import apply_rescale
 
 from napari_medt.engine.formats.dicom import find_dicom, is_dicom_folder, read_dicom
 from napari_medt.engine.formats.picture import Patient
@@ -305,3 +306,70 @@ def test_a_folder_is_dicom_by_its_content(series, tmp_path):
     for index in range(3):
         (other / f"{index}.dcm").write_bytes(b"chunk" * 50)
     assert not is_dicom_folder(other)
+
+
+@pytest.mark.filterwarnings("ignore:::pydicom")
+def test_every_shipped_file_opens_or_is_said_in_one_sentence():
+    """All that pydicom ships."""
+    opened, refused = 0, []
+    for path in sorted(shipped("CT_small.dcm").parent.rglob("*")):
+        if not path.is_file():
+            continue
+        try:
+            [picture] = read_dicom([path])
+        except ImageError as error:
+            refused.append(str(error))
+            continue
+        opened += 1
+        assert picture.array.ndim == len(picture.axes)
+        header = pydicom.dcmread(path, stop_before_pixels=True)
+        place = [picture.axes.index(axis) for axis in "yx"]
+        assert [picture.array.shape[axis] for axis in place] == [header.Rows, header.Columns]
+    assert opened > 50
+    assert all(words.endswith(".") and "\n" not in words for words in refused)
+
+
+def test_a_series_of_shipped_slices_is_as_pydicom_reads_them(tmp_path):
+    """Slices of a real scanner, at places of their own, in a folder with other files."""
+    uid, wanted = pydicom.uid.generate_uid(), []
+    for index in range(4):
+        data = pydicom.dcmread(shipped("CT_small.dcm"))
+        data.SeriesInstanceUID, data.SOPInstanceUID = uid, pydicom.uid.generate_uid()
+        data.InstanceNumber = 4 - index  # against the places
+        data.ImagePositionPatient[2] = 10 + 5 * index
+        data.WindowCenter, data.WindowWidth = 40, 400
+        data.PixelData = np.roll(data.pixel_array, 10 * index, axis=1).tobytes()
+        data.save_as(tmp_path / f"{(index * 3) % 4}.dcm")
+        wanted.append(apply_rescale(data.pixel_array, data))
+    (tmp_path / "report.txt").write_text("no image")
+    picture = read_one(*find_dicom(tmp_path))
+    assert picture.axes == "zyx"
+    assert np.array_equal(picture.array, wanted)
+    assert picture.scale == pytest.approx((5, 0.661468, 0.661468))
+    assert picture.translate[0] == pytest.approx(10)
+    assert picture.window == (-160, 239)
+
+
+def cut_off(path):
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def emptied(path):
+    path.write_bytes(b"")
+
+
+def without_pixels(path):
+    data = pydicom.dcmread(path)
+    del data.PixelData
+    data.save_as(path)
+
+
+@pytest.mark.parametrize("damage", [cut_off, emptied, without_pixels])
+def test_one_bad_slice_is_named(tmp_path, stored, damage):
+    folder = write_series(tmp_path / "a", stored, np.eye(3))
+    path = folder / "002"
+    damage(path)
+    with pytest.raises(ImageError, match="002") as raised:
+        read_dicom(sorted(folder.iterdir()))
+    assert str(raised.value).count(". ") == 0
+    assert PERSON.split("^")[0] not in str(raised.value)

@@ -1,0 +1,57 @@
+"""Labels on disk: every level as it should be, and readable by others."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ome_zarr.io import parse_url
+from ome_zarr.reader import Label, Reader
+
+from napari_medt.engine import labelfile
+from napari_medt.engine.labelfile import LabelFile
+from napari_medt.engine.stitch import BlockGrid
+
+
+@settings(max_examples=15)
+@given(
+    height=st.integers(1, 99),
+    width=st.integers(1, 99),
+    size=st.sampled_from([7, 16, 30, 64]),
+    seed=st.integers(0, 99),
+)
+def test_coarse_levels_take_every_nth_pixel(tmp_path_factory, height, width, size, seed):
+    """Block by block in any order."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 2**32, (height, width), np.uint32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(labelfile, "SMALLEST", 20)
+        folder = tmp_path_factory.mktemp("labels")
+        file = LabelFile.create(folder, height, width, chunk=size, pixel_size=None)
+        grid = BlockGrid(height, width, size)
+        for index in rng.permutation(len(grid)):
+            area = grid.area(int(index))
+            file.write(area, labels[area])
+            file.refresh(area)
+    assert max(file.levels[-1].shape) <= 20
+    for number, level in enumerate(LabelFile.open(folder).levels):
+        assert np.array_equal(level[:], labels[:: 2**number, :: 2**number])
+
+
+@pytest.mark.parametrize("pixel_size", [0.25, None])
+def test_another_reader_opens_it(tmp_path, pixel_size):
+    """The one of the people who made the format."""
+    labels = np.random.default_rng(0).integers(0, 2**32, (700, 900), np.uint32)
+    everything = (slice(0, 700), slice(0, 900))
+    file = LabelFile.create(tmp_path / "a.zarr", 700, 900, chunk=512, pixel_size=pixel_size)
+    file.write(everything, labels)
+    file.refresh(everything)
+
+    [node] = Reader(parse_url(tmp_path / "a.zarr"))()
+    assert node.load(Label) is not None
+    assert [level.shape for level in node.data] == [(700, 900), (350, 450)]
+    assert np.array_equal(node.data[0].compute(), labels)
+    assert np.array_equal(node.data[1].compute(), labels[::2, ::2])
+    scales = [steps[0]["scale"] for steps in node.metadata["coordinateTransformations"]]
+    assert scales == [[step * (pixel_size or 1)] * 2 for step in (1, 2)]
+    units = {axis.get("unit") for axis in node.metadata["axes"]}
+    assert units == {"micrometer" if pixel_size else None}

@@ -1,0 +1,145 @@
+"""Slides as files: every level with its pixels and their size, or one sentence."""
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+
+from napari_medt.engine.pyramid import open_levels
+from napari_medt.errors import ImageError
+
+IMAGE = np.random.default_rng(0).integers(0, 255, (300, 260, 3), np.uint8)
+EVERYTHING = (slice(0, 300), slice(0, 260))
+AXES = [
+    {"name": "c", "type": "channel"},
+    *({"name": name, "type": "space", "unit": "micrometer"} for name in "yx"),
+]
+
+
+def scaled(*scale):
+    return [{"type": "scale", "scale": list(scale)}]
+
+
+def write_ome_zarr(folder, version):
+    """Write an OME-Zarr of two levels in odd chunks, by hand."""
+    group = zarr.create_group(folder, zarr_format=2 if version == "0.4" else 3)
+    planes = np.moveaxis(IMAGE, -1, 0)
+    for number, step in enumerate((1, 2)):
+        level = planes[:, ::step, ::step]
+        array = group.create_array(str(number), shape=level.shape, chunks=(2, 77, 61), dtype="u1")
+        array[...] = level
+    datasets = [
+        {"path": str(number), "coordinateTransformations": scaled(1, step, step)}
+        for number, step in enumerate((1, 2))
+    ]
+    image = {"axes": AXES, "datasets": datasets, "coordinateTransformations": scaled(1, 0.5, 0.25)}
+    if version == "0.4":
+        group.attrs["multiscales"] = [{**image, "version": version}]
+    else:
+        group.attrs["ome"] = {"version": version, "multiscales": [image]}
+    return folder
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+@pytest.mark.parametrize("nested", [False, True])
+def test_ome_zarr_of_either_version(tmp_path, version, nested):
+    path = tmp_path / "slide.zarr"
+    if nested:  # as bioformats2raw writes several images
+        zarr.create_group(path, zarr_format=2 if version == "0.4" else 3)
+    write_ome_zarr(path / "0" if nested else path, version)
+    first, second = open_levels(path)
+    assert np.array_equal(first.read(EVERYTHING), IMAGE)
+    assert np.array_equal(second.read(EVERYTHING), IMAGE[::2, ::2])
+    assert (first.pixel_size, second.pixel_size) == (0.25, 0.5)
+
+
+def test_pyramidal_tiff(tmp_path):
+    path = tmp_path / "slide.ome.tif"
+    with tifffile.TiffWriter(path) as tiff:
+        options = {"tile": (64, 48), "photometric": "rgb"}
+        sizes = {"PhysicalSizeX": 0.25, "PhysicalSizeXUnit": "µm", "axes": "YXS"}
+        tiff.write(IMAGE, subifds=1, metadata=sizes, **options)
+        tiff.write(IMAGE[::2, ::2], subfiletype=1, **options)
+    first, second = open_levels(path)
+    assert np.array_equal(first.read(EVERYTHING), IMAGE)
+    assert np.array_equal(second.read(EVERYTHING), IMAGE[::2, ::2])
+    assert (first.pixel_size, second.pixel_size) == (0.25, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("resolution", "size"), [((40_000, "CENTIMETER"), 0.25), ((1, "INCH"), None)]
+)
+def test_size_of_a_pixel_in_a_plain_tiff(tmp_path, resolution, size):
+    number, unit = resolution
+    path = tmp_path / "slide.tif"
+    tifffile.imwrite(path, IMAGE, resolution=(number, number), resolutionunit=unit)
+    [level] = open_levels(path)
+    assert level.pixel_size == size
+
+
+def empty_folder(path):
+    path.mkdir()
+
+
+def broken_metadata(path):
+    path.mkdir()
+    (path / "zarr.json").write_text("{")
+
+
+def no_pixels(path):
+    zarr.create_array(path, shape=(0, 60), chunks=(1, 60), dtype="u1")
+
+
+def many_planes(path):
+    zarr.create_array(path, shape=(2, 3, 60, 60), dtype="u1")
+
+
+def no_levels(path):
+    datasets = [{"path": "0", "coordinateTransformations": scaled(1, 1)}]
+    group = zarr.create_group(path)
+    group.attrs["multiscales"] = [{"axes": ["y", "x"], "datasets": datasets}]
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (empty_folder, "slide.zarr is not an image that can be read"),
+        (broken_metadata, "slide.zarr is not an image that can be read"),
+        (no_levels, "slide.zarr is not an image that can be read"),
+        (no_pixels, "0 x 60 pixels"),
+        (many_planes, "4 axes"),
+    ],
+)
+def test_what_is_no_slide_is_said_in_one_sentence(tmp_path, make, reason):
+    make(tmp_path / "slide.zarr")
+    with pytest.raises(ImageError, match=reason):
+        open_levels(tmp_path / "slide.zarr")
+
+
+def test_files_that_are_not_there_or_of_another_kind(tmp_path):
+    with pytest.raises(ImageError, match="no file"):
+        open_levels(tmp_path / "slide.tif")
+    (tmp_path / "notes.txt").write_text("nothing")
+    with pytest.raises(ImageError, match="neither a TIFF nor an OME-Zarr"):
+        open_levels(tmp_path / "notes.txt")
+
+
+def cut_chunk(path):
+    array = zarr.create_array(path, shape=IMAGE.shape, chunks=(77, 61, 3), dtype="u1")
+    array[...] = IMAGE
+    chunk = max(
+        (file for file in path.rglob("*") if file.is_file()), key=lambda f: f.stat().st_size
+    )
+    chunk.write_bytes(chunk.read_bytes()[:99])
+
+
+def cut_tiff(path):
+    tifffile.imwrite(path, IMAGE, tile=(64, 64), compression="zlib", photometric="rgb")
+    path.write_bytes(path.read_bytes()[:-20_000])
+
+
+@pytest.mark.parametrize(("name", "make"), [("slide.zarr", cut_chunk), ("slide.tif", cut_tiff)])
+def test_files_that_are_cut_off_are_said_once_they_are_read(tmp_path, name, make):
+    make(tmp_path / name)
+    with pytest.raises(ImageError, match="damaged or gone"):
+        open_levels(tmp_path / name)[0].read(EVERYTHING)

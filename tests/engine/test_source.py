@@ -1,0 +1,104 @@
+"""Planes read part by part: the same pixels however they are stored, or one sentence."""
+
+import dask.array
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from napari_medt.engine import image as images
+from napari_medt.engine import source
+from napari_medt.engine.image import check_image, intensity_limits, prepare, sample
+from napari_medt.engine.overview import typical_field
+from napari_medt.engine.part import predict_part
+from napari_medt.engine.source import Prepared, level_of, levels_of
+from napari_medt.errors import ImageError
+from napari_medt.models.card import InputRule
+from tests.engine.lazy import stored
+from tests.engine.standin import Painted, standin
+
+AXES = {"yx": (), "yxs": (4,), "cyx": (2,), "tczyx": (1, 2, 1), "syx": (3,)}
+
+
+@settings(max_examples=30)
+@given(
+    data=st.data(),
+    axes=st.sampled_from(list(AXES)),
+    dtype=st.sampled_from([np.uint8, np.uint16, np.float32]),
+    intensity=st.sampled_from(["percentile", "range"]),
+    size=st.sampled_from([(1, 3000), (90, 61), (257, 130), (40, 1)]),
+)
+def test_parts_are_those_of_the_whole_plane(data, axes, dtype, intensity, size):
+    """Also of images so large that statistics are of some of their pixels, read in bands."""
+    lengths = dict(zip("yx", size, strict=True)) | dict(
+        zip([axis for axis in axes if axis not in "yx"], AXES[axes], strict=True)
+    )
+    values = np.random.default_rng(0).random([lengths[axis] for axis in axes])
+    values = values.astype(dtype) if dtype == np.float32 else (values * 255).astype(dtype)
+    channel = lengths.get("c", 1) - 1
+    level = level_of(data.draw(stored(values)), axes, channel=channel)
+    behind = [axes.index(axis) for axis in "tczyxs" if axis in axes]
+    whole = values.transpose(behind)
+    while whole.ndim > 2 + ("s" in axes):
+        whole = whole[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(images, "SAMPLE_PIXELS", 2000)
+        patch.setattr(source, "BAND", 50)
+        few = level.sample()
+        assert np.array_equal(few, sample(whole))
+    rule = InputRule(intensity=intensity)
+    limits = intensity_limits(few, rule)
+    area = tuple(slice(length // 3, max(1, 2 * length // 3)) for length in size)
+    found = Prepared(level, rule, limits).read(area)
+    expected = prepare(check_image(whole), rule, limits)[area]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def fail(block):
+    raise OSError("the disk is gone")
+
+
+@pytest.mark.parametrize(
+    ("array", "axes", "reason"),
+    [
+        (np.zeros((0, 5)), "", "0 x 5 pixels"),
+        (np.zeros((5, 0, 3)), "", "5 x 0 pixels"),
+        (np.zeros(7), "", "no rows and columns"),
+        (np.zeros((2, 3, 4, 5)), "", "4 axes"),
+        (np.zeros((3, 4, 5)), "zyx", r"more than one plane \(3 along z\)"),
+        (np.zeros((3, 4, 5)), "cyy", "no rows and columns"),
+    ],
+)
+def test_what_is_no_plane_is_said_at_once(array, axes, reason):
+    with pytest.raises(ImageError, match=reason):
+        level_of(array, axes)
+
+
+def test_channels_that_are_not_there():
+    with pytest.raises(ImageError, match="no channel 3: choose one of 2"):
+        level_of(np.zeros((2, 4, 5)), "cyx", channel=2)
+
+
+@pytest.mark.parametrize(
+    ("array", "reason"),
+    [
+        (np.ones((1, 1)), "1 x 1 pixels"),
+        (np.ones((40, 50)), "same value"),
+        (np.eye(40) > 0, "mask already"),
+        (np.eye(40) * 1j, "type complex128"),
+        (np.zeros((7, 40, 50)), "2-D gray, RGB or RGBA"),
+        (np.where(np.eye(40), np.nan, 1), "NaN"),
+        (dask.array.zeros((40, 50)).map_blocks(fail, meta=np.zeros((0, 0))), "cannot be read"),
+    ],
+)
+def test_what_cannot_be_segmented_is_one_sentence(array, reason):
+    everything = (slice(0, array.shape[0]), slice(0, array.shape[1]))
+    for look in (
+        lambda levels: typical_field(levels),
+        lambda levels: predict_part(levels, everything, standin(Painted()), device="cpu"),
+    ):
+        with pytest.raises(ImageError, match=reason) as raised:
+            look(levels_of([array]))
+        assert str(raised.value).endswith(".")
+        assert "\n" not in str(raised.value)
