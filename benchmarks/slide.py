@@ -1,6 +1,6 @@
 """Whole slides: time and memory by size, killed and resumed, and two workers against one.
 
-    python -m benchmarks.slide [--size 20000] [--output results.json]
+    python -m benchmarks.slide [--size 20000] [--branches both] [--output results.json]
 
 Draws H&E-like slides of the size, its half and its quarter, a third of each tissue, and segments
 them on the command line. The largest is killed in the middle and resumed: the records of its
@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from benchmarks.speed import RESULTS, machine
 from napari_medt.engine.block import STATE, Settings
 from napari_medt.engine.stitch import BlockGrid
+from napari_medt.network.config import BRANCHES
 from napari_medt.sample_data.generate import draw
 
 MODEL = "nuclei-histology"
@@ -194,9 +195,9 @@ def count_blocks(output: Path, size: int) -> int:
     return len(BlockGrid(size, size, Settings.read(output).block))
 
 
-def by_size(slide: Slide, image: Path, output: Path) -> dict[str, float]:
+def by_size(slide: Slide, image: Path, output: Path, *options: str) -> dict[str, float]:
     """Segment a slide at one go."""
-    measured = figures(run(image, output), output)
+    measured = figures(run(image, output, *options), output)
     area, magnification = slide.tissue_area(), Settings.read(output).magnification
     return {
         "size": slide.size,
@@ -209,15 +210,15 @@ def by_size(slide: Slide, image: Path, output: Path) -> dict[str, float]:
     }
 
 
-def killed_and_resumed(slide: Slide, image: Path, output: Path) -> dict[str, object]:
+def killed_and_resumed(slide: Slide, image: Path, output: Path, *options: str) -> dict[str, object]:
     """Kill a run when half of its blocks are done, and resume it."""
 
     def half(watched: Watched) -> bool:
         begun = (output / STATE).exists()
         return begun and len(watched.records) >= count_blocks(output, slide.size) // 2
 
-    first = run(image, output, kill=half)
-    rest = run(image, output)
+    first = run(image, output, *options, kill=half)
+    rest = run(image, output, *options)
     names = first.records | rest.records
     times = [first.records.get(name, set()) | rest.records.get(name, set()) for name in names]
     seconds = first.seconds + rest.seconds
@@ -240,14 +241,13 @@ def differing_pixels(first: Path, second: Path) -> int:
     return sum(int(np.count_nonzero(one[part] != other[part])) for part in rows)
 
 
-def throughput(slide: Slide, image: Path, folder: Path) -> dict[str, object]:
+def throughput(slide: Slide, image: Path, folder: Path, *options: str) -> dict[str, object]:
     """Compare two single-threaded workers with one."""
     threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    branches = ("--branches", "global")
     runs = {}
     for count in (1, 2):
         output = folder / f"{count}.zarr"
-        watched = run(image, output, "--workers", str(count), *branches, **threads)
+        watched = run(image, output, *options, "--workers", str(count), **threads)
         runs[count] = figures(watched, output)
     return {
         "size": slide.size,
@@ -257,20 +257,20 @@ def throughput(slide: Slide, image: Path, folder: Path) -> dict[str, object]:
     }
 
 
-def measure(size: int, folder: Path) -> dict[str, object]:
+def measure(size: int, folder: Path, *options: str) -> dict[str, object]:
     texture, _ = draw("histology_nuclei")
     slides = {side: Slide(side, texture) for side in (size // 4, size // 2, size)}
     images = {side: folder / f"{side}.ome.tif" for side in slides}
-    results: dict[str, object] = {"machine": machine()}
+    results: dict[str, object] = {"machine": machine(), "options": options}
     rows = []
     for side, slide in slides.items():
         slide.write(images[side])
     for side in (size // 4, size // 2):
-        rows.append(by_size(slides[side], images[side], folder / f"{side}.zarr"))
+        rows.append(by_size(slides[side], images[side], folder / f"{side}.zarr", *options))
         print(rows[-1], flush=True)
     results["by size"] = rows
     resumed = [
-        killed_and_resumed(slides[side], images[side], folder / f"resumed-{side}.zarr")
+        killed_and_resumed(slides[side], images[side], folder / f"resumed-{side}.zarr", *options)
         for side in (size // 4, size)
     ]
     small = size // 4
@@ -280,7 +280,7 @@ def measure(size: int, folder: Path) -> dict[str, object]:
     print(resumed, flush=True)
     results["killed and resumed"] = resumed
     half = size // 2
-    results["workers, global branch"] = throughput(slides[half], images[half], folder)
+    results["workers"] = throughput(slides[half], images[half], folder, *options)
     return results
 
 
@@ -288,9 +288,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--size", type=int, default=20_000, help="side in pixels")
     parser.add_argument("--output", type=Path, default=RESULTS / "slide.json")
+    parser.add_argument("--branches", choices=BRANCHES, default="both")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
-        results = measure(options.size, Path(folder))
+        results = measure(options.size, Path(folder), "--branches", options.branches)
     text = json.dumps(results, indent=2)
     print(text)
     options.output.write_text(text + "\n")
