@@ -5,8 +5,8 @@
 Draws H&E-like slides of the size, its half and its quarter, a third of each tissue, and segments
 them on the command line. The largest is killed in the middle and resumed: the records of its
 blocks tell whether one was done twice. So is the smallest, whose labels are compared with those
-made at one go. Last, single-threaded workers do the slide of half the size, with the global
-branch. Takes about half an hour on two cores; leave the machine alone meanwhile.
+made at one go. Last, single-threaded workers do the slide of half the size. Takes about half an
+hour on two cores, a third of that with the global branch; leave the machine alone meanwhile.
 """
 
 import argparse
