@@ -57,7 +57,14 @@ def test_training_makes_a_complete_model(data, tmp_path):
     assert card.temperature not in (0, 1)
     assert card.classes == ("background", "foreground")
     names = {path.name for path in (tmp_path / "model").iterdir()}
-    assert names == {"card.json", "curve.png", "log.csv", "training.json", "weights.safetensors"}
+    assert names == {
+        "card.json",
+        "curve.png",
+        "domain.json",
+        "log.csv",
+        "training.json",
+        "weights.safetensors",
+    }
     with (tmp_path / "model/log.csv").open() as lines:
         log = list(csv.DictReader(lines))
     assert [row["step"] for row in log] == ["2", "4", "6", "8"]
