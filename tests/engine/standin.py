@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from napari_medt.engine.source import level_of
 from napari_medt.models.card import BACKGROUND, CORE, InputRule, ModelCard
 from napari_medt.models.store import Model
 from napari_medt.network.config import NetworkConfig
@@ -43,6 +44,11 @@ def standin(network, size=32, **rule):
         sha256="0" * 64,
     )
     return Model(card, network, {"cpu": network})
+
+
+def levels_of(arrays):
+    """Take the arrays of a multiscale image, from the finest, for one plane."""
+    return [level_of(array) for array in arrays]
 
 
 def draw_objects(rng, height, width, count, radii=(3, 9)):

@@ -7,9 +7,8 @@ from napari_medt.engine import part
 from napari_medt.engine.overview import look_over, small_level
 from napari_medt.engine.part import predict_part
 from napari_medt.engine.segment import predict_image
-from napari_medt.engine.source import levels_of
 from napari_medt.errors import ImageError, ModelError
-from tests.engine.standin import Painted, Uneven, draw_objects, standin
+from tests.engine.standin import Painted, Uneven, draw_objects, levels_of, standin
 
 EVERYTHING = (slice(0, 300), slice(0, 280))
 

@@ -25,11 +25,18 @@ from napari_medt.engine.predict import BATCH_SIZES
 from napari_medt.engine.pyramid import open_levels
 from napari_medt.engine.segment import predict_image, segment
 from napari_medt.engine.slide import begin, segment_slide
-from napari_medt.engine.source import levels_of
 from napari_medt.errors import DataError, ImageError
 from napari_medt.models.store import load_model
 from tests.engine.lazy import stored
-from tests.engine.standin import CORE_VALUE, RIM_VALUE, Painted, Uneven, draw_objects, standin
+from tests.engine.standin import (
+    CORE_VALUE,
+    RIM_VALUE,
+    Painted,
+    Uneven,
+    draw_objects,
+    levels_of,
+    standin,
+)
 
 PROCESS = """
 import sys

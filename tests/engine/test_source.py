@@ -11,11 +11,11 @@ from napari_medt.engine import source
 from napari_medt.engine.image import check_image, intensity_limits, prepare, sample
 from napari_medt.engine.overview import typical_field
 from napari_medt.engine.part import predict_part
-from napari_medt.engine.source import Prepared, level_of, levels_of
+from napari_medt.engine.source import Prepared, level_of
 from napari_medt.errors import ImageError
 from napari_medt.models.card import InputRule
 from tests.engine.lazy import stored
-from tests.engine.standin import Painted, standin
+from tests.engine.standin import Painted, levels_of, standin
 
 AXES = {"yx": (), "yxs": (4,), "cyx": (2,), "tczyx": (1, 2, 1), "syx": (3,)}
 

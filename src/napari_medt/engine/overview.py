@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from napari_medt.engine.image import Limits, check_image, intensity_limits, prepare
-from napari_medt.engine.magnify import LEAST, LOOK, find_magnification, first_look
-from napari_medt.engine.segment import predict_plane, with_fallback
+from napari_medt.engine.magnify import LEAST, LOOK, first_look
+from napari_medt.engine.segment import magnification_of
 from napari_medt.engine.source import Level, Prepared
 from napari_medt.errors import ImageError
 from napari_medt.models.store import Model
@@ -107,15 +105,3 @@ def small_level(levels: Sequence[Level]) -> Level:
     """The coarsest resolution that still has enough pixels, or the finest one."""
     enough = [level for level in levels if level.height * level.width >= ENOUGH]
     return (enough or levels[:1])[-1]
-
-
-def magnification_of(
-    field: NDArray[np.float32], model: Model, branches: Branches, device: str
-) -> float:
-    """Find the magnification by a part of the image."""
-
-    def look(place: torch.device) -> float:
-        run = partial(predict_plane, model=model, branches=branches, device=place)
-        return find_magnification(field, model.card, run)
-
-    return with_fallback(look, branches, model, device)

@@ -175,6 +175,17 @@ def choose_magnification(
 ) -> float:
     """Magnification at which the network should see a 2-D image; see :func:`segment`."""
     plane = prepare(check_image(image, rgb), model.card.input)
+    return magnification_of(plane, model, branches, device, cancelled)
+
+
+def magnification_of(
+    plane: NDArray[np.float32],
+    model: Model,
+    branches: Branches,
+    device: str,
+    cancelled: IsCancelled | None = None,
+) -> float:
+    """Magnification at which the network should see a prepared plane."""
 
     def look(place: torch.device) -> float:
         run = partial(predict_plane, model=model, branches=branches, device=place)

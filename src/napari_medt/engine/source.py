@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -157,11 +157,6 @@ def level_of(
             f"The image has no channel {channel + 1}: choose one of {lengths.get('c', 1)}."
         )
     return Level(array, axes, pixel_size, channel)
-
-
-def levels_of(arrays: Sequence[Any]) -> list[Level]:
-    """Take the arrays of a multiscale image, from the finest, for one plane."""
-    return [level_of(array) for array in arrays]
 
 
 @dataclass(frozen=True, eq=False)

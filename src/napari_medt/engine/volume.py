@@ -82,8 +82,8 @@ def predict_frames(
                 raise ImageError("Every plane is of a single value: there is nothing to segment.")
             yield frame, blank_probabilities(model.card, plane.shape[:2], scope.region)
             continue
-        if magnification is None:
-            middle = plane if total == 1 else plane_at(scope.frames[total // 2])
+        if magnification is None and total > 1:  # for a single plane predict_image finds it
+            middle = plane_at(scope.frames[total // 2])
             middle = plane if is_blank(middle) else middle
             magnification = choose_magnification(
                 middle, model, branches, rgb=colour, device=device, cancelled=cancelled

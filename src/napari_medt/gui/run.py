@@ -110,13 +110,7 @@ def carry_out(request: Request, progress: Progress, is_cancelled: IsCancelled) -
         if size > KEPT_BYTES:
             kept.clear()
     labels = put_together(planes, scope, number_apart=model.card.splits_objects, link=request.link)
-    made = provenance(
-        model.card,
-        branches=request.branches,
-        **settings,
-        device=device,
-        seconds=time.perf_counter() - start,
-    )
+    made = told_of(request, model, device, start)
     kept = kept if len(kept) == len(planes) else {}
     pixel = request.mm_per_pixel
     report = report_on(labels, scope, model.card, pixel)
@@ -150,13 +144,7 @@ def carry_out_part(
     )
     scope = scope_of_part(part.probabilities.shape[1:], region)
     labels = label_plane(part.probabilities, scope, model.card, **settings)
-    made = provenance(
-        model.card,
-        branches=request.branches,
-        **settings,
-        device=device,
-        seconds=time.perf_counter() - start,
-    )
+    made = told_of(request, model, device, start)
     return Outcome(
         labels,
         {scope.frames[0]: part.probabilities},
@@ -165,6 +153,18 @@ def carry_out_part(
         card=model.card,
         provenance=made,
         place=Place(part.corner, part.step),
+    )
+
+
+def told_of(request: Request, model: Model, device: str, start: float) -> dict[str, Any]:
+    """Describe how a run that began at `start` made its labels."""
+    return provenance(
+        model.card,
+        branches=request.branches,
+        threshold=request.threshold,
+        min_size=request.min_size,
+        device=device,
+        seconds=time.perf_counter() - start,
     )
 
 
