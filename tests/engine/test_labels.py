@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from skimage.draw import disk
+from skimage.draw import disk, ellipse
 
 from napari_medt.engine.labels import drop_small, foreground, split_objects, to_labels
 from napari_medt.models.card import ModelCard
@@ -19,6 +19,14 @@ ORGANS = ModelCard(
     purpose="",
     network=NetworkConfig(in_channels=1, num_classes=3),
     classes=("background", "liver", "spleen"),
+)
+
+HEAD = ModelCard(
+    name="head",
+    purpose="",
+    network=NetworkConfig(in_channels=1, num_classes=2),
+    classes=("background", "head"),
+    shape="ellipse",
 )
 
 
@@ -84,3 +92,16 @@ def test_classes_keep_their_numbers():
 @pytest.mark.parametrize("labels", [np.zeros((5, 5), int), np.ones((5, 5), int)])
 def test_background_is_never_dropped(labels):
     assert np.array_equal(drop_small(labels, 3), labels)
+
+
+def test_an_ellipse_stands_for_the_one_object():
+    whole, found = np.zeros((2, 90, 120), np.float32)
+    whole[ellipse(45, 60, 25, 40, shape=whole.shape)] = 0.9
+    found[:] = whole
+    found[40:48, 50:58] = 0.1  # a hole
+    found[:8, :8] = 0.9  # another part
+    labels = to_labels(np.stack([1 - found, found]), HEAD)
+    assert labels.dtype == np.int32
+    assert ((labels > 0) != (whole > 0.5)).sum() < 0.01 * (whole > 0.5).sum()
+    assert to_labels(np.stack([1 - found, found]), HEAD, threshold=0.95).max() == 0
+    assert to_labels(np.stack([1 - found, found]), HEAD, min_size=10_000).max() == 0

@@ -8,6 +8,7 @@ from scipy.special import ellipe
 
 from napari_medt.engine.measure import (
     Ellipse,
+    as_ellipse,
     circumference,
     circumference_in_words,
     fitted_ellipse,
@@ -39,6 +40,40 @@ def test_a_filled_ellipse_has_its_own_size(centre, width, ratio, angle):
     assert ellipse.centre == pytest.approx(centre, abs=0.2)
     assert ellipse.semi_axes == pytest.approx((ratio * width, width), abs=0.25)
     assert ellipse.perimeter == pytest.approx(exact_perimeter(ratio * width, width), rel=0.004)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    centre=st.tuples(st.floats(60, 140), st.floats(60, 200)),
+    width=st.floats(20, 60),
+    ratio=st.floats(1, 1.5),
+    angle=st.floats(-4, 4),
+)
+def test_an_ellipse_stays_as_it_is(centre, width, ratio, angle):
+    mask = draw(centre, (ratio * width, width), angle)
+    drawn = as_ellipse(mask)
+    assert (drawn & mask).sum() > 0.98 * (drawn | mask).sum()
+
+
+def test_bulges_holes_and_other_parts_go():
+    whole = draw((100, 130), (60, 45), 0.5)
+    spoiled = whole & ~draw((90, 125), (10, 8)) | draw((20, 230), (9, 9)) | draw((100, 84), (9, 9))
+    drawn = as_ellipse(spoiled)
+    assert (drawn & whole).sum() > 0.97 * (drawn | whole).sum()
+    assert (spoiled & whole).sum() < 0.95 * (spoiled | whole).sum()
+
+
+@pytest.mark.parametrize("filled", [np.s_[:0], np.s_[5, 5], np.s_[:, :4]])
+def test_what_is_no_ellipse_stays_as_it_is(filled):
+    mask = np.zeros((10, 10), bool)
+    mask[filled] = True
+    assert np.array_equal(as_ellipse(mask), mask)
+
+
+def test_two_crossed_bars_are_not_called_an_ellipse():
+    mask = np.zeros((100, 100), bool)
+    mask[48:53] = mask[:, 48:53] = True
+    assert np.array_equal(as_ellipse(mask), mask)
 
 
 def test_sizes_are_not_off_by_half_a_pixel_on_average():

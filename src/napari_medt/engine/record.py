@@ -45,6 +45,7 @@ class Settings:
             "model": card.name,
             "weights_sha256": card.sha256,
             "temperature": card.temperature,
+            "shape": card.shape,
             "report_scale": card.report_scale,
             "input": asdict(card.input),
             **asdict(self),

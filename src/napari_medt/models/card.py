@@ -16,6 +16,7 @@ WEIGHTS_FILE = "weights.safetensors"
 BACKGROUND = "background"
 CORE = "core"
 REPORTS = ("", "circumference")
+SHAPES = ("any", "ellipse")
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,9 @@ class ModelCard:
         Foreground probability from which a pixel belongs to an object.
     min_size : int
         Objects of fewer pixels are dropped.
+    shape : {"any", "ellipse"}
+        What masks look like. Where the one object in an image is an ellipse by definition, as the
+        outline by which a head is measured, the mask is the ellipse fitted to what was found.
     temperature : float
         What logits are divided by, so that probabilities mean what they say.
     report : {"", "circumference"}
@@ -116,6 +120,7 @@ class ModelCard:
     limits: str = ""
     threshold: float = 0.5
     min_size: int = 0
+    shape: Literal["any", "ellipse"] = "any"
     temperature: float = 1.0
     report: str = ""
     report_scale: float = 1.0
@@ -140,6 +145,10 @@ class ModelCard:
             raise ValueError("temperature and report_scale must be above 0")
         if self.report not in REPORTS:
             raise ValueError(f"unknown report {self.report!r}")
+        if self.shape not in SHAPES:
+            raise ValueError(f"unknown shape {self.shape!r}")
+        if self.shape == "ellipse" and len(self.classes) != 2:
+            raise ValueError("an ellipse stands for a single class beside the background")
 
     @property
     def splits_objects(self) -> bool:

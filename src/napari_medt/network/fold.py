@@ -22,7 +22,7 @@ Network = TypeVar("Network", bound=nn.Module)
 
 # Numbers in one map of the torch form: on CPUs it should stay in a core's cache, elsewhere memory
 # is the limit.
-CHUNK = {"cpu": 1 << 17}
+CHUNK = {"cpu": 1 << 18}
 LARGE_CHUNK = 1 << 25
 LANES = 16  # of the kernel; the position tables are padded to whole vectors
 
@@ -185,11 +185,12 @@ class FoldedAttention(nn.Module):
             return v @ torch.softmax(s, dim=-1, out=work).transpose(2, 3)
 
         rq, rk, rv = tables
-        s.zero_()
         for c in range(half):
             query, key = q[:, :, c, :, None], k[:, :, c, None, :]
             # Two steps: addcmul would be slow with a factor that is constant along the keys.
-            s += torch.add(key, rq[:, c], out=work).mul_(query)
+            term = torch.add(key, rq[:, c], out=work if c else s).mul_(query)
+            if c:
+                s += term
             s.addcmul_(key, rk[:, c])
         attention = torch.softmax(s, dim=-1, out=work)
         by_query = attention.permute(1, 2, 3, 0).flatten(0, 1)  # (heads * query, key, rows)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from napari_medt.errors import DataError
-from napari_medt.models.card import BACKGROUND, CORE, REPORTS, InputRule
+from napari_medt.models.card import BACKGROUND, CORE, REPORTS, SHAPES, InputRule
 from napari_medt.network.config import ARCHITECTURES, NetworkConfig
 from napari_medt.training.augment import AUGMENTATIONS
 
@@ -57,6 +57,8 @@ class TrainingConfig:
         Epochs between validations.
     min_size : int
         Smallest object in pixels, for the card.
+    shape : {"any", "ellipse"}
+        What masks look like, for the card.
     report : {"", "circumference"}
         What is said of a mask besides its area, for the card.
     seed : int
@@ -90,6 +92,7 @@ class TrainingConfig:
     average_decay: float = 0.998
     validate_every: int = 5
     min_size: int = 0
+    shape: Literal["any", "ellipse"] = "any"
     report: str = ""
     seed: int = 0
     sources: tuple[dict[str, str], ...] = ()
@@ -104,6 +107,8 @@ class TrainingConfig:
             raise ValueError("target must be 'instances' or 'classes'")
         if self.report not in REPORTS:
             raise ValueError(f"unknown report {self.report!r}: choose 'circumference' or none")
+        if self.shape not in SHAPES:
+            raise ValueError(f"unknown shape {self.shape!r}: choose one of {', '.join(SHAPES)}")
         for name in ("epochs", "batch_size", "validate_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1")

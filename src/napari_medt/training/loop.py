@@ -421,6 +421,7 @@ def make_card(config: TrainingConfig, state: State | None = None) -> ModelCard:
         classes=config.classes,
         input=config.input,
         min_size=config.min_size,
+        shape=config.shape,
         report=config.report,
         training=training,
     )
