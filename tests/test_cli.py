@@ -198,6 +198,19 @@ def test_a_volume_and_what_is_done_before(tmp_path, tiny_model, capsys):
     assert (out / "scan.labels.tif").read_bytes() == b"corrected"
 
 
+def test_channels_are_counted_from_one(tiny_model, tmp_path, capsys):
+    path = tmp_path / "two.tif"
+    both = np.random.default_rng(0).integers(0, 255, (2, 40, 50), np.uint8)
+    tifffile.imwrite(path, both, metadata={"axes": "CYX"}, ome=True)
+    for output in ("out", "out.zarr"):
+        arguments = ("segment", path, "--model", tiny_model, "--output", tmp_path / output)
+        assert run(*arguments, "--channel", 3) == 1
+        assert "no channel 3: choose one of 2." in capsys.readouterr().err
+        assert run(*arguments, "--channel", 2) == 0
+    table = (tmp_path / "out" / "summary.csv").read_text(encoding="utf-8")
+    assert "using channel 2" in table
+
+
 def test_a_slide_has_no_options_of_a_batch(image, tiny_model, tmp_path, capsys):
     for option in ("--link", "--again"):
         arguments = ("--model", tiny_model, "--output", tmp_path / "x.zarr", option)

@@ -60,6 +60,13 @@ def make_parser() -> argparse.ArgumentParser:
     segment.add_argument("--threshold", type=_probability, help="foreground probability, 0 to 1")
     segment.add_argument("--device", choices=DEVICES, default="auto")
     segment.add_argument(
+        "--channel",
+        type=_count,
+        default=1,
+        metavar="N",
+        help="of images that have several, 1 is the first; default: %(default)s",
+    )
+    segment.add_argument(
         "--mm-per-pixel",
         type=_positive,
         metavar="MM",
@@ -174,6 +181,7 @@ def run_segment(options: argparse.Namespace) -> int:
     settings = Settings(
         branches=options.branches,
         threshold=options.threshold,
+        channel=options.channel - 1,
         link=options.link,
         mm_per_pixel=options.mm_per_pixel,
     )
@@ -228,7 +236,8 @@ def run_slide(options: argparse.Namespace) -> int:
         raise DataError("A .zarr output has neither --probability nor --mm-per-pixel.")
     if options.scheduler and options.workers:
         raise DataError("--workers starts a scheduler of its own: leave out --scheduler.")
-    levels, model = open_levels(image), load_model(options.model)
+    levels = open_levels(image, options.channel - 1)
+    model = load_model(options.model)
     if options.resolution and options.resolution > len(levels):
         raise DataError(f"{image.name} has {len(levels)} resolutions: choose one of these.")
     with (

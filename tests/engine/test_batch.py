@@ -269,6 +269,17 @@ def test_unnamed_axes_are_guessed_as_in_the_widget(tmp_path, out, model):
     assert results["channels"].found.objects == 1
 
 
+def test_another_channel(tmp_path, out, model):
+    tifffile.imwrite(tmp_path / "a.tif", np.stack([ONE, TWO]), photometric="minisblack")
+    tifffile.imwrite(tmp_path / "b.tif", ONE)
+    results = {r.item.name: r for r in run(tmp_path, out, model, Settings(channel=1))}
+    assert results["a"].found.taken_for == "48 x 64, 2 channels: using channel 2"
+    assert (results["a"].found.objects, results["b"].found.objects) == (2, 1)
+    results = {r.item.name: r for r in run(tmp_path, out, model, Settings(channel=2))}
+    assert results["a"].error == "The image has no channel 3: choose one of 2."
+    assert results["b"].status == "done"
+
+
 def test_samples_behind_rows_and_columns(tmp_path, out, model):
     both = np.stack([TWO, ONE], axis=-1)
     tifffile.imwrite(tmp_path / "two.tif", both, photometric="minisblack", planarconfig="contig")

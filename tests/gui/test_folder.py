@@ -37,7 +37,7 @@ def pick(hands, monkeypatch):
     def answer(folder):
         monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(folder or ""))
 
-    def choose(images, labels=None, link=False):
+    def choose(images, labels=None, link=False, channel=1):
         hands.click("Segment a folder...")
         [dialog] = [d for d in hands.widget.findChildren(FolderDialog) if d.isVisible()]
         press("Start")
@@ -52,6 +52,8 @@ def pick(hands, monkeypatch):
             press("Choose where to...")
         if link:
             hands.tick(dialog._link)
+        if channel > 1:
+            dialog._channel.setValue(channel)
         press("Start")
 
     return choose
@@ -126,6 +128,12 @@ def test_choices_reach_the_run_and_edits_stay(
     assert set(batches.settings) == {"patch"}
     assert (tifffile.imread(out / "a.labels.tif") == 4).all()
     assert rows(out)["a.png"]["area_pixels"] == str(200 * 240)
+
+
+def test_a_channel_for_all_images(hands, widget, batches, tmp_path, images, pick):
+    tifffile.imwrite(images / "d.tif", np.zeros((2, 40, 50), np.uint8), photometric="minisblack")
+    pick(images, tmp_path / "out", channel=3)
+    hands.wait(lambda: "no channel 3: choose one of 2." in widget.message.text())
 
 
 def test_one_run_at_a_time(hands, viewer, widget, batches, blobs, images, pick):

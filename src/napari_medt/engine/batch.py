@@ -156,7 +156,7 @@ class Batch:
             return self._keep(item, file, picture)
         if self.probability:
             write_tiff(self.output / f"{item.name}{PROBABILITY_SUFFIX}", probability)
-        found = measure(labels, picture, self.model.card, self.settings.mm_per_pixel)
+        found = measure(labels, picture, self.model.card, self.settings)
         known = record.written[-1:] if file.exists() else []
 
         def remember(beside: Path) -> None:
@@ -176,7 +176,7 @@ class Batch:
         """Measure labels that somebody corrected; blank if they do not fit the image any more."""
         try:
             labels = upright(read_any(file)).array
-            found = measure(labels, picture, self.model.card, self.settings.mm_per_pixel)
+            found = measure(labels, picture, self.model.card, self.settings)
         except ImageError:
             found = Found()
         return Result(item, "kept", labels=file.name, found=found)
@@ -185,7 +185,9 @@ class Batch:
         self, picture: Picture, progress: Progress, cancelled: IsCancelled | None
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Labels, and if they are wanted probabilities, shaped as the axes less the channels."""
-        scope, settings, card = Scope.everything(axes_of(picture)), self.settings, self.model.card
+        settings, card = self.settings, self.model.card
+        scope = Scope.everything(axes_of(picture), settings.channel)
+        check_channel(scope)
         shape = scope.axes.labels_shape if self.probability else (0,)
         probability, planes = np.zeros(shape, np.float32), {}
         for frame, values in predict_frames(
@@ -247,9 +249,20 @@ def axes_of(picture: Picture) -> Axes:
     return guess_axes(picture.array.shape[: len(letters)], names, channel_axis=channels)
 
 
-def measure(
-    labels: NDArray, picture: Picture, card: ModelCard, mm_per_pixel: float | None = None
-) -> Found:
+def check_channel(scope: Scope) -> None:
+    """Refuse a channel that an image with channels does not have.
+
+    Raises
+    ------
+    ImageError
+        With one sentence for the user.
+    """
+    channels, channel = scope.axes.channels, scope.channel or 0
+    if scope.axes.channel_axis is not None and channel >= channels:
+        raise ImageError(f"The image has no channel {channel + 1}: choose one of {channels}.")
+
+
+def measure(labels: NDArray, picture: Picture, card: ModelCard, settings: Settings) -> Found:
     """Measure the labels of an image.
 
     Parameters
@@ -260,8 +273,8 @@ def measure(
         The image, upright.
     card : ModelCard
         Says whether labels are objects, and what else is to be reported.
-    mm_per_pixel : float, optional
-        Side of a pixel; by default what the picture says.
+    settings : Settings
+        How the image was segmented, and perhaps what the side of a pixel is.
 
     Raises
     ------
@@ -271,15 +284,15 @@ def measure(
     axes, sizes = axes_of(picture), dict(picture.mm)
     if labels.shape != axes.labels_shape:
         raise ImageError("The labels have another shape than the image.")
-    if mm_per_pixel is not None:
-        sizes |= {"y": mm_per_pixel, "x": mm_per_pixel}
+    if settings.mm_per_pixel is not None:
+        sizes |= dict.fromkeys("yx", settings.mm_per_pixel)
     mask = labels > 0
     pixels = int(np.count_nonzero(mask))
     letters = [picture.axes[axis] for axis in axes.kept]
     size = math.prod(sizes.get(letter, math.nan) for letter in letters)
     extent = None if math.isnan(size) else pixels * size
     found = Found(
-        taken_for=axes.describe(rgb=picture.rgb),
+        taken_for=axes.describe(rgb=picture.rgb, channel=settings.channel),
         objects=int(np.count_nonzero(np.unique(labels))) if card.splits_objects else None,
         area_percent=100 * pixels / labels.size,
         area_pixels=pixels,

@@ -27,6 +27,8 @@ class Settings:
     ----------
     branches, threshold, min_size
         As for :func:`napari_medt.engine.segment.segment`.
+    channel : int
+        Which channel, counted from 0, of images that have several.
     link : bool
         Whether objects that overlap from slice to slice are one object.
     mm_per_pixel : float, optional
@@ -36,6 +38,7 @@ class Settings:
     branches: Branches = "both"
     threshold: float | None = None
     min_size: int | None = None
+    channel: int = 0
     link: bool = False
     mm_per_pixel: float | None = None
 

@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
     QLabel,
     QLineEdit,
     QPushButton,
+    QSpinBox,
     QWidget,
 )
 
@@ -28,6 +29,7 @@ from napari_medt.gui.progress import RunProgress
 from napari_medt.gui.run import import_engine
 
 NAMED_FAILURES = 5  # in the widget; the table has all
+MOST_CHANNELS = 99  # to choose from: no image is open yet that could tell how many there are
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def segment_folder(
 class FolderDialog(QDialog):
     """Asks for the folder of the images and the folder for their labels."""
 
-    chosen = Signal(Path, Path, bool)  # images, labels, link
+    chosen = Signal(Path, Path, bool, int)  # images, labels, link, channel from 0
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -83,6 +85,10 @@ class FolderDialog(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._images, self._labels = QLineEdit(), QLineEdit()
         self._link = QCheckBox("One number per object through all slices of a volume")
+        self._channel = QSpinBox()
+        self._channel.setRange(1, MOST_CHANNELS)
+        self._channel.setPrefix("Channel ")
+        self._channel.setToolTip("Which one, in images that have several.")
         self._start = QPushButton("Start")
         layout = QGridLayout(self)
         rows = {
@@ -97,6 +103,7 @@ class FolderDialog(QDialog):
             for column, part in enumerate((QLabel(name), field, button)):
                 layout.addWidget(part, row, column)
         layout.addWidget(self._link, 2, 1)
+        layout.addWidget(self._channel, 2, 2)
         layout.addWidget(self._start, 3, 2)
         self._start.setEnabled(False)
         self._start.clicked.connect(self._on_start)
@@ -115,7 +122,7 @@ class FolderDialog(QDialog):
 
     def _on_start(self) -> None:
         images, labels = Path(self._images.text()), Path(self._labels.text())
-        self.chosen.emit(images, labels, self._link.isChecked())
+        self.chosen.emit(images, labels, self._link.isChecked(), self._channel.value() - 1)
         self.close()
 
 
@@ -152,7 +159,7 @@ class FolderRun(FileRun):
         dialog.chosen.connect(self.start)
         dialog.open()
 
-    def start(self, images: Path, output: Path, link: bool = False) -> None:
+    def start(self, images: Path, output: Path, link: bool = False, channel: int = 0) -> None:
         """Segment the images of a folder with what is chosen now."""
         if self.running:
             return
@@ -161,7 +168,9 @@ class FolderRun(FileRun):
         except UserError as error:
             self.refused.emit(str(error))
             return
-        request = FolderRequest(images, output, model, replace(settings, link=link))
+        request = FolderRequest(
+            images, output, model, replace(settings, link=link, channel=channel)
+        )
         self._begin(partial(segment_folder, request), output)
 
     def _on_progress(self, done: int, total: int) -> None:
