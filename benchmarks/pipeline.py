@@ -1,10 +1,11 @@
 """What a user waits for: start, cold and warm runs, large images, memory; and equal masks.
 
-    python -m benchmarks.pipeline [--data NUCLEI_FLUORESCENCE]
+    python -m benchmarks.pipeline [--data DATA]
 
-Takes a few minutes and writes results/pipeline.json. Leave the machine alone meanwhile. With the
-validation images of nuclei-fluorescence, instead counts the pixels in which the folded network's
-masks differ from the readable one's, and adds that to the file; this may be done on a busy machine.
+Takes a few minutes and writes results/pipeline.json. Leave the machine alone meanwhile. With DATA,
+whose folders are named as the models, instead counts the pixels of the validation images in which
+the folded networks' masks differ from the readable ones', and writes results/masks.json; this may
+be done on a busy machine.
 """
 
 import argparse
@@ -91,38 +92,50 @@ def within(folder, side):
     return [float(number) for number in printed.split()]
 
 
-def differing_pixels(data):
+def differing_pixels(model, samples):
     """Pixels in which masks of the readable and the folded network differ, and pixels in all."""
     from napari_medt.engine.segment import segment
-    from napari_medt.models.store import Model, load_model
+    from napari_medt.models.store import Model
     from napari_medt.network import fused
-    from napari_medt.training.data import find_samples, read_pair
+    from napari_medt.training.evaluate import read_pair_for
 
-    model = load_model(MODEL)
     readable = Model(model.card, model.network, {"cpu": model.network})
     differ = pixels = 0
-    for sample in find_samples(data / "val"):
-        image, _ = read_pair(sample, target="instances", num_classes=3)
+    for sample in samples:
+        image, _ = read_pair_for(model, sample)
         with fused.readable():
             expected = segment(image, readable, device="cpu").labels > 0
         differ += int((expected != (segment(image, model, device="cpu").labels > 0)).sum())
         pixels += expected.size
-    return {"differing": differ, "pixels": pixels}
+    return {"images": len(samples), "pixels": pixels, "differing": differ}
+
+
+def compare_masks(data):
+    """Every bundled model that `data` has images for, the results written as they come."""
+    from napari_medt.models.store import bundled_cards, load_model
+    from napari_medt.training.data import find_samples
+
+    results = {}
+    for name in bundled_cards():
+        if (data / name / "val").is_dir():
+            results[name] = differing_pixels(load_model(name), find_samples(data / name / "val"))
+            write("masks.json", results)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--data", type=Path, help="folder of train/ and val/")
+    parser.add_argument("--data", type=Path, help="folders named as the models")
     data = parser.parse_args().data
-    file = RESULTS / "pipeline.json"
     if data:
-        results = json.loads(file.read_text()) if file.exists() else {}
-        results["masks, readable against folded"] = differing_pixels(data)
+        compare_masks(data)
     else:
-        results = measure()
+        write("pipeline.json", measure())
+
+
+def write(name, results):
     text = json.dumps(results, indent=2)
-    print(text)
-    file.write_text(text + "\n")
+    print(text, flush=True)
+    (RESULTS / name).write_text(text + "\n")
 
 
 def measure():
