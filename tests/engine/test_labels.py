@@ -1,5 +1,7 @@
 """Probabilities to labels."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from skimage.draw import disk, ellipse
@@ -28,6 +30,7 @@ HEAD = ModelCard(
     classes=("background", "head"),
     shape="ellipse",
 )
+LESION = replace(HEAD, shape="single")
 
 
 def two_touching_discs():
@@ -92,6 +95,22 @@ def test_classes_keep_their_numbers():
 @pytest.mark.parametrize("labels", [np.zeros((5, 5), int), np.ones((5, 5), int)])
 def test_background_is_never_dropped(labels):
     assert np.array_equal(drop_small(labels, 3), labels)
+
+
+def test_the_one_object_has_no_holes_nor_other_parts():
+    found = np.zeros((30, 40), np.float32)
+    found[5:20, 5:30] = 0.9
+    whole = found > 0.5
+    found[10:12, 10:14] = 0.1
+    found[25:28, 30:36] = 0.9
+    labels = to_labels(np.stack([1 - found, found]), LESION)
+    assert np.array_equal(labels, whole)
+    assert to_labels(np.stack([1 - found, found]), LESION, min_size=1000).max() == 0
+
+
+def test_one_object_has_one_class():
+    with pytest.raises(ValueError, match="single class"):
+        replace(ORGANS, shape="single")
 
 
 def test_an_ellipse_stands_for_the_one_object():

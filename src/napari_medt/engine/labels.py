@@ -10,7 +10,7 @@ from skimage.morphology import reconstruction
 from skimage.segmentation import relabel_sequential, watershed
 
 from napari_medt.engine.join import join_parts
-from napari_medt.engine.measure import as_ellipse
+from napari_medt.engine.measure import as_ellipse, largest_part
 from napari_medt.models.card import CORE, ModelCard
 
 # Of splitting; chosen on the validation images of both nuclei models.
@@ -35,7 +35,8 @@ def to_labels(
     """Turn probabilities into labels.
 
     Models with a ``core`` class give one label per object: cores are the seeds of a watershed
-    that fills the foreground. Other models give one label per class, or the ellipse that fits it.
+    that fills the foreground. Other models give one label per class, and where the card names a
+    shape, only the one object of that shape.
 
     Parameters
     ----------
@@ -60,8 +61,9 @@ def to_labels(
         core = probabilities[card.classes.index(CORE)]
         objects = join_parts(split_objects(mask, core), core)
         return relabel_sequential(drop_small(objects, min_size))[0].astype(np.int32)
-    if card.shape == "ellipse":
-        return as_ellipse(drop_small(label(mask), min_size) > 0).astype(np.int32)
+    if card.shape != "any":
+        one = largest_part if card.shape == "single" else as_ellipse
+        return one(drop_small(label(mask), min_size) > 0).astype(np.int32)
     classes = np.where(mask, 1 + probabilities[1:].argmax(axis=0), 0).astype(np.int32)
     parts = drop_small(label(classes), min_size)
     return np.where(parts > 0, classes, 0)

@@ -16,7 +16,7 @@ WEIGHTS_FILE = "weights.safetensors"
 BACKGROUND = "background"
 CORE = "core"
 REPORTS = ("", "circumference")
-SHAPES = ("any", "ellipse")
+SHAPES = ("any", "single", "ellipse")
 
 
 @dataclass(frozen=True)
@@ -91,9 +91,10 @@ class ModelCard:
         Foreground probability from which a pixel belongs to an object.
     min_size : int
         Objects of fewer pixels are dropped.
-    shape : {"any", "ellipse"}
-        What masks look like. Where the one object in an image is an ellipse by definition, as the
-        outline by which a head is measured, the mask is the ellipse fitted to what was found.
+    shape : {"any", "single", "ellipse"}
+        What masks look like. Where an image shows one object, the mask is the largest part of what
+        was found, without holes; and where that object is an ellipse by definition, as the outline
+        by which a head is measured, the ellipse fitted to that part.
     temperature : float
         What logits are divided by, so that probabilities mean what they say.
     report : {"", "circumference"}
@@ -120,7 +121,7 @@ class ModelCard:
     limits: str = ""
     threshold: float = 0.5
     min_size: int = 0
-    shape: Literal["any", "ellipse"] = "any"
+    shape: Literal["any", "single", "ellipse"] = "any"
     temperature: float = 1.0
     report: str = ""
     report_scale: float = 1.0
@@ -147,8 +148,8 @@ class ModelCard:
             raise ValueError(f"unknown report {self.report!r}")
         if self.shape not in SHAPES:
             raise ValueError(f"unknown shape {self.shape!r}")
-        if self.shape == "ellipse" and len(self.classes) != 2:
-            raise ValueError("an ellipse stands for a single class beside the background")
+        if self.shape != "any" and len(self.classes) != 2:
+            raise ValueError("one object needs a single class beside the background")
 
     @property
     def splits_objects(self) -> bool:

@@ -57,7 +57,7 @@ class TrainingConfig:
         Epochs between validations.
     min_size : int
         Smallest object in pixels, for the card.
-    shape : {"any", "ellipse"}
+    shape : {"any", "single", "ellipse"}
         What masks look like, for the card.
     report : {"", "circumference"}
         What is said of a mask besides its area, for the card.
@@ -92,7 +92,7 @@ class TrainingConfig:
     average_decay: float = 0.998
     validate_every: int = 5
     min_size: int = 0
-    shape: Literal["any", "ellipse"] = "any"
+    shape: Literal["any", "single", "ellipse"] = "any"
     report: str = ""
     seed: int = 0
     sources: tuple[dict[str, str], ...] = ()
