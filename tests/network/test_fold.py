@@ -124,7 +124,7 @@ def difference_of_modules(one, other, x):
             return (ours - other(x)).abs().max().item()
 
 
-@pytest.mark.parametrize("spread", [1e-3, 30.0])
+@pytest.mark.parametrize("spread", [1e-3, 3.0, 30.0])
 def test_flat_and_steep_attention(spread, form):
     """Weights that are almost equal, and weights that vanish in single precision."""
     torch.manual_seed(0)

@@ -156,6 +156,20 @@ def add_up(context, lanes):
 
 
 @intrinsic
+def greatest(context, lanes):
+    """Take the largest of the lanes, none of which may be NaN."""
+
+    def generate(context, builder, signature, args):
+        number = context.get_value_type(lanes.dtype)
+        kind = ir.FunctionType(number, [args[0].type])
+        name = f"llvm.vector.reduce.fmax.v{WIDTH}f{lanes.dtype.bitwidth}"
+        function = cgutils.get_or_insert_function(builder.module, kind, name)
+        return builder.call(function, args, fastmath=("nnan",))
+
+    return lanes.dtype(lanes), generate
+
+
+@intrinsic
 def _library_exp(context, lanes):
     def generate(context, builder, signature, args):
         kind = ir.FunctionType(args[0].type, [args[0].type])
