@@ -82,9 +82,9 @@ def test_progress_is_told_even_where_all_is_blank():
     assert seen[0][1] == pytest.approx(9)
 
 
-@pytest.mark.parametrize("axis", [0, 1])
-def test_with_flips_a_mirrored_image_has_the_mirrored_answer(axis):
-    model = standin(Uneven(32), flips=True)
+@pytest.mark.parametrize(("flips", "axis"), [("both", 0), ("both", 1), ("columns", 1)])
+def test_with_flips_a_mirrored_image_has_the_mirrored_answer(flips, axis):
+    model = standin(Uneven(32), flips=flips)
     plane = np.random.default_rng(0).random((32, 32, 1), np.float32)
     there = predict(plane, model.network, model.card)
     back = predict(np.flip(plane, axis), model.network, model.card)
@@ -92,3 +92,12 @@ def test_with_flips_a_mirrored_image_has_the_mirrored_answer(axis):
     plain = predict(plane, model.network, MODEL.card)
     assert np.abs(plain - there).max() > 0.01
     np.testing.assert_allclose(there.sum(axis=0), 1, atol=1e-5)
+
+
+def test_a_model_that_knows_one_way_up_sees_nothing_upside_down():
+    plane = np.random.default_rng(0).random((32, 32, 1), np.float32)
+    there, back = (
+        predict(image, Uneven(32), standin(Uneven(32), flips="columns").card)
+        for image in (plane, plane[::-1])
+    )
+    assert np.abs(back[:, ::-1] - there).max() > 0.01

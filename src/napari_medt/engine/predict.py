@@ -22,8 +22,12 @@ IsCancelled = Callable[[], bool]
 # Tiles in a batch: few on a CPU, so that cancelling on a laptop is felt at once.
 BATCH_SIZES = {"cpu": 4, "mps": 8, "cuda": 32}
 
-# Axes of a batch ``(N, C, S, S)`` along which a tile is mirrored where a card asks for flips.
-MIRRORINGS: tuple[tuple[int, ...], ...] = ((), (2,), (3,), (2, 3))
+# Axes of a batch ``(N, C, S, S)`` along which tiles are mirrored, by the card's `flips`.
+MIRRORINGS: dict[str, tuple[tuple[int, ...], ...]] = {
+    "none": ((),),
+    "columns": ((), (3,)),
+    "both": ((), (2,), (3,), (2, 3)),
+}
 
 # Tiles whose values differ by less, on the scale from 0 to 1, are blank.
 BLANK_CONTRAST = 0.02
@@ -231,6 +235,6 @@ def run(
     batch = torch.from_numpy(tiles).permute(0, 3, 1, 2).to(device)
     predicted = [
         (network(batch.flip(axes), branches=branches) / card.temperature).softmax(dim=1).flip(axes)
-        for axes in (MIRRORINGS if card.input.flips else MIRRORINGS[:1])
+        for axes in MIRRORINGS[card.input.flips]
     ]
     return torch.stack(predicted).mean(dim=0).cpu().numpy()

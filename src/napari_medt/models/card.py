@@ -39,9 +39,10 @@ class InputRule:
     object_size : float
         Typical diameter in pixels of the objects the network was trained for; images are magnified
         to it. 0 takes tiled images at their own resolution.
-    flips : bool
-        Show the network every tile mirrored each way too and take the mean: a little more accurate,
-        and four times the work.
+    flips : {"none", "columns", "both"}
+        Show the network every tile mirrored too and take the mean, which is a little more accurate:
+        left to right for twice the work, or upside down as well for four times. Only as training
+        mirrored its images.
     """
 
     channels: Literal["gray", "rgb", "bgr"] = "gray"
@@ -51,13 +52,14 @@ class InputRule:
     high: float = 99.8
     overlap: float = 0.25
     object_size: float = 0.0
-    flips: bool = False
+    flips: Literal["none", "columns", "both"] = "none"
 
     def __post_init__(self) -> None:
         choices = {
             "channels": ("gray", "rgb", "bgr"),
             "scaling": ("tiled", "whole"),
             "intensity": ("percentile", "range"),
+            "flips": ("none", "columns", "both"),
         }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
