@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from napari_medt.errors import ImageError
+
 Role = Literal["position", "time", "slice", "channel", "row", "column"]
 Frame = tuple[int, ...]
 
@@ -178,3 +180,15 @@ def guess_axes(
         if roles[axis] is None:
             roles[axis] = left.pop(0) if left else "position"
     return Axes(tuple(shape), (*(role or "position" for role in roles), "row", "column"))
+
+
+def check_channel(channel: int, channels: int) -> None:
+    """Refuse a channel, counted from 0, that an image does not have.
+
+    Raises
+    ------
+    ImageError
+        With one sentence for the user.
+    """
+    if not 0 <= channel < channels:
+        raise ImageError(f"The image has no channel {channel + 1}: choose one of {channels}.")

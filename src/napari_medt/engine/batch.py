@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medt.engine.axes import Axes, guess_axes
+from napari_medt.engine.axes import Axes, check_channel, guess_axes
 from napari_medt.engine.files import make_folder, write_tiff, write_whole
 from napari_medt.engine.formats.nifti import write_nifti
 from napari_medt.engine.formats.picture import COLOUR, Picture
@@ -187,7 +187,8 @@ class Batch:
         """Labels, and if they are wanted probabilities, shaped as the axes less the channels."""
         settings, card = self.settings, self.model.card
         scope = Scope.everything(axes_of(picture), settings.channel)
-        check_channel(scope)
+        if scope.axes.channel_axis is not None:
+            check_channel(settings.channel, scope.axes.channels)
         shape = scope.axes.labels_shape if self.probability else (0,)
         probability, planes = np.zeros(shape, np.float32), {}
         for frame, values in predict_frames(
@@ -247,19 +248,6 @@ def axes_of(picture: Picture) -> Axes:
     names = ["" if letter in "yx" else letter for letter in letters]
     channels = None if picture.rgb else -1
     return guess_axes(picture.array.shape[: len(letters)], names, channel_axis=channels)
-
-
-def check_channel(scope: Scope) -> None:
-    """Refuse a channel that an image with channels does not have.
-
-    Raises
-    ------
-    ImageError
-        With one sentence for the user.
-    """
-    channels, channel = scope.axes.channels, scope.channel or 0
-    if scope.axes.channel_axis is not None and channel >= channels:
-        raise ImageError(f"The image has no channel {channel + 1}: choose one of {channels}.")
 
 
 def measure(labels: NDArray, picture: Picture, card: ModelCard, settings: Settings) -> Found:

@@ -59,10 +59,7 @@ class Ellipse:
 def fitted_ellipse(mask: NDArray[np.bool_]) -> Ellipse | None:
     """Fit an ellipse to the outline of the largest connected part of a mask.
 
-    The outline runs half-way between pixels inside and outside, so that a filled ellipse gives
-    back its own size. Where the part is cut off by the image's border there is no outline, and the
-    ellipse goes on beyond it. A second fit leaves out the points farthest from the first one, so
-    that a bulge of the mask does not stretch the ellipse.
+    See :func:`fit_to_outline`.
 
     Parameters
     ----------
@@ -73,12 +70,23 @@ def fitted_ellipse(mask: NDArray[np.bool_]) -> Ellipse | None:
     -------
     Ellipse or None
         None when there is no part, or no ellipse fits its outline.
+    """
+    return fit_to_outline(largest_part(mask))
+
+
+def fit_to_outline(part: NDArray[np.bool_]) -> Ellipse | None:
+    """Fit an ellipse to the outline of a connected part without holes.
+
+    The outline runs half-way between pixels inside and outside, so that a filled ellipse gives
+    back its own size. Where the part is cut off by the image's border there is no outline, and the
+    ellipse goes on beyond it. A second fit leaves out the points farthest from the first one, so
+    that a bulge of the mask does not stretch the ellipse.
 
     References
     ----------
     Halir, Flusser: Numerically stable direct least squares fitting of ellipses, WSCG 1998.
     """
-    outline = find_contours(largest_part(mask).astype(np.float32), 0.5)
+    outline = find_contours(part.astype(np.float32), 0.5)
     if not outline:
         return None
     points = np.concatenate(outline)
@@ -160,7 +168,7 @@ def as_ellipse(mask: NDArray[np.bool_], surplus: NDArray[np.float32]) -> NDArray
         ``(H, W)``: the probability that `mask` was made from, less the threshold.
     """
     part = largest_part(mask)
-    ellipse = fitted_ellipse(part)
+    ellipse = fit_to_outline(part)
     if ellipse is None:
         return part
     drawn = settle(ellipse, surplus).filled(mask.shape)

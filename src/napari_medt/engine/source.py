@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_medt.engine.axes import check_channel
 from napari_medt.engine.image import Limits, check_finite, prepare, sample_step
 from napari_medt.engine.tiles import Area
 from napari_medt.errors import ImageError, UserError
@@ -152,10 +153,7 @@ def level_of(
     if extra:
         names = " and ".join(f"{length} along {axis}" for axis, length in extra.items())
         raise ImageError(f"The image has more than one plane ({names}): save one plane of it.")
-    if not 0 <= channel < lengths.get("c", 1):
-        raise ImageError(
-            f"The image has no channel {channel + 1}: choose one of {lengths.get('c', 1)}."
-        )
+    check_channel(channel, lengths.get("c", 1))
     return Level(array, axes, pixel_size, channel)
 
 
