@@ -56,16 +56,17 @@ def to_labels(
     """
     threshold = card.threshold if threshold is None else threshold
     min_size = card.min_size if min_size is None else min_size
-    surplus = foreground(probabilities) - np.float32(threshold)
-    mask = surplus >= 0
+    inside = foreground(probabilities)
+    mask = inside >= threshold
     if card.splits_objects:
         core = probabilities[card.classes.index(CORE)]
         objects = join_parts(split_objects(mask, core), core)
         return relabel_sequential(drop_small(objects, min_size))[0].astype(np.int32)
     if card.shape != "any":
         kept = drop_small(label(mask), min_size) > 0
-        one = largest_part(kept) if card.shape == "single" else as_ellipse(kept, surplus)
-        return one.astype(np.int32)
+        if card.shape == "single":
+            return largest_part(kept).astype(np.int32)
+        return as_ellipse(kept, inside - np.float32(threshold)).astype(np.int32)
     classes = np.where(mask, 1 + probabilities[1:].argmax(axis=0), 0).astype(np.int32)
     parts = drop_small(label(classes), min_size)
     return np.where(parts > 0, classes, 0)

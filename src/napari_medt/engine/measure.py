@@ -80,7 +80,17 @@ def fit_to_outline(part: NDArray[np.bool_]) -> Ellipse | None:
     The outline runs half-way between pixels inside and outside, so that a filled ellipse gives
     back its own size. Where the part is cut off by the image's border there is no outline, and the
     ellipse goes on beyond it. A second fit leaves out the points farthest from the first one, so
-    that a bulge of the mask does not stretch the ellipse.
+    that a bulge of the part does not stretch the ellipse.
+
+    Parameters
+    ----------
+    part : array of bool
+        ``(H, W)``; may be empty.
+
+    Returns
+    -------
+    Ellipse or None
+        None when no ellipse fits.
 
     References
     ----------
