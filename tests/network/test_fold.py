@@ -10,7 +10,7 @@ from napari_medt.network import fold as folding
 from napari_medt.network import fused
 from napari_medt.network.attention import GATES, AxialAttention
 from napari_medt.network.config import ARCHITECTURES, BRANCHES
-from napari_medt.network.fold import FoldedAttention, fold
+from napari_medt.network.fold import FoldedAttention, TwinConvolution, fold
 from napari_medt.network.networks import build_network
 
 FORMS = ["kernel", "torch"]
@@ -62,7 +62,6 @@ def test_folded_is_the_readable_network(architecture, channels, classes, form):
         architecture, image_size=64, patch_size=32, in_channels=channels, num_classes=classes
     )
     folded = fold(readable)
-    assert folded.config == readable.config
     assert not any(isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d) for m in folded.modules())
     x = torch.rand(2, channels, 64, 64)
     for branches in settings(architecture):
@@ -81,6 +80,26 @@ def test_double_precision(architecture):
     x = torch.rand(2, 3, 64, 64, dtype=torch.float64)
     for branches in settings(architecture):
         assert difference(fold(readable), readable, x, branches) <= 1e-10, branches
+
+
+@pytest.mark.parametrize("branches", ["both", "global", "patch"])
+def test_portions_of_a_batch_do_not_matter(branches, monkeypatch):
+    folded = fold(network("medt", image_size=64, patch_size=32))
+    x = torch.rand(5, 3, 64, 64)
+    with torch.inference_mode():
+        whole = folded(x, branches=branches)
+        monkeypatch.setattr(folding, "PORTION", 2 * 64**2)
+        assert torch.allclose(folded(x, branches=branches), whole, atol=1e-6)
+
+
+@pytest.mark.parametrize("channels", [1, 8])
+def test_twin_convolution_is_the_convolution(channels):
+    torch.manual_seed(0)
+    convolution = nn.Conv2d(12, channels, 3, padding=1)
+    x = torch.randn(2, 12, 6, 10)
+    for layout in (torch.contiguous_format, torch.channels_last):
+        ours = TwinConvolution(convolution)(x.contiguous(memory_format=layout))
+        assert torch.allclose(ours, convolution(x), atol=1e-6)
 
 
 @pytest.mark.parametrize("number", [1, 3000, 1 << 30])

@@ -8,7 +8,7 @@ and axial block, for their counterparts here. All else stays as it is.
 from __future__ import annotations
 
 import copy
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,8 +17,12 @@ from torch.nn import functional as F
 from napari_medt.network import fused
 from napari_medt.network.attention import GATES, AxialAttention
 from napari_medt.network.blocks import AxialBlock, Stem, along_height, along_width
+from napari_medt.network.config import Branches
 
-Network = TypeVar("Network", bound=nn.Module)
+# Pixels that go through the network at once on a CPU: 8 images of 128. With more, its largest maps
+# pass what malloc keeps, and every call would wait for the system to hand out fresh pages.
+PORTION = 8 * 128**2
+KEPT = 31 << 20  # bytes: glibc keeps blocks below 32 MiB for the next call, once it has seen one
 
 # Numbers in one map of the torch form: on CPUs it should stay in a core's cache, elsewhere memory
 # is the limit.
@@ -27,19 +31,43 @@ LARGE_CHUNK = 1 << 25
 LANES = 16  # of the kernel; the position tables are padded to whole vectors
 
 
-@torch.no_grad()
-def fold(network: Network) -> Network:
-    """Return a copy of a network for inference: same call, same output, several times faster.
+class Folded(nn.Module):
+    """A network of the MedT family for inference: same call, same output, several times faster.
+
+    No gradients pass.
 
     Parameters
     ----------
-    network : AxialUNet or LoGoNet
-        Stays as it is.
+    network : torch.nn.Module
+        An AxialUNet or LoGoNet whose parts have no norms any more.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network.requires_grad_(False).eval()
+        torch.empty(KEPT, dtype=torch.uint8)  # shown to malloc and given back, never touched
+
+    def forward(self, x: Tensor, branches: Branches = "both") -> Tensor:
+        """Map images ``(N, in_channels, S, S)`` to logits ``(N, num_classes, S, S)``."""
+        count = max(1, PORTION // (x.shape[2] * x.shape[3]))
+        if x.device.type != "cpu" or len(x) <= count:
+            return self.network(x, branches)
+        return torch.cat([self.network(portion, branches) for portion in x.split(count)])
+
+
+@torch.no_grad()
+def fold(network: nn.Module) -> Folded:
+    """Return the inference form of a network.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        An AxialUNet or LoGoNet; stays as it is.
 
     Returns
     -------
-    AxialUNet or LoGoNet
-        As `network` is in eval mode, on its device and in its precision. No gradients pass.
+    Folded
+        As `network` is in eval mode, on its device and in its precision.
     """
     device = next(network.parameters()).device
     folded = copy.deepcopy(network).eval().cpu()  # not every device has double precision
@@ -49,17 +77,46 @@ def fold(network: Network) -> Network:
                 setattr(parent, name, folded_stem(child))
             elif isinstance(child, AxialBlock):
                 setattr(parent, name, FoldedBlock(child))
-    folded = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return folded.requires_grad_(False).to(device)
+    folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Folded(folded).to(device)
 
 
 def folded_stem(stem: Stem) -> nn.Sequential:
     """Return a :class:`~napari_medt.network.blocks.Stem` less its norms."""
     layers, folded = list(stem), nn.Sequential()
     for convolution, norm in zip(layers[::3], layers[1::3], strict=True):
-        folded.append(folded_convolution(convolution, *scale_and_shift(norm)))
+        part = folded_convolution(convolution, *scale_and_shift(norm))
+        few = part.out_channels <= LANES // 2 and part.stride == (1, 1)
+        folded.append(TwinConvolution(part) if few else part)
         folded.append(nn.ReLU(inplace=True))
     return folded
+
+
+class TwinConvolution(nn.Module):
+    """A 3 x 3 convolution to few channels, done for two neighbours of a row at once.
+
+    Eight channels out fill half a vector. The pixels 2i and 2i + 1 together fill it: a kernel four
+    wide sees what both see, with zeros in the column that one of them does not.
+
+    Parameters
+    ----------
+    convolution : nn.Conv2d
+        With stride 1, padding 1 and a bias.
+    """
+
+    def __init__(self, convolution: nn.Conv2d) -> None:
+        super().__init__()
+        weight, bias = convolution.weight, convolution.bias
+        assert bias is not None
+        self.weight = nn.Parameter(torch.cat([F.pad(weight, (0, 1)), F.pad(weight, (1, 0))]))
+        self.bias = nn.Parameter(torch.cat([bias, bias]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(N, C, H, W)`` to ``(N, channels, H, W)``, where W is even."""
+        y = F.conv2d(x, self.weight, self.bias, stride=(1, 2), padding=1)
+        # Channels-last, the twins' channels lie in memory as two pixels' do.
+        y = y.permute(0, 2, 3, 1).unflatten(3, (2, -1)).flatten(2, 3)
+        return y.permute(0, 3, 1, 2)
 
 
 class FoldedBlock(nn.Module):
@@ -147,9 +204,10 @@ class FoldedAttention(nn.Module):
         pixels = x.transpose(2, 3) if turned else x
         rows = self.qkv(pixels).permute(0, 2, 3, 1)
         rows = rows.transpose(1, 2) if turned else rows  # (N, M, length, channels)
+        rows = rows if rows.stride(3) == 1 else rows.contiguous()
         out = fused.empty_like(rows, x.shape[1])
         if fused.available(rows):
-            from napari_medt.network.kernels import attend_folded  # Numba is optional
+            from napari_medt.network.folded_kernels import attend_folded  # Numba is optional
 
             n, m = rows.shape[:2]
             fused.share(n * m, attend_folded, rows, self.rq, self.rk, self.rv, out)

@@ -20,24 +20,14 @@ import numpy as np
 from numba import njit
 
 from napari_medt.network.lanes import (
-    LOG2_E,
-    LOWEST,
-    ROUND,
     WIDTH,
-    _times_power_of_two,
     add_up,
     exp,
-    greatest,
     load,
     maximum,
     splat,
     store,
 )
-
-# Coefficients of the polynomial of degree 5 nearest to 2**r for r in [-1/2, 1/2]: 8e-8 from it.
-TWO5, TWO4, TWO3 = np.float32(1.32765e-3), np.float32(9.67554e-3), np.float32(5.550713e-2)
-TWO2, TWO1, TWO0 = np.float32(2.402212e-1), np.float32(6.9314697e-1), np.float32(1)
-SMALL = np.float32(60)  # up to here sums of exponentials are far from both ends of float32
 
 
 def compiled(function):
@@ -158,169 +148,6 @@ def attend(qkv, scale, rq, rk, rv, gate, out, softmax, start, stop):
                     store(y, target, i, value * part * gate[0])
                     if positions:
                         store(y, target + 1, i, position * part)
-        write(row, y, out)
-
-
-@compiled
-def power_of_e(x):
-    """Exponential of single precision lanes from -87 to 87, to 2e-8 of the exponent and 1e-7."""
-    power = x * LOG2_E + ROUND
-    r = x * LOG2_E - (power - ROUND)
-    p = r * TWO5 + TWO4
-    p = p * r + TWO3
-    p = p * r + TWO2
-    p = p * r + TWO1
-    p = p * r + TWO0
-    return _times_power_of_two(p, power)
-
-
-@compiled
-def largest(x, c):
-    """Return the largest magnitude in ``x[c]``, whose length is a multiple of the lanes."""
-    zero = x.dtype.type(0)
-    top = splat(zero)
-    for i in range(0, x.shape[1], WIDTH):
-        part = load(x, c, i)
-        top = maximum(top, maximum(part, zero - part))
-    return greatest(top)
-
-
-@compiled
-def attend_at_once(x, rq, rk, rv, y, h, half, length):
-    """Attend in head h, of width 2 or 4 and with small logits, in one pass over the keys.
-
-    Small logits need no shift by their maximum, so each is used as soon as it is known. `x` and
-    `y` are rows that came in and will go out; the tables have the rows of all heads.
-    """
-    zero, one, two = x.dtype.type(0), x.dtype.type(1), half == 2
-    q, t, u = 4 * half * h, half * h, 2 * half * h  # first channel of queries, tables and values
-    k, v = q + half, q + 2 * half
-    for i in range(0, length, WIDTH):
-        total, v0, v1, v2, v3 = splat(zero), splat(zero), splat(zero), splat(zero), splat(zero)
-        for j in range(length):
-            offset = length - 1 - j + i
-            if rq.shape[1]:
-                logit = load(rk, t, offset) * x[k, j]
-                logit = logit + (load(rq, t, offset) + x[k, j]) * load(x, q, i)
-                if two:
-                    logit = logit + load(rk, t + 1, offset) * x[k + 1, j]
-                    logit = logit + (load(rq, t + 1, offset) + x[k + 1, j]) * load(x, q + 1, i)
-                p = power_of_e(logit)
-                v0 = v0 + p * (load(rv, u, offset) + x[v, j])
-                v1 = v1 + p * (load(rv, u + 1, offset) + x[v + 1, j])
-                if two:
-                    v2 = v2 + p * (load(rv, u + 2, offset) + x[v + 2, j])
-                    v3 = v3 + p * (load(rv, u + 3, offset) + x[v + 3, j])
-            else:
-                logit = load(x, q, i) * x[k, j]
-                if two:
-                    logit = logit + load(x, q + 1, i) * x[k + 1, j]
-                p = power_of_e(logit)
-                v0 = v0 + p * x[v, j]
-                v1 = v1 + p * x[v + 1, j]
-                if two:
-                    v2 = v2 + p * x[v + 2, j]
-                    v3 = v3 + p * x[v + 3, j]
-            total = total + p
-        part = splat(one) / total
-        store(y, u, i, v0 * part)
-        store(y, u + 1, i, v1 * part)
-        if two:
-            store(y, u + 2, i, v2 * part)
-            store(y, u + 3, i, v3 * part)
-
-
-@compiled
-def attend_in_steps(x, rq, rk, rv, y, h, half, length, s):
-    """Attend in head h of any width: all logits, then their maximum, then the values.
-
-    As :func:`attend_at_once`; `s` is scratch, ``(length, WIDTH)``.
-    """
-    zero, one, lowest = x.dtype.type(0), x.dtype.type(1), x.dtype.type(-np.inf)
-    q, t, u = 4 * half * h, half * h, 2 * half * h  # first channel of queries, tables and values
-    k, v = q + half, q + 2 * half
-    for i in range(0, length, WIDTH):
-        # Channel by channel: the loops over keys stay short enough to be unrolled.
-        top = splat(lowest)
-        for c in range(half):
-            qi, top = load(x, q + c, i), splat(lowest)
-            for j in range(length):
-                logit = splat(zero) if c == 0 else load(s, j, 0)
-                if rq.shape[1]:
-                    offset = length - 1 - j + i
-                    logit = logit + load(rk, t + c, offset) * x[k + c, j]
-                    logit = logit + (load(rq, t + c, offset) + x[k + c, j]) * qi
-                else:
-                    logit = logit + qi * x[k + c, j]
-                store(s, j, 0, logit)
-                top = maximum(top, logit)
-        total = splat(zero)
-        for j in range(length):
-            p = power_of_e(maximum(load(s, j, 0) - top, splat(LOWEST)))
-            store(s, j, 0, p)
-            total = total + p
-        part = splat(one) / total
-        # Two channels at once: one would leave the processor waiting for each sum.
-        for c in range(0, 2 * half, 2):
-            even, odd = splat(zero), splat(zero)
-            for j in range(length):
-                p = load(s, j, 0)
-                if rv.shape[1]:
-                    offset = length - 1 - j + i
-                    even = even + p * (load(rv, u + c, offset) + x[v + c, j])
-                    odd = odd + p * (load(rv, u + c + 1, offset) + x[v + c + 1, j])
-                else:
-                    even = even + p * x[v + c, j]
-                    odd = odd + p * x[v + c + 1, j]
-            store(y, u + c, i, even * part)
-            store(y, u + c + 1, i, odd * part)
-
-
-@compiled
-def attend_folded(qkv, rq, rk, rv, out, start, stop):
-    """Attend in rows `start` to `stop`, for inference, with everything that scales folded in.
-
-    Parameters
-    ----------
-    qkv : array, (N, M, length, heads * 2 * width)
-        Per head: queries and keys, `width / 2` channels each, then values.
-    rq, rk : array, (heads, width / 2, length - 1 + padded length)
-        Position tables of queries and keys over i - j. The last axis is empty when there are no
-        position terms; so is that of `rv`.
-    rv : array, (heads, width, length - 1 + padded length)
-        Position table of values.
-    out : array, (N, M, length, heads * width)
-        Filled with attended values.
-    start, stop : int
-        Which of the N * M rows.
-    """
-    length, heads = qkv.shape[2], rq.shape[0]
-    width = out.shape[3] // heads
-    half = width // 2
-    x = np.zeros((qkv.shape[3], padded(length)), qkv.dtype)
-    y = np.zeros((out.shape[3], padded(length)), qkv.dtype)
-    s = np.zeros((length, WIDTH), qkv.dtype)
-    # Rows of all heads in one: to make a view of every head would take longer than a short row.
-    tables = heads * half, rq.shape[2]
-    tq, tk, tv = rq.reshape(tables), rk.reshape(tables), rv.reshape((heads * width, rv.shape[2]))
-    tops = np.zeros((2, heads * half), qkv.dtype)
-    for t in range(heads * half):
-        for offset in range(rq.shape[2]):
-            tops[0, t] = max(tops[0, t], abs(tq[t, offset]))
-            tops[1, t] = max(tops[1, t], abs(tk[t, offset]))
-    for row in range(start, stop):
-        read(row, qkv, x)
-        for h in range(heads):
-            bound = qkv.dtype.type(0)  # no logit is larger
-            if half <= 2:
-                for c in range(half):
-                    q, t = 4 * half * h + c, half * h + c
-                    key = largest(x, q + half)
-                    bound += largest(x, q) * (key + tops[0, t]) + key * tops[1, t]
-            if half <= 2 and bound <= SMALL:
-                attend_at_once(x, tq, tk, tv, y, h, half, length)
-            else:
-                attend_in_steps(x, tq, tk, tv, y, h, half, length, s)
         write(row, y, out)
 
 

@@ -59,40 +59,53 @@ def splat(context, number):
 
 
 def _pointer(context, builder, signature, args):
-    """Point to ``array[row, i:]``."""
-    array_type, lanes = signature.args[0], Lanes(signature.args[0].dtype)
+    """Point to ``array[..., i:]``: the array is the first argument, its indices come after it."""
+    array_type = signature.args[0]
     array = context.make_array(array_type)(context, builder, args[0])
-    row, i = (
-        context.cast(builder, arg, kind, types.intp)
-        for arg, kind in zip(args[1:3], signature.args[1:3], strict=True)
+    *places, i = (
+        context.cast(builder, args[axis], signature.args[axis], types.intp)
+        for axis in range(1, array_type.ndim + 1)
     )
-    strides = cgutils.unpack_tuple(builder, array.strides)
-    pointer = cgutils.pointer_add(builder, array.data, builder.mul(row, strides[0]))
+    pointer = array.data
+    for place, stride in zip(places, cgutils.unpack_tuple(builder, array.strides), strict=False):
+        pointer = cgutils.pointer_add(builder, pointer, builder.mul(place, stride))
     pointer = builder.gep(pointer, [i])
-    return builder.bitcast(pointer, _vector(context, lanes).as_pointer())
+    return builder.bitcast(pointer, _vector(context, Lanes(array_type.dtype)).as_pointer())
+
+
+def _load(context, builder, signature, args):
+    pointer = _pointer(context, builder, signature, args)
+    return builder.load(pointer, align=signature.args[0].dtype.bitwidth // 8)
+
+
+def _store(context, builder, signature, args):
+    pointer = _pointer(context, builder, signature, args)
+    builder.store(args[-1], pointer, align=signature.args[0].dtype.bitwidth // 8)
+    return context.get_dummy_value()
 
 
 @intrinsic
 def load(context, array, row, i):
     """Read ``array[row, i : i + 16]``."""
+    return Lanes(array.dtype)(array, row, i), _load
 
-    def generate(context, builder, signature, args):
-        pointer = _pointer(context, builder, signature, args)
-        return builder.load(pointer, align=array.dtype.bitwidth // 8)
 
-    return Lanes(array.dtype)(array, row, i), generate
+@intrinsic
+def load_pixel(context, array, n, m, i, c):
+    """Read ``array[n, m, i, c : c + 16]``."""
+    return Lanes(array.dtype)(array, n, m, i, c), _load
 
 
 @intrinsic
 def store(context, array, row, i, lanes):
     """Assign to ``array[row, i : i + 16]``."""
+    return types.void(array, row, i, lanes), _store
 
-    def generate(context, builder, signature, args):
-        pointer = _pointer(context, builder, signature, args)
-        builder.store(args[3], pointer, align=array.dtype.bitwidth // 8)
-        return context.get_dummy_value()
 
-    return types.void(array, row, i, lanes), generate
+@intrinsic
+def store_pixel(context, array, n, m, i, c, lanes):
+    """Assign to ``array[n, m, i, c : c + 16]``."""
+    return types.void(array, n, m, i, c, lanes), _store
 
 
 def _lanewise(name):
@@ -151,20 +164,6 @@ def add_up(context, lanes):
             builder.module, kind, f"llvm.vector.reduce.fadd.v{WIDTH}f{bits}"
         )
         return builder.call(function, [number(-0.0), args[0]], fastmath=("reassoc",))
-
-    return lanes.dtype(lanes), generate
-
-
-@intrinsic
-def greatest(context, lanes):
-    """Take the largest of the lanes, none of which may be NaN."""
-
-    def generate(context, builder, signature, args):
-        number = context.get_value_type(lanes.dtype)
-        kind = ir.FunctionType(number, [args[0].type])
-        name = f"llvm.vector.reduce.fmax.v{WIDTH}f{lanes.dtype.bitwidth}"
-        function = cgutils.get_or_insert_function(builder.module, kind, name)
-        return builder.call(function, args, fastmath=("nnan",))
 
     return lanes.dtype(lanes), generate
 
