@@ -28,6 +28,7 @@ KEPT = 31 << 20  # bytes: glibc keeps blocks below 32 MiB for the next call, onc
 # is the limit.
 CHUNK = {"cpu": 1 << 18}
 LARGE_CHUNK = 1 << 25
+SMALL_MAP = 1 << 19  # numbers in what a 1 x 1 convolution makes, up to which it is a product
 LANES = 16  # of the kernel; the position tables are padded to whole vectors
 
 
@@ -83,10 +84,11 @@ def fold(network: nn.Module) -> Folded:
 
 def folded_stem(stem: Stem) -> nn.Sequential:
     """Return a :class:`~napari_medt.network.blocks.Stem` less its norms."""
-    layers, folded = list(stem), nn.Sequential()
+    layers: list[Any] = list(stem)
+    folded = nn.Sequential()
     for convolution, norm in zip(layers[::3], layers[1::3], strict=True):
         part = folded_convolution(convolution, *scale_and_shift(norm))
-        few = part.out_channels <= LANES // 2 and part.stride == (1, 1)
+        few = convolution.out_channels <= LANES // 2 and convolution.stride == (1, 1)
         folded.append(TwinConvolution(part) if few else part)
         folded.append(nn.ReLU(inplace=True))
     return folded
@@ -104,10 +106,9 @@ class TwinConvolution(nn.Module):
         With stride 1, padding 1 and a bias.
     """
 
-    def __init__(self, convolution: nn.Conv2d) -> None:
+    def __init__(self, convolution: Any) -> None:
         super().__init__()
         weight, bias = convolution.weight, convolution.bias
-        assert bias is not None
         self.weight = nn.Parameter(torch.cat([F.pad(weight, (0, 1)), F.pad(weight, (1, 0))]))
         self.bias = nn.Parameter(torch.cat([bias, bias]))
 
@@ -195,7 +196,7 @@ class FoldedAttention(nn.Module):
             rq, rk, rv = (F.pad(table, padding) for table in (rq, rk, rv))
             self.register_buffer("offsets", attention.offsets)
         for name, table in {"rq": rq, "rk": rk, "rv": rv}.items():
-            self.register_buffer(name, table.to(self.qkv.weight))  # (heads, width, i - j)
+            self.register_buffer(name, table.to(attention.qkv.weight))  # (heads, width, i - j)
 
     def forward(self, x: Tensor) -> Tensor:
         """Attend along the last axis of ``(N, channels, M, length)``."""
@@ -265,11 +266,39 @@ def scale_and_shift(norm: Any) -> tuple[Tensor, Tensor]:
     return scale, norm.bias.double() - scale * norm.running_mean.double()
 
 
-def folded_convolution(convolution: Any, scale: Tensor, shift: Tensor) -> nn.Conv2d:
+class PixelwiseLinear(nn.Module):
+    """A 1 x 1 convolution; on small maps the matrix product it is, for which less is set up.
+
+    Parameters
+    ----------
+    weight, bias : Tensor
+        ``(channels out, channels in)`` and ``(channels out,)``.
+    stride : int
+        1, or 2 to take every other pixel of every other row.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor, stride: int = 1) -> None:
+        super().__init__()
+        self.weight, self.bias, self.stride = nn.Parameter(weight), nn.Parameter(bias), stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(N, in, H, W)`` to ``(N, out, H / stride, W / stride)``, channels-last."""
+        if x.numel() // x.shape[1] * len(self.weight) > SMALL_MAP * self.stride**2:
+            return F.conv2d(x, self.weight[:, :, None, None], self.bias, self.stride)
+        if self.stride > 1:
+            x = x[:, :, :: self.stride, :: self.stride]
+        return F.linear(x.permute(0, 2, 3, 1), self.weight, self.bias).permute(0, 3, 1, 2)
+
+
+def folded_convolution(convolution: Any, scale: Tensor, shift: Tensor) -> nn.Module:
     """Return a convolution without bias, and the scale and shift after it, as one convolution."""
     weight = convolution.weight
     if weight.dim() == 3:  # along one axis, as the attention's
         weight = weight.unsqueeze(3)
+    bias = shift.to(weight.dtype)
+    weight = (weight * scale.view(-1, 1, 1, 1)).to(weight.dtype)
+    if weight.shape[2:] == (1, 1):
+        return PixelwiseLinear(weight.flatten(1), bias, convolution.stride[0])
     folded = nn.Conv2d(
         weight.shape[1],
         weight.shape[0],
@@ -278,6 +307,5 @@ def folded_convolution(convolution: Any, scale: Tensor, shift: Tensor) -> nn.Con
         padding=convolution.padding[0],
         device="meta",  # no usual random start, which would draw from the user's random numbers
     )
-    folded.weight = nn.Parameter((weight * scale.view(-1, 1, 1, 1)).to(weight.dtype))
-    folded.bias = nn.Parameter(shift.to(weight.dtype))
+    folded.weight, folded.bias = nn.Parameter(weight), nn.Parameter(bias)
     return folded

@@ -35,7 +35,9 @@ else:
 if TYPE_CHECKING:
     from napari_medt.network.attention import AxialAttention
 
-WORTH_SHARING = 1 << 15  # numbers in a map; with fewer, waking another thread takes longer
+# Numbers in a map, times the keys that each meets; with fewer, waking another thread takes longer
+# than it saves.
+WORTH_SHARING = 1 << 22
 
 _enabled = True
 
@@ -186,7 +188,7 @@ class _Attend(torch.autograd.Function):
             rq, rk, rv = (F.pad(table, (0, padded - length)) for table in (rq, rk, rv))
         out = empty_like(rows, channels if rv.shape[1] else channels // 2)
         softmax = rows.new_empty(n * m, len(scale), 2, padded)
-        share(n * m, kernels.attend, rows, scale, rq, rk, rv, gate, out, softmax)
+        share(n * m, kernels.attend, rows, scale, rq, rk, rv, gate, out, softmax, cost=2)
         ctx.save_for_backward(rows, scale, rq, rk, rv, gate, out, softmax)
         return out
 
@@ -196,8 +198,9 @@ class _Attend(torch.autograd.Function):
         saved = ctx.saved_tensors
         rows, small = saved[0], saved[1:6]
         drows = empty_like(rows, rows.shape[3])
+        n, m = rows.shape[:2]
         dscale, *dtables, dgate = share(
-            rows.shape[0] * rows.shape[1], kernels.attend_backward, *saved, dout, drows, sums=small
+            n * m, kernels.attend_backward, *saved, dout, drows, sums=small, cost=8
         )
         if dtables[0].numel():
             dtables = [dtable[..., : 2 * rows.shape[2] - 1] for dtable in dtables]
@@ -239,11 +242,16 @@ def empty_like(rows: Tensor, channels: int) -> Tensor:
 
 
 def share(
-    rows: int, kernel: Callable[..., None], *args: Tensor, sums: Sequence[Tensor] = ()
+    rows: int,
+    kernel: Callable[..., None],
+    *args: Tensor,
+    sums: Sequence[Tensor] = (),
+    cost: int = 1,
 ) -> list[Tensor]:
     """Run a kernel over all rows with torch's number of threads, this one among them.
 
     Rows are cut into the same parts however the threads happen to run, so sums are reproducible.
+    `cost` is how much longer than in inference a query takes for a key.
 
     Returns
     -------
@@ -251,9 +259,9 @@ def share(
         What the kernel added up in arrays shaped as `sums`.
     """
     threads = torch.get_num_threads()
-    if args[0].numel() < WORTH_SHARING:
+    if args[0].numel() * args[0].shape[2] * cost < WORTH_SHARING:
         threads = 1
-    parts = min(rows, threads * 4 if threads > 1 else 1)
+    parts = min(rows, threads * 2 if threads > 1 else 1)
     partial = [like.new_zeros((parts, *like.shape)) for like in sums]
     arrays = [arg.detach().numpy() for arg in args]
     totals = [total.numpy() for total in partial]
