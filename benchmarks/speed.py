@@ -29,7 +29,7 @@ from napari_medt.network.networks import build_network
 
 RESULTS = Path(__file__).parent / "results"
 ROUNDS = {1: 25, 4: 11, 16: 5}
-WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")  # the package sets the latter
+WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 MALLOC = ("LD_PRELOAD", "GLIBC_TUNABLES", "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_")
 
 

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from importlib import import_module
 from importlib.metadata import version
 from typing import Any
-
-# Torch's waiting threads spin, on Linux for so long that they take the processor from the threads
-# that run the attention. Read when torch is first imported; what the user has set stays.
-if "OMP_WAIT_POLICY" not in os.environ:
-    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 # torch takes seconds to import, so each name is fetched from its home when it is first used.
 _HOMES = {

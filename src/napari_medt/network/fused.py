@@ -9,10 +9,8 @@ position tables.
 from __future__ import annotations
 
 import logging
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -21,6 +19,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
+
+from napari_medt.network.threads import run_in_threads
 
 logger = logging.getLogger("napari_medt")
 
@@ -276,17 +276,5 @@ def share(
             start, stop = rows * part // parts, rows * (part + 1) // parts
             kernel(*arrays, *(total[part] for total in totals), start, stop)
 
-    others = [_pool(threads).submit(work) for _ in range(threads - 1)]
-    work()
-    for other in others:
-        other.result()
+    run_in_threads(threads, work)
     return [total.sum(0) for total in partial]
-
-
-@cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, "napari-medt")
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pool.cache_clear)  # threads do not survive a fork
