@@ -163,6 +163,7 @@ class FoldedAttention(nn.Module):
     rk: Tensor
     rv: Tensor
     offsets: Tensor
+    table_tops: Tensor
 
     def __init__(self, attention: AxialAttention) -> None:
         super().__init__()
@@ -197,6 +198,10 @@ class FoldedAttention(nn.Module):
             self.register_buffer("offsets", attention.offsets)
         for name, table in {"rq": rq, "rk": rk, "rv": rv}.items():
             self.register_buffer(name, table.to(attention.qkv.weight))  # (heads, width, i - j)
+        tops = torch.zeros(2, self.heads * key)
+        if self.length is not None:
+            tops = torch.stack([self.rq, self.rk]).abs().amax(3).flatten(1)
+        self.register_buffer("table_tops", tops)
 
     def forward(self, x: Tensor) -> Tensor:
         """Attend along the last axis of ``(N, channels, M, length)``."""
@@ -211,7 +216,8 @@ class FoldedAttention(nn.Module):
             from napari_medt.network.folded_kernels import attend_folded  # Numba is optional
 
             n, m = rows.shape[:2]
-            fused.share(n * m, attend_folded, rows, self.rq, self.rk, self.rv, out)
+            tables = self.rq, self.rk, self.rv, self.table_tops
+            fused.share(n * m, attend_folded, rows, *tables, out)
         else:
             out.copy_(self._attend(rows))
         return out.permute(0, 3, 1, 2)

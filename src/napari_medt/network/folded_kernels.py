@@ -19,6 +19,7 @@ from napari_medt.network.lanes import (
     load,
     load_pixel,
     maximum,
+    number,
     splat,
     store,
     store_pixel,
@@ -77,18 +78,19 @@ def give(row, values, scratch, maps):
 
 
 @compiled
-def raise_tops(keys, tops):
-    """Raise ``tops[0]`` to the largest magnitude of each channel of a row ``(length, channels)``.
+def find_tops(keys, other, tops):
+    """Fill ``tops[0]`` with the largest magnitude of each channel of two rows.
 
-    The number of channels is a multiple of the lanes.
+    The rows are ``(length, channels)``, and their channels fill whole vectors.
     """
     zero = keys.dtype.type(0)
     for c in range(0, keys.shape[1], WIDTH):
-        top = load(tops, 0, c)
-        for j in range(keys.shape[0]):
-            part = load(keys, j, c)
-            top = maximum(top, maximum(part, zero - part))
-        store(tops, 0, c, top)
+        top, second = splat(zero), splat(zero)
+        for j in range(keys.shape[0]):  # two chains, which do not wait for each other
+            one, two = load(keys, j, c), load(other, j, c)
+            top = maximum(top, maximum(one, zero - one))
+            second = maximum(second, maximum(two, zero - two))
+        store(tops, 0, c, maximum(top, second))
 
 
 @compiled
@@ -104,11 +106,11 @@ def terms(table, row, step, offset, positions):
 def logit(keys, j, k, query, rq, rk, half, positions):
     """Logits of key j, whose channels begin at k, in a head of width 2 or 4."""
     if not positions:
-        s = query[0] * keys[j, k]
-        return s + query[1] * keys[j, k + 1] if half == 2 else s
-    s = rk[0] * keys[j, k] + (rq[0] + keys[j, k]) * query[0]
+        s = query[0] * number(keys, j, k)
+        return s + query[1] * number(keys, j, k + 1) if half == 2 else s
+    s = rk[0] * number(keys, j, k) + (rq[0] + number(keys, j, k)) * query[0]
     if half == 2:
-        s = s + rk[1] * keys[j, k + 1] + (rq[1] + keys[j, k + 1]) * query[1]
+        s = s + rk[1] * number(keys, j, k + 1) + (rq[1] + number(keys, j, k + 1)) * query[1]
     return s
 
 
@@ -117,13 +119,16 @@ def add(sums, p, keys, j, v, low, high, half, positions):
     """Add the values of key j, whose channels begin at v, with their weights p; and the weights."""
     v0, v1, v2, v3, total = sums
     if not positions:
-        v0, v1 = v0 + p * keys[j, v], v1 + p * keys[j, v + 1]
+        v0, v1 = v0 + p * number(keys, j, v), v1 + p * number(keys, j, v + 1)
         if half == 2:
-            v2, v3 = v2 + p * keys[j, v + 2], v3 + p * keys[j, v + 3]
+            v2, v3 = v2 + p * number(keys, j, v + 2), v3 + p * number(keys, j, v + 3)
     else:
-        v0, v1 = v0 + p * (low[0] + keys[j, v]), v1 + p * (low[1] + keys[j, v + 1])
+        v0, v1 = v0 + p * (low[0] + number(keys, j, v)), v1 + p * (low[1] + number(keys, j, v + 1))
         if half == 2:
-            v2, v3 = v2 + p * (high[0] + keys[j, v + 2]), v3 + p * (high[1] + keys[j, v + 3])
+            v2, v3 = (
+                v2 + p * (high[0] + number(keys, j, v + 2)),
+                v3 + p * (high[1] + number(keys, j, v + 3)),
+            )
     return v0, v1, v2, v3, total + p
 
 
@@ -238,7 +243,7 @@ def attend_in_steps(x, keys, rq, rk, rv, y, h, half, s):
 
 
 @compiled
-def attend_folded(qkv, rq, rk, rv, out, start, stop):
+def attend_folded(qkv, rq, rk, rv, table_tops, out, start, stop):
     """Attend in rows `start` to `stop`, for inference, with everything that scales folded in.
 
     Parameters
@@ -250,6 +255,8 @@ def attend_folded(qkv, rq, rk, rv, out, start, stop):
         position terms; so is that of `rv`.
     rv : array, (heads, width, length - 1 + padded length)
         Position table of values.
+    table_tops : array, (2, heads * width / 2)
+        Largest magnitudes in every row of `rq` and of `rk`.
     out : array, (N, M, length, heads * width)
         Filled with attended values.
     start, stop : int
@@ -272,20 +279,13 @@ def attend_folded(qkv, rq, rk, rv, out, start, stop):
     # Rows of all heads in one: to make a view of every head would take longer than a short row.
     tables = heads * half, rq.shape[2]
     tq, tk, tv = rq.reshape(tables), rk.reshape(tables), rv.reshape((heads * width, rv.shape[2]))
-    table_tops = np.zeros((2, heads * half), qkv.dtype)
-    for t in range(heads * half):
-        for offset in range(rq.shape[2]):
-            table_tops[0, t] = max(table_tops[0, t], abs(tq[t, offset]))
-            table_tops[1, t] = max(table_tops[1, t], abs(tk[t, offset]))
     tops = np.zeros((1, z.shape[2]), qkv.dtype)
     for row in range(start, stop, 2):
         last = min(row + 1, stop - 1)  # of an odd number of rows the last is its own neighbour
         take(row, qkv, x[0], z[0], half)
         take(last, qkv, x[1], z[1], half)
         if half <= 2:
-            tops[:] = 0
-            raise_tops(z[0], tops)
-            raise_tops(z[1], tops)
+            find_tops(z[0], z[1], tops)
         for h in range(heads):
             bound = qkv.dtype.type(0)  # no logit is larger
             if half <= 2:

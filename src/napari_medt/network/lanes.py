@@ -91,6 +91,18 @@ def load(context, array, row, i):
 
 
 @intrinsic
+def number(context, array, row, i):
+    """Read ``array[row, i]``. Unlike in an index, neither is ever negative: that saves checks."""
+
+    def generate(context, builder, signature, args):
+        pointer = _pointer(context, builder, signature, args)
+        kind = context.get_value_type(array.dtype).as_pointer()
+        return builder.load(builder.bitcast(pointer, kind))
+
+    return array.dtype(array, row, i), generate
+
+
+@intrinsic
 def load_pixel(context, array, n, m, i, c):
     """Read ``array[n, m, i, c : c + 16]``."""
     return Lanes(array.dtype)(array, n, m, i, c), _load
