@@ -103,48 +103,68 @@ def terms(table, row, step, offset, positions):
 
 
 @compiled
-def logit(keys, j, k, query, rq, rk, half, positions):
-    """Logits of key j, whose channels begin at k, in a head of width 2 or 4."""
-    if not positions:
-        s = query[0] * number(keys, j, k)
-        return s + query[1] * number(keys, j, k + 1) if half == 2 else s
-    s = rk[0] * number(keys, j, k) + (rq[0] + number(keys, j, k)) * query[0]
-    if half == 2:
-        s = s + rk[1] * number(keys, j, k + 1) + (rq[1] + number(keys, j, k + 1)) * query[1]
+def query(x, t, i, half):
+    """Channels of the queries from i on, four rows from t on; of fewer the last again."""
+    last = half - 1
+    first, second = load(x, t, i), load(x, t + min(1, last), i)
+    return first, second, load(x, t + min(2, last), i), load(x, t + last, i)
+
+
+@compiled
+def logit(keys, j, k, q, rq, rk, half, positions):
+    """Logits of key j, whose channels begin at k."""
+    if positions:
+        s = rk[0] * number(keys, j, k) + (rq[0] + number(keys, j, k)) * q[0]
+        if half == 2:
+            s = s + rk[1] * number(keys, j, k + 1) + (rq[1] + number(keys, j, k + 1)) * q[1]
+        return s
+    s = q[0] * number(keys, j, k)
+    if half >= 2:
+        s = s + q[1] * number(keys, j, k + 1)
+    if half == 4:
+        s = s + q[2] * number(keys, j, k + 2) + q[3] * number(keys, j, k + 3)
     return s
 
 
 @compiled
 def add(sums, p, keys, j, v, low, high, half, positions):
     """Add the values of key j, whose channels begin at v, with their weights p; and the weights."""
-    v0, v1, v2, v3, total = sums
-    if not positions:
-        v0, v1 = v0 + p * number(keys, j, v), v1 + p * number(keys, j, v + 1)
+    v0, v1, v2, v3, v4, v5, v6, v7, total = sums
+    if positions:
+        v0 = v0 + p * (low[0] + number(keys, j, v))
+        v1 = v1 + p * (low[1] + number(keys, j, v + 1))
         if half == 2:
-            v2, v3 = v2 + p * number(keys, j, v + 2), v3 + p * number(keys, j, v + 3)
-    else:
-        v0, v1 = v0 + p * (low[0] + number(keys, j, v)), v1 + p * (low[1] + number(keys, j, v + 1))
-        if half == 2:
-            v2, v3 = (
-                v2 + p * (high[0] + number(keys, j, v + 2)),
-                v3 + p * (high[1] + number(keys, j, v + 3)),
-            )
-    return v0, v1, v2, v3, total + p
+            v2 = v2 + p * (high[0] + number(keys, j, v + 2))
+            v3 = v3 + p * (high[1] + number(keys, j, v + 3))
+        return v0, v1, v2, v3, v4, v5, v6, v7, total + p
+    v0, v1 = v0 + p * number(keys, j, v), v1 + p * number(keys, j, v + 1)
+    if half >= 2:
+        v2, v3 = v2 + p * number(keys, j, v + 2), v3 + p * number(keys, j, v + 3)
+    if half == 4:
+        v4, v5 = v4 + p * number(keys, j, v + 4), v5 + p * number(keys, j, v + 5)
+        v6, v7 = v6 + p * number(keys, j, v + 6), v7 + p * number(keys, j, v + 7)
+    return v0, v1, v2, v3, v4, v5, v6, v7, total + p
 
 
 @compiled
 def put(sums, y, u, i, half):
     """Store the weighted means that :func:`add` summed up."""
-    part = splat(y.dtype.type(1)) / sums[4]
-    store(y, u, i, sums[0] * part)
-    store(y, u + 1, i, sums[1] * part)
-    if half == 2:
-        store(y, u + 2, i, sums[2] * part)
-        store(y, u + 3, i, sums[3] * part)
+    v0, v1, v2, v3, v4, v5, v6, v7, total = sums
+    part = splat(y.dtype.type(1)) / total
+    store(y, u, i, v0 * part)
+    store(y, u + 1, i, v1 * part)
+    if half >= 2:
+        store(y, u + 2, i, v2 * part)
+        store(y, u + 3, i, v3 * part)
+    if half == 4:
+        store(y, u + 4, i, v4 * part)
+        store(y, u + 5, i, v5 * part)
+        store(y, u + 6, i, v6 * part)
+        store(y, u + 7, i, v7 * part)
 
 
 def attend_at_once(half, positions):
-    """Make a kernel for heads of width 2 or 4 (`half` 1 or 2), with position terms or without.
+    """Make a kernel for heads of width 2 or 4 (`half` 1 or 2), or without position terms 8.
 
     It attends in head h with small logits, in one pass over the keys: small logits need no shift
     by their maximum, so each is used as soon as it is known. Two rows go together, so that a
@@ -159,13 +179,13 @@ def attend_at_once(half, positions):
     def attend_pair(queries, keys, rq, rk, rv, y, h):
         (x0, x1), (keys0, keys1), (y0, y1) = queries, keys, y
         nothing = splat(x0.dtype.type(0))
+        four = nothing, nothing, nothing, nothing
         t, u, length = half * h, 2 * half * h, keys0.shape[0]
         k = 4 * half * h + half
         v, step = k + half, half - 1
         for i in range(0, length, WIDTH):
-            q0 = load(x0, t, i), load(x0, t + step, i)
-            q1 = load(x1, t, i), load(x1, t + step, i)
-            sums0 = sums1 = nothing, nothing, nothing, nothing, nothing
+            q0, q1 = query(x0, t, i, half), query(x1, t, i, half)
+            sums0 = sums1 = four + four + (nothing,)
             offset = length - 1 + i
             tq = terms(rq, t, step, offset, positions)
             tk = terms(rk, t, step, offset, positions)
@@ -193,6 +213,7 @@ def attend_at_once(half, positions):
 
 narrow, wide = attend_at_once(1, True), attend_at_once(2, True)
 plain_narrow, plain_wide = attend_at_once(1, False), attend_at_once(2, False)
+plain_widest = attend_at_once(4, False)
 
 
 @compiled
@@ -270,6 +291,7 @@ def attend_folded(qkv, rq, rk, rv, table_tops, out, start, stop):
     width = out.shape[3] // heads
     half = width // 2
     positions = rq.shape[2] > 0
+    some_at_once = half <= 2 or (half == 4 and not positions)
     # Two rows at a time: queries (heads * half, lanes), all as it came, and what goes out.
     x = np.zeros((2, heads * half, padded(length)), qkv.dtype)
     z = np.zeros((2, length, padded(qkv.shape[3])), qkv.dtype)
@@ -284,18 +306,20 @@ def attend_folded(qkv, rq, rk, rv, table_tops, out, start, stop):
         last = min(row + 1, stop - 1)  # of an odd number of rows the last is its own neighbour
         take(row, qkv, x[0], z[0], half)
         take(last, qkv, x[1], z[1], half)
-        if half <= 2:
+        if some_at_once:
             find_tops(z[0], z[1], tops)
         for h in range(heads):
             bound = qkv.dtype.type(0)  # no logit is larger
-            if half <= 2:
+            if some_at_once:
                 for c in range(half):
                     q, t = 4 * half * h + c, half * h + c
                     query, key = tops[0, q], tops[0, q + half]
                     bound += query * (key + table_tops[0, t]) + key * table_tops[1, t]
-            if half > 2 or not bound <= SMALL:
+            if not (some_at_once and bound <= SMALL):
                 attend_in_steps(x[0], z[0], tq, tk, tv, y[0], h, half, s)
                 attend_in_steps(x[1], z[1], tq, tk, tv, y[1], h, half, s)
+            elif half == 4:
+                plain_widest(queries, keys, tq, tk, tv, values, h)
             elif half == 2 and positions:
                 wide(queries, keys, tq, tk, tv, values, h)
             elif half == 2:
