@@ -35,8 +35,7 @@ else:
 if TYPE_CHECKING:
     from napari_medt.network.attention import AxialAttention
 
-# Numbers in a map, times the keys that each meets; with fewer, waking another thread takes longer
-# than it saves.
+# Numbers in a map, times the keys that each meets: of a part that is worth another thread's while.
 WORTH_SHARING = 1 << 22
 
 _enabled = True
@@ -259,9 +258,8 @@ def share(
         What the kernel added up in arrays shaped as `sums`.
     """
     threads = torch.get_num_threads()
-    if args[0].numel() * args[0].shape[2] * cost < WORTH_SHARING:
-        threads = 1
-    parts = min(rows, threads * 2 if threads > 1 else 1)
+    worth = args[0].numel() * args[0].shape[2] * cost // WORTH_SHARING
+    parts = max(1, min(rows, 2 * threads, worth))
     partial = [like.new_zeros((parts, *like.shape)) for like in sums]
     arrays = [arg.detach().numpy() for arg in args]
     totals = [total.numpy() for total in partial]
@@ -276,5 +274,5 @@ def share(
             start, stop = rows * part // parts, rows * (part + 1) // parts
             kernel(*arrays, *(total[part] for total in totals), start, stop)
 
-    run_in_threads(threads, work)
+    run_in_threads(min(threads, parts), work)
     return [total.sum(0) for total in partial]
