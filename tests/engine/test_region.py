@@ -13,7 +13,7 @@ SHAPE = (40, 60)
 @given(corners=st.tuples(*[st.floats(-100, 100)] * 4))
 def test_a_box_has_the_pixels_it_touches(corners):
     low, high = np.sort(np.array(corners).reshape(2, 2), axis=0)
-    if (high < -0.5).any() or (low >= np.array(SHAPE) - 0.5).any() or (low == high).any():
+    if (high <= -0.5).any() or (low >= np.array(SHAPE) - 0.5).any() or (low == high).any():
         return
     region = box_region(low, high, SHAPE)
     for axis, part in enumerate(region.box):
