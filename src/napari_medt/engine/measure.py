@@ -14,7 +14,7 @@ from skimage.measure import EllipseModel, find_contours, label
 
 KEPT = 0.9  # of the points of an outline, in the second fit of an ellipse
 ACROSS = 30  # pixels, along a semi-axis, that an ellipse is settled on: of larger ones not all
-EDGE = 0.5  # pixels; how soft the edge of an ellipse is while it settles
+EDGE = 0.3  # pixels; how soft the edge of an ellipse is while it settles
 ALIKE = 0.6  # IoU from which an ellipse may stand for the part it was fitted to
 
 
