@@ -62,6 +62,8 @@ def test_folded_is_the_readable_network(architecture, channels, classes, form):
         architecture, image_size=64, patch_size=32, in_channels=channels, num_classes=classes
     )
     folded = fold(readable)
+    assert folded.config == readable.config
+    assert not folded.training
     assert not any(isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d) for m in folded.modules())
     x = torch.rand(2, channels, 64, 64)
     for branches in settings(architecture):

@@ -45,8 +45,14 @@ class Folded(nn.Module):
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        self.network = network.requires_grad_(False).eval()
+        self.network = network.requires_grad_(False)
+        self.eval()
         torch.empty(KEPT, dtype=torch.uint8)  # shown to malloc and given back, never touched
+
+    @property
+    def config(self) -> Any:
+        """Of the network."""
+        return self.network.config
 
     def forward(self, x: Tensor, branches: Branches = "both") -> Tensor:
         """Map images ``(N, in_channels, S, S)`` to logits ``(N, num_classes, S, S)``."""
@@ -71,7 +77,7 @@ def fold(network: nn.Module) -> Folded:
         As `network` is in eval mode, on its device and in its precision.
     """
     device = next(network.parameters()).device
-    folded = copy.deepcopy(network).eval().cpu()  # not every device has double precision
+    folded = copy.deepcopy(network).cpu()  # not every device has double precision
     for parent in list(folded.modules()):
         for name, child in parent.named_children():
             if isinstance(child, Stem):

@@ -294,7 +294,7 @@ def attend_folded(qkv, rq, rk, rv, table_tops, out, start, stop):
     some_at_once = half <= 2 or (half == 4 and not positions)
     # Two rows at a time: queries (heads * half, lanes), all as it came, and what goes out.
     x = np.zeros((2, heads * half, padded(length)), qkv.dtype)
-    z = np.zeros((2, length, padded(qkv.shape[3])), qkv.dtype)
+    z = np.zeros((2, length, qkv.shape[3]), qkv.dtype)
     y = np.zeros((2, heads * width, padded(length)), qkv.dtype)
     queries, keys, values = (x[0], x[1]), (z[0], z[1]), (y[0], y[1])
     s = np.zeros((length, WIDTH), qkv.dtype)
