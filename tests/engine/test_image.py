@@ -48,18 +48,19 @@ def test_alpha_is_dropped():
     colour=st.booleans(),
     channels=st.sampled_from(["gray", "rgb", "bgr"]),
     intensity=st.sampled_from(["percentile", "range"]),
+    gamma=st.sampled_from([1.0, 0.5, 2.2]),
     height=st.integers(1, 40),
     width=st.integers(2, 40),
 )
 def test_every_kind_of_image_becomes_network_input(
-    kind, colour, channels, intensity, height, width
+    kind, colour, channels, intensity, gamma, height, width
 ):
     if colour and kind == np.int16:
         return
     top = np.iinfo(kind).max if np.issubdtype(kind, np.integer) else 1
     values = np.random.default_rng(0).random((height, width, 3)[: 2 + colour])
     image = check_image((values * top).astype(kind))
-    plane = prepare(image, InputRule(channels=channels, intensity=intensity))
+    plane = prepare(image, InputRule(channels=channels, intensity=intensity, gamma=gamma))
     assert plane.shape == (height, width, 1 if channels == "gray" else 3)
     assert plane.dtype == np.float32
     assert plane.min() >= 0
@@ -73,6 +74,19 @@ def test_percentiles_are_stretched_and_outliers_clipped():
     assert scaled.min() == 0
     assert scaled.max() == 1
     assert scaled[50, 50] == pytest.approx(0.5, abs=0.02)
+
+
+def test_gamma_is_the_exponent_of_the_stretched_intensities():
+    rule = InputRule(intensity="range", gamma=0.5)
+    assert scale_intensity(np.array([[0, 64, 255]], np.uint8), rule) == pytest.approx(
+        np.array([[0, (64 / 255) ** 0.5, 1]]), abs=1e-6
+    )
+
+
+@pytest.mark.parametrize("gamma", [0, -1, np.inf, np.nan])
+def test_a_gamma_that_is_no_exponent_is_refused(gamma):
+    with pytest.raises(ValueError, match="gamma must be a positive number"):
+        InputRule(gamma=gamma)
 
 
 def test_a_single_bright_spot_survives_the_percentiles():

@@ -125,7 +125,8 @@ def scale_intensity(
     # Wide types hold values that 32 bits do not, or do not tell apart.
     kind = np.result_type(image.dtype, np.float32).type
     scaled = (image.astype(kind) - kind(low)) * kind(scale)
-    return np.clip(scaled, 0, 1, out=scaled).astype(np.float32, copy=False)
+    unit = np.clip(scaled, 0, 1, out=scaled).astype(np.float32, copy=False)
+    return unit if rule.gamma == 1 else unit ** np.float32(rule.gamma)
 
 
 def intensity_limits(pixels: NDArray, rule: InputRule) -> Limits:

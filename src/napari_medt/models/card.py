@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -34,6 +35,9 @@ class InputRule:
         range to [0, 1].
     low, high : float
         Percentiles, in percent, for the percentile rule.
+    gamma : float
+        Exponent of the intensities in [0, 1] after that. Below 1 it shows the network more of what
+        is dark: dim nuclei, and the faint margin of bright ones.
     overlap : float
         What neighbouring tiles share, as a part of their side: 0 to 0.5.
     object_size : float
@@ -50,6 +54,7 @@ class InputRule:
     intensity: Literal["percentile", "range"] = "percentile"
     low: float = 1.0
     high: float = 99.8
+    gamma: float = 1.0
     overlap: float = 0.25
     object_size: float = 0.0
     flips: Literal["none", "columns", "both"] = "none"
@@ -64,6 +69,8 @@ class InputRule:
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}")
+        if not 0 < self.gamma < math.inf:
+            raise ValueError("gamma must be a positive number")
         if not 0 <= self.overlap <= 0.5:
             raise ValueError("overlap must be from 0 to 0.5")
         if self.object_size < 0 or (self.object_size and self.scaling == "whole"):
