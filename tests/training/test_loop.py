@@ -16,8 +16,8 @@ from napari_medt.models.store import load_model
 from napari_medt.network.attention import GATES
 from napari_medt.training import loop
 from napari_medt.training.config import TrainingConfig
-from napari_medt.training.data import TrainingPair
-from napari_medt.training.loop import choose_branches, learning_rate, spread, train
+from napari_medt.training.data import TrainingPair, find_splits
+from napari_medt.training.loop import choice, choose_branches, learn, learning_rate, spread, train
 from napari_medt.training.losses import segmentation_loss, soft_dice
 from tests.training.test_data import write_data
 
@@ -94,6 +94,28 @@ def test_an_interrupted_run_goes_on_exactly(data, tmp_path, monkeypatch):
 
     straight, broken = weights_of(tmp_path / "straight"), weights_of(tmp_path / "broken")
     assert all(torch.equal(straight[key], broken[key]) for key in straight)
+
+
+def test_objects_are_chosen_by_panoptic_quality_and_masks_by_dice():
+    assert choice({"dice": 0.9, "pq": 0.6}) == 0.6
+    assert choice({"dice": 0.9}) == 0.9
+
+
+def test_the_best_weights_are_kept_not_the_last(data, tmp_path, monkeypatch):
+    scores, seen = iter([0.7, 0.9, 0.8, 0.1]), []
+
+    def score(model, samples, **_):
+        seen.append({k: v.clone() for k, v in model.network.state_dict().items()})
+        return next(scores)
+
+    monkeypatch.setattr(loop, "evaluate", score)
+    monkeypatch.setattr(loop, "summarise", lambda pq: {"dice": 1 - pq, "pq": pq})
+    training, validation = find_splits(data, 0)
+    config = replace(CONFIG, validate_every=1)
+    state = learn(config, training, validation, tmp_path / "m", device="cpu", quiet=True)
+    kept = state.average.state_dict()
+    assert all(torch.equal(kept[key], seen[1][key]) for key in kept)
+    assert not all(torch.equal(kept[key], seen[3][key]) for key in kept)
 
 
 def test_training_learns(data, tmp_path):
