@@ -13,10 +13,10 @@ from napari_medt.engine.join import join_parts
 from napari_medt.engine.measure import as_ellipse, largest_part
 from napari_medt.models.card import CORE, ModelCard
 
-# Of splitting; chosen on the validation images of both nuclei models.
+# Of splitting; chosen on training and validation images of both nuclei models.
 SHAPE_WEIGHT = 0.6  # of the mask's shape, beside the network's core
 SMOOTHING = 1.5  # pixels
-PASS = 0.1  # how much lower a pass between objects is than either, as a share
+PASS = 0.15  # how much lower a pass between objects is than either, as a share
 LEAST_DEPTH = 1e-3  # pixels; keeps the logarithm of the background finite
 
 
