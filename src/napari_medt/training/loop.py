@@ -390,8 +390,9 @@ def validate(
     """Measure the average network on the validation images and remember the best."""
     model = Model(make_card(config), state.average)
     summary = summarise(evaluate(model, samples, device=device))
-    if choice(summary) > state.best:
-        state.best = choice(summary)
+    score = choice(summary)
+    if score > state.best:
+        state.best = score
         state.best_weights = copy.deepcopy(state.average.state_dict())
     return {f"val_{key}": summary[key] for key in MEASURES if key in summary}
 
