@@ -31,7 +31,28 @@ def test_saving_again_keeps_other_files(tiny_model):
     save_model(tiny_model, model.card, model.network)
     assert (tiny_model / "log.csv").exists()
     assert load_model(tiny_model).card == model.card
-    assert [path.name for path in tiny_model.parent.iterdir()] == [tiny_model.name]
+    names = {CARD_FILE, WEIGHTS_FILE, "log.csv"}
+    assert {path.name for path in tiny_model.iterdir()} == names
+
+
+def test_a_model_is_saved_into_the_working_folder(tiny_model, monkeypatch):
+    model = load_model(tiny_model)
+    monkeypatch.chdir(tiny_model)
+    save_model(".", model.card, model.network)
+    assert load_model(tiny_model).card == model.card
+
+
+def test_a_failed_save_leaves_the_model_there_was(tiny_model, monkeypatch):
+    model = load_model(tiny_model)
+    before = {path.name: path.read_bytes() for path in tiny_model.iterdir()}
+
+    def full(*_):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(ModelCard, "to_json", full)
+    with pytest.raises(OSError, match="space"):
+        save_model(tiny_model, model.card, model.network)
+    assert {path.name: path.read_bytes() for path in tiny_model.iterdir()} == before
 
 
 def test_truncated_or_replaced_weights_are_refused(tiny_model):

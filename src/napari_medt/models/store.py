@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -104,7 +103,7 @@ def load_model(name_or_path: str | Path) -> Model:
 def save_model(folder: str | Path, card: ModelCard, network: nn.Module) -> ModelCard:
     """Write a model folder: weights as safetensors, and the card with their SHA-256.
 
-    The folder is written beside its place and renamed into it. Other files of a folder that is
+    Both are written beside their places, then renamed into them. Other files of a folder that is
     already there are kept.
 
     Returns
@@ -117,19 +116,13 @@ def save_model(folder: str | Path, card: ModelCard, network: nn.Module) -> Model
     folder = Path(folder)
     weights = save({key: value.contiguous().cpu() for key, value in network.state_dict().items()})
     card = replace(card, sha256=hashlib.sha256(weights).hexdigest())
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        if folder.exists():
-            shutil.copytree(folder, beside, dirs_exist_ok=True)
-        (beside / WEIGHTS_FILE).write_bytes(weights)
-        (beside / CARD_FILE).write_text(card.to_json(), encoding="utf-8")
-        beside.chmod(0o755)
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(beside, folder)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".saving-", dir=folder) as beside:
+        (Path(beside) / WEIGHTS_FILE).write_bytes(weights)
+        (Path(beside) / CARD_FILE).write_text(card.to_json(), encoding="utf-8")
+        # The card last: it makes a folder a model, and knows weights that are not its own.
+        for name in (WEIGHTS_FILE, CARD_FILE):
+            os.replace(Path(beside) / name, folder / name)
     return card
 
 
