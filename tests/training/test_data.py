@@ -49,6 +49,26 @@ def test_groups_stay_together_when_a_folder_is_split(tmp_path):
     assert find_splits(tmp_path, seed=0) == (training, validation)
 
 
+def test_an_index_from_a_spreadsheet_is_read(tmp_path):
+    write_data(tmp_path, 2)
+    (tmp_path / "index.csv").write_text("id,group\n0,a\n1,a\n", encoding="utf-8-sig")
+    assert [sample.group for sample in find_samples(tmp_path)] == ["a", "a"]
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "reason"),
+    [
+        ("id;group\n0;a\n", "utf-8", "no column id"),
+        ("id,group\n0,Müller\n", "latin-1", "not UTF-8"),
+    ],
+)
+def test_an_index_that_cannot_be_read_is_refused(tmp_path, text, encoding, reason):
+    write_data(tmp_path, 1)
+    (tmp_path / "index.csv").write_text(text, encoding=encoding)
+    with pytest.raises(DataError, match=reason):
+        find_samples(tmp_path)
+
+
 def test_folders_that_cannot_be_used(tmp_path):
     with pytest.raises(DataError, match="images/ and labels/"):
         find_samples(tmp_path)

@@ -1,8 +1,13 @@
 """The domain of training images holds nearly all of them, and no others."""
 
+import imageio.v3 as imageio
 import numpy as np
+import pytest
 
-from napari_medt.training.domain import EXAMPLES, INSIDE, domain_of
+from napari_medt.errors import DataError
+from napari_medt.models.card import InputRule
+from napari_medt.training.data import Sample
+from napari_medt.training.domain import EXAMPLES, INSIDE, domain_of, find_domain
 
 
 def test_training_images_lie_within():
@@ -18,3 +23,18 @@ def test_training_images_lie_within():
 
 def test_few_images():
     assert domain_of(np.zeros((2, 4)), "whole").unlikeness(np.zeros(4)) == 0
+
+
+def test_images_without_anything_in_their_middle_are_left_out(tmp_path):
+    sparse = np.zeros((600, 600), np.uint8)
+    sparse[:20] = np.arange(20)[:, np.newaxis]
+    full = np.random.default_rng(0).integers(0, 255, (600, 600), np.uint8)
+    samples = []
+    for name, image in (("sparse", sparse), ("full", full)):
+        path = tmp_path / f"{name}.png"
+        imageio.imwrite(path, image)
+        samples.append(Sample(path, path, name))
+    rule = InputRule(scaling="tiled")
+    assert find_domain(samples, rule) == find_domain(samples[1:], rule)
+    with pytest.raises(DataError, match="middle of every training image"):
+        find_domain(samples[:1], rule)

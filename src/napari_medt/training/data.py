@@ -210,8 +210,15 @@ def contacts(labels: NDArray[np.integer], width: float) -> NDArray[np.uint8]:
 def _read_index(index: Path) -> dict[str, dict[str, str]]:
     if not index.exists():
         return {}
-    with index.open(newline="", encoding="utf-8") as lines:
-        return {row.get("id", ""): row for row in csv.DictReader(lines)}
+    try:
+        # Spreadsheets put a byte-order mark in front, which would be part of the first name.
+        lines = index.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise DataError(f"{index} is not UTF-8 text: save it as CSV UTF-8.") from None
+    rows = csv.DictReader(lines)
+    if "id" not in (rows.fieldnames or ()):
+        raise DataError(f"{index} has no column id: save it with commas between its columns.")
+    return {row["id"]: row for row in rows}
 
 
 def _read_size(row: dict[str, str], column: str) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from scipy.cluster.vq import kmeans2
 
 from napari_medt.engine.describe import describe
 from napari_medt.engine.files import read_image
+from napari_medt.errors import DataError, ImageError
 from napari_medt.models.card import InputRule
 from napari_medt.models.domain import Domain
 from napari_medt.training.data import Sample
@@ -28,9 +30,22 @@ def find_domain(samples: Sequence[Sample], rule: InputRule) -> Domain:
         What the model was trained on.
     rule : InputRule
         How it sees them.
+
+    Raises
+    ------
+    DataError
+        If no image has anything in its middle, by which images are described.
     """
-    described = np.array([describe(read_image(sample.image), rule.scaling) for sample in samples])
-    return domain_of(described, rule.scaling)
+    described = []
+    for sample in samples:
+        with suppress(ImageError):  # a sparse image may have nothing just there
+            described.append(describe(read_image(sample.image), rule.scaling))
+    if not described:
+        raise DataError(
+            "The middle of every training image is of a single value: crop the images to what "
+            "they show."
+        )
+    return domain_of(np.array(described), rule.scaling)
 
 
 def domain_of(described: NDArray[np.float64], scaling: str) -> Domain:
