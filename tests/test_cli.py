@@ -256,6 +256,9 @@ def test_settings_that_do_not_fit(tmp_path, capsys):
         ({"surprise": 1}, "surprise"),
         ({"augmentation": "magic"}, "unknown augmentation 'magic'"),
         ({"image_size": 100}, "multiple of 32"),
+        ({"classes": ["tumour", "stroma"]}, "must be 'background'"),
+        ({"input": {"object_size": 20}}, "object_size needs"),
+        ({"shape": "ellipse", "classes": ["background", "a", "b"]}, "a single class"),
     ]:
         config.write_text(json.dumps(settings))
         assert run("train", "--data", data, "--output", tmp_path / "m", "--config", config) == 1

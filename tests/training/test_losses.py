@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from napari_medt.training.data import CONTACT
-from napari_medt.training.losses import CONTACT_WEIGHT, segmentation_loss
+from napari_medt.training.losses import segmentation_loss
 
 
 def sure(target, classes=3, logit=30.0):
@@ -30,8 +30,8 @@ def test_an_error_between_objects_costs_more():
     wrong = target.clone()
     wrong[0, 0, 0] = 1
     plain = segmentation_loss(sure(wrong, logit=2.0), target)
-    heavy = segmentation_loss(sure(wrong, logit=2.0), marked)
+    heavy = segmentation_loss(sure(wrong, logit=2.0), marked, contact_weight=6.0)
     surprise = -torch.log_softmax(torch.tensor([2.0, 0.0, 0.0]), 0)
     right, error = surprise[0], surprise[1]
-    expected = (CONTACT_WEIGHT * error + 3 * right) / (CONTACT_WEIGHT + 3) - (error + 3 * right) / 4
+    expected = (6 * error + 3 * right) / (6 + 3) - (error + 3 * right) / 4
     assert (heavy - plain).item() == pytest.approx(expected.item(), abs=1e-5)

@@ -154,9 +154,9 @@ class ModelCard:
         if not (self.temperature > 0 and self.report_scale > 0):
             raise ValueError("temperature and report_scale must be above 0")
         if self.report not in REPORTS:
-            raise ValueError(f"unknown report {self.report!r}")
+            raise ValueError(f"unknown report {self.report!r}: choose 'circumference' or none")
         if self.shape not in SHAPES:
-            raise ValueError(f"unknown shape {self.shape!r}")
+            raise ValueError(f"unknown shape {self.shape!r}: choose one of {', '.join(SHAPES)}")
         if self.shape != "any" and len(self.classes) != 2:
             raise ValueError("one object needs a single class beside the background")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from napari_medt.errors import DataError
-from napari_medt.models.card import BACKGROUND, CORE, REPORTS, SHAPES, InputRule
+from napari_medt.models.card import BACKGROUND, CORE, InputRule, ModelCard
 from napari_medt.network.config import ARCHITECTURES, NetworkConfig
 from napari_medt.training.augment import AUGMENTATIONS
 
@@ -44,6 +44,8 @@ class TrainingConfig:
         Length of the run. `images_per_epoch` 0 takes as many as there are training images.
     learning_rate, weight_decay : float
         Of AdamW; warm-up over `warmup_epochs`, then a cosine down to zero.
+    contact_weight : float
+        Weight in the cross-entropy of pixels between objects that nearly touch.
     gates_frozen_epochs : int
         The gates keep their start values this long, as published, then are learned.
     branch_dropout : tuple of float
@@ -86,6 +88,7 @@ class TrainingConfig:
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
     warmup_epochs: float = 1.0
+    contact_weight: float = 4.0
     gates_frozen_epochs: int = 10
     branch_dropout: tuple[float, float] = (0.25, 0.25)
     patch_statistics: Literal["pooled", "per_patch"] = "pooled"
@@ -105,16 +108,12 @@ class TrainingConfig:
             )
         if self.target not in ("instances", "classes"):
             raise ValueError("target must be 'instances' or 'classes'")
-        if self.report not in REPORTS:
-            raise ValueError(f"unknown report {self.report!r}: choose 'circumference' or none")
-        if self.shape not in SHAPES:
-            raise ValueError(f"unknown shape {self.shape!r}: choose one of {', '.join(SHAPES)}")
         for name in ("epochs", "batch_size", "validate_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1")
         if self.target == "instances":
             object.__setattr__(self, "classes", INSTANCE_CLASSES)
-        _ = self.network  # refuses sizes that make no network
+        _ = self.card  # refuses what makes no network, or no card
 
     @property
     def network(self) -> NetworkConfig:
@@ -125,6 +124,23 @@ class TrainingConfig:
             in_channels=1 if self.input.channels == "gray" else 3,
             num_classes=len(self.classes),
             patch_size=self.patch_size,
+        )
+
+    @property
+    def card(self) -> ModelCard:
+        """The card of a model to be trained with this configuration, not yet measured."""
+        return ModelCard(
+            name=self.name,
+            purpose=self.purpose,
+            limits=self.limits,
+            licence=self.licence,
+            network=self.network,
+            classes=self.classes,
+            input=self.input,
+            min_size=self.min_size,
+            shape=self.shape,
+            report=self.report,
+            training={"data": list(self.sources), "start_from": self.start_from},
         )
 
     @property

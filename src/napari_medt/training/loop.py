@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
+import multiprocessing
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
@@ -19,7 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from napari_medt.engine.device import choose_device
-from napari_medt.engine.files import write_whole
+from napari_medt.engine.files import make_folder, write_whole
 from napari_medt.errors import DataError, ModelError
 from napari_medt.models.accuracy import MEASURES
 from napari_medt.models.card import CARD_FILE, ModelCard
@@ -45,6 +47,7 @@ from napari_medt.training.losses import segmentation_loss
 CHECKPOINT_FILE = "checkpoint.pt"
 CONFIG_FILE = "training.json"
 NORMALISED = 0.75  # share of views at the magnification of the image's objects
+MOST_WORKERS = 8
 GRADIENT_NORM = 5.0  # longer gradients are shortened: attention's first steps can be wild
 
 
@@ -166,8 +169,8 @@ def train(
     if (output / CARD_FILE).exists():
         raise DataError(f"{output} already holds a finished model: choose another output folder.")
     training, validation = find_splits(data, config.seed)
-    state = learn(config, training, validation, output, device=device, quiet=quiet)
     domain = find_domain(training, config.input)
+    state = learn(config, training, validation, output, device=device, quiet=quiet)
     (output / DOMAIN_FILE).write_text(domain.to_json(), encoding="utf-8")
     return finish(state, config, validation, output, device)
 
@@ -199,7 +202,7 @@ def learn(
         At the end of the run, with the best weights in `average`.
     """
     where = choose_device(device)
-    output.mkdir(parents=True, exist_ok=True)
+    make_folder(output)
     state = start(config, output, where, build)
     (output / CONFIG_FILE).write_text(config.to_json(), encoding="utf-8")
     pairs = [
@@ -312,7 +315,8 @@ def train_epoch(
         for group in state.optimizer.param_groups:
             group["lr"] = rate
         branches = choose_branches(config, state.step)
-        loss = segmentation_loss(state.network(images, branches=branches), targets)
+        logits = state.network(images, branches=branches)
+        loss = segmentation_loss(logits, targets, config.contact_weight)
         if not torch.isfinite(loss):
             raise ModelError(
                 "Training diverged: the loss is not a number; lower the learning rate."
@@ -339,10 +343,20 @@ def batches(
     loader = DataLoader(
         Views(config, pairs, epoch),
         batch_size=config.batch_size,
-        num_workers=0 if device.type == "cpu" else 8,
+        num_workers=workers_for(device),
     )
     for images, targets in loader:
         yield images.to(device, memory_format=torch.channels_last), targets.to(device)
+
+
+def workers_for(device: torch.device) -> int:
+    """How many processes draw views: some for a GPU, where a process is started by a mere fork.
+
+    Elsewhere every epoch would start Python anew, and copy all images, for each of them.
+    """
+    if device.type == "cpu" or multiprocessing.get_start_method() != "fork":
+        return 0
+    return min(MOST_WORKERS, os.cpu_count() or 1)
 
 
 def set_gates_trainable(network: nn.Module, trainable: bool) -> None:
@@ -388,7 +402,7 @@ def validate(
     state: State, config: TrainingConfig, samples: list[Sample], device: str
 ) -> dict[str, float]:
     """Measure the average network on the validation images and remember the best."""
-    model = Model(make_card(config), state.average)
+    model = Model(config.card, state.average)
     summary = summarise(evaluate(model, samples, device=device))
     score = choice(summary)
     if score > state.best:
@@ -411,31 +425,13 @@ def finish(
     state: State, config: TrainingConfig, samples: list[Sample], output: Path, device: str
 ) -> ModelCard:
     """Write the model folder: weights, the temperature that fits them, measured accuracy."""
-    model = calibrated(Model(make_card(config, state), state.average), samples, device=device)
+    told = {"epochs": state.epoch, "steps": state.step, "seconds": round(state.seconds)}
+    card = replace(config.card, training=config.card.training | told)
+    model = calibrated(Model(card, state.average), samples, device=device)
     accuracy = accuracy_table(model, samples, device=device)
     card = save_model(output, replace(model.card, accuracy=accuracy), model.network)
     (output / CHECKPOINT_FILE).unlink(missing_ok=True)
     return card
-
-
-def make_card(config: TrainingConfig, state: State | None = None) -> ModelCard:
-    """The card of a model trained with this configuration, not yet measured."""
-    training: dict[str, Any] = {"data": list(config.sources), "start_from": config.start_from}
-    if state is not None:
-        training |= {"epochs": state.epoch, "steps": state.step, "seconds": round(state.seconds)}
-    return ModelCard(
-        name=config.name,
-        purpose=config.purpose,
-        limits=config.limits,
-        licence=config.licence,
-        network=config.network,
-        classes=config.classes,
-        input=config.input,
-        min_size=config.min_size,
-        shape=config.shape,
-        report=config.report,
-        training=training,
-    )
 
 
 def save_checkpoint(path: Path, state: State, config: TrainingConfig) -> None:
@@ -460,7 +456,7 @@ def load_checkpoint(path: Path, state: State, config: TrainingConfig, device: to
         If the checkpoint belongs to a run with another configuration.
     """
     values = torch.load(path, map_location=device, weights_only=True)
-    if values["config"] != asdict(config):
+    if TrainingConfig.from_dict(values["config"]) != config:
         raise DataError(
             f"{path.parent} holds an unfinished run with another configuration: go on with that "
             "one, or choose another output folder."

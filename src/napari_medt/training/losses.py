@@ -8,11 +8,10 @@ from torch.nn import functional as F
 
 from napari_medt.training.data import CONTACT
 
-CONTACT_WEIGHT = 4.0  # in cross-entropy, of pixels between objects that nearly touch
 SMOOTH = 1.0  # pixels; keeps the Dice of empty masks defined
 
 
-def segmentation_loss(logits: Tensor, target: Tensor) -> Tensor:
+def segmentation_loss(logits: Tensor, target: Tensor, contact_weight: float = 1.0) -> Tensor:
     """Cross-entropy plus soft Dice loss, equally weighted.
 
     The Dice terms are those of nested masks (any foreground, then every class from 2 on), so that
@@ -25,6 +24,8 @@ def segmentation_loss(logits: Tensor, target: Tensor) -> Tensor:
     target : Tensor
         ``(N, H, W)`` class numbers, plus `CONTACT` between objects that nearly touch: few pixels,
         on which it hangs whether they are told apart.
+    contact_weight : float
+        Of those pixels in the cross-entropy; all others weigh 1.
 
     Returns
     -------
@@ -36,7 +37,7 @@ def segmentation_loss(logits: Tensor, target: Tensor) -> Tensor:
     Soft Dice: Milletari et al., V-Net, 3DV 2016. Weight between objects: Ronneberger et al., U-Net,
     MICCAI 2015.
     """
-    weight = torch.where(target >= CONTACT, CONTACT_WEIGHT, 1.0)
+    weight = torch.where(target >= CONTACT, contact_weight, 1.0)
     target = target % CONTACT
     probabilities = logits.softmax(dim=1)
     dice = soft_dice(1 - probabilities[:, 0], target > 0)
