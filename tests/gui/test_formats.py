@@ -111,6 +111,16 @@ def test_a_mask_knows_the_patient_of_its_image(hands, viewer, widget, batches, b
     assert "other" not in mask.metadata
 
 
+def test_the_axis_for_channels_is_not_saved(hands, viewer, widget, batches, blobs, tmp_path):
+    viewer.add_image(np.stack([np.stack([blobs] * 2)] * 3), scale=(4, 1, 2, 2), units="mm")
+    mask = hands.click_segment_and_wait()
+    assert mask.data.shape == (3, 1, *blobs.shape)
+    [written] = write_labels(str(tmp_path / "mask.nii"), *mask.as_layer_data_tuple()[:2])
+    back = nibabel.load(written)
+    assert back.shape == (*blobs.shape[::-1], 3)
+    assert back.header.get_zooms() == pytest.approx((2, 2, 4))
+
+
 def test_micrometres_are_saved_as_millimetres(tmp_path):
     labels = Labels(np.ones((4, 6), int), scale=(500, 250), units=("um", "um"))
     [written] = write_labels(str(tmp_path / "mask.nii"), *labels.as_layer_data_tuple()[:2])

@@ -35,11 +35,12 @@ def test_five_axes_in_words_and_as_a_whole(hands, viewer, widget, batches, stack
     choose(scope._channel, "2")
     assert "using channel 2" in scope._words.text()
     mask = hands.click_segment_and_wait()
-    assert mask.data.shape == (2, 3, *SHAPE)
-    assert tuple(mask.scale) == (1, 4, 0.5, 0.5)
+    assert mask.data.shape == (2, 3, 1, *SHAPE)
+    assert tuple(mask.scale) == (1, 4, 2, 0.5, 0.5)
     assert [str(unit) for unit in mask.units] == [
         "second",
         "micrometer",
+        "pixel",
         "micrometer",
         "micrometer",
     ]
@@ -48,13 +49,39 @@ def test_five_axes_in_words_and_as_a_whole(hands, viewer, widget, batches, stack
     assert mask.data.max() == 90, "every outline has a number of its own"
 
 
+def test_the_mask_follows_the_sliders_whatever_channel_is_shown(
+    hands, viewer, widget, batches, stack
+):
+    image = viewer.add_image(stack, scale=(1, 4, 3, 0.5, 0.5), translate=(7, 8, 9, 10, 11))
+    extent, steps = viewer.dims.range, viewer.dims.nsteps
+    choose(widget.scope._channel, "2")
+    mask = hands.click_segment_and_wait()
+    assert (viewer.dims.ndim, viewer.dims.range, viewer.dims.nsteps) == (5, extent, steps)
+    for place in np.ndindex(2, 3, 2):
+        viewer.dims.current_step = (*place, 0, 0)
+        assert np.array_equal(image._slice.image.raw, stack[place])
+        assert np.array_equal(mask._slice.image.raw, mask.data[(*place[:2], 0)])
+        assert mask._slice.image.raw.any()
+        assert widget._masks.newest(image, widget.model.reference).labels.shape == (2, 3, *SHAPE)
+
+
+def test_other_channels_make_another_mask(hands, viewer, widget, batches, stack):
+    viewer.add_image(stack[0])
+    mask = hands.click_segment_and_wait()
+    choose(widget.scope._axis, "no axis")
+    other = hands.click_segment_and_wait()
+    assert other is not mask
+    assert other.data.shape == (3, 2, *SHAPE)
+    assert widget.segment.isEnabled()
+
+
 def test_objects_are_linked_through_the_slices(hands, viewer, widget, batches, stack):
     viewer.add_image(stack)
     choose(widget.scope._channel, "2")
     hands.tick(widget.scope._link)
     mask = hands.click_segment_and_wait()
     assert mask.data.max() == 40
-    lowest = (slice(None), 175, 24)
+    lowest = (slice(None), 0, 175, 24)
     assert len(np.unique(mask.data[0][lowest])) == len(np.unique(mask.data[1][lowest])) == 1
     widget.settings._min_size.setValue(60)
     hands.wait(lambda: mask.metadata[METADATA]["min_size"] == 60)
@@ -72,6 +99,9 @@ def test_slice_after_slice_into_one_mask(hands, viewer, widget, batches, stack):
     assert hands.click_segment_and_wait() is mask
     counts = [len(np.unique(mask.data[index])) - 1 for index in np.ndindex(2, 3)]
     assert counts == [0, 0, 0, 20, 0, 10]
+    [earlier] = mask.metadata[METADATA]["earlier"]
+    assert earlier["scope"]["planes"] == [[1, 2]]
+    assert mask.metadata[METADATA]["scope"]["planes"] == [[1, 0]]
     widget.settings._threshold.setValue(0.9)
     hands.wait(lambda: mask.metadata[METADATA]["threshold"] == 0.9)
     assert mask.data[1, 0].any()
@@ -106,6 +136,8 @@ def test_layers_are_combined_as_they_are_shown(hands, viewer, widget, batches, b
     action.trigger()
     assert "mixed from 2 layers" in widget.scope._words.text()
     assert len(np.unique(hands.click_segment_and_wait().data)) == 1 + 20
+    widget.image.setCurrentIndex(1)
+    assert widget.scope.added == [], "what is mixed with one image is not with the next"
 
 
 def test_a_region_leaves_the_rest_alone(hands, viewer, widget, batches, blobs):
@@ -120,6 +152,9 @@ def test_a_region_leaves_the_rest_alone(hands, viewer, widget, batches, blobs):
     widget.image.setCurrentIndex(0)
     choose(widget.scope._region, SHAPES)
     assert hands.click_segment_and_wait() is mask
+    said = int(widget.message.text().split()[0])
+    box = mask.data[40:91, 60:121]
+    assert said == len(np.setdiff1d(np.unique(box), [0, *np.unique(before)]))
     inside = np.zeros(SHAPE, bool)
     inside[41:89, 61:119] = True
     outside = np.ones(SHAPE, bool)
@@ -176,18 +211,24 @@ def test_rotated_multichannel_image_and_its_mask_lie_alike(hands, viewer, widget
     choose(widget.scope._planes, "The plane that is shown")
     mask = hands.click_segment_and_wait()
     for place in np.random.default_rng(0).uniform(0, 50, (5, 3)):
-        there = image.data_to_world((place[0], 0, *place[1:]))
-        assert mask.data_to_world(place) == pytest.approx((there[0], *there[2:]))
+        there = image.data_to_world((place[0], 0.5, *place[1:]))  # between the two channels
+        assert mask.data_to_world((place[0], 0, *place[1:])) == pytest.approx(there)
 
 
 def test_the_model_that_fits_is_chosen_until_the_user_chooses(qtbot, viewer):
     widget = SegmentWidget(viewer)
     viewer.window.add_dock_widget(widget)
+    started = []
+    widget._request = lambda: started.append(widget.model.reference) or (None, None)
     nuclei, _ = draw("fluorescence_nuclei")
     noise = np.random.default_rng(0).integers(0, 40, nuclei.shape).astype(np.uint8)
     viewer.add_image(np.stack([noise, nuclei]), axis_labels=("c", "y", "x"))
     choose(widget.scope._channel, "2")
+    assert widget.model.reference != "nuclei-fluorescence"
+    widget.segment.click()
+    assert "Looking at the image" in widget.message.text()
     qtbot.waitUntil(lambda: widget.model.card.name == "nuclei-fluorescence", timeout=60_000)
+    assert started == ["nuclei-fluorescence"], "Segment waits for the model that fits"
     qtbot.waitUntil(lambda: not widget.fit.text(), timeout=60_000)
     widget.model.choose("skin-lesion")
     assert "nuclei-fluorescence may fit better" in widget.fit.text()

@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QCheckBox, QFileDialog, QProgressBar
 from napari_medt.errors import ImageError
 from napari_medt.gui.layers import METADATA, image_data
 from napari_medt.gui.progress import time_left
-from napari_medt.gui.widget import SegmentWidget
+from napari_medt.gui.widget import SegmentWidget, relabel_mask
 from napari_medt.models.store import bundled_cards
 from tests.conftest import make_model
 
@@ -60,9 +60,15 @@ def test_click_to_mask_to_correction(hands, viewer, widget, batches, blobs):
     assert painted[10, 100] == 21
     assert not widget.settings._threshold.isEnabled()
     assert "edited" in widget.settings._note.text()
+    hands.wait(lambda: widget.message.text() == "As corrected: 21 objects.")
     hands.paint(mask, 100, 10)
     mask.undo()
     assert np.array_equal(mask.data, painted)
+    mask.fill((25, 24), 0)
+    hands.wait(lambda: widget.message.text() == "As corrected: 20 objects.")
+    mask.undo()
+    assert np.array_equal(mask.data, painted)
+    hands.wait(lambda: widget.message.text() == "As corrected: 21 objects.")
 
     again = hands.click_segment_and_wait()
     assert again is not mask
@@ -92,6 +98,14 @@ def test_provenance_names_the_run_and_no_patient(hands, viewer, widget, batches,
     assert (made["threshold"], made["min_size"]) == (card.threshold, card.min_size)
     assert made["device"] in ("cpu", "cuda", "mps")
     assert made["seconds"] > 0
+    assert made["linked"] is False
+    assert made["scope"] == {
+        "axes": ["row", "column"],
+        "channel": None,
+        "planes": "all",
+        "rows": "all",
+        "columns": "all",
+    }
     assert set(made["versions"]) == {"napari-medt", "torch", "numpy", "python"}
     assert "Jane" not in json.dumps(made)
 
@@ -122,6 +136,15 @@ def test_newest_slider_value_wins(hands, viewer, widget, batches, blobs):
     hands.wait(lambda: mask.metadata[METADATA]["threshold"] == 0.8)
     hands.qtbot.wait(100)
     assert mask.metadata[METADATA]["threshold"] == 0.8
+
+
+def test_a_late_slider_does_not_undo_a_newer_run(hands, viewer, widget, batches, blobs):
+    viewer.add_image(blobs)
+    hands.click_segment_and_wait()
+    late = relabel_mask(widget._mask(), 0.9, 0)
+    mask = hands.click_segment_and_wait()
+    widget._on_relabelled(late)
+    assert mask.metadata[METADATA]["threshold"] == widget.model.card.threshold
 
 
 def test_untouched_mask_is_renewed_in_place(hands, viewer, widget, batches, blobs):
@@ -286,10 +309,12 @@ def test_circumference_is_said(hands, viewer, widget, batches, tmp_path, units, 
     rows, columns = np.ogrid[:200, :240]
     head = ((rows - 100) ** 2 + (columns - 120) ** 2 <= 60**2).astype(np.float32)
     viewer.add_image(head, scale=scale, units=units)
-    hands.click_segment_and_wait()
+    mask = hands.click_segment_and_wait()
     found = re.search(r"circumference ([\d.]+) (mm|pixels)", widget.message.text())
     assert float(found[1]) == pytest.approx(length[0], rel=0.01)
     assert found[2] == length[1]
+    mask.fill((100, 120), 0)
+    hands.wait(lambda: widget.message.text().startswith("As corrected: 0.0 % of the image"))
 
 
 # The choices

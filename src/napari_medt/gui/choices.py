@@ -95,7 +95,7 @@ class ModelChoice(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._box, self._purpose = QComboBox(), note()
-        self._settled = False  # once the user has chosen, nobody else does
+        self.settled = False  # once the user has chosen, nobody else does
         self._open = QPushButton("Open model folder...")
         self._open.setToolTip("Use a model of your own: a folder with card.json and weights.")
         narrow(self._box)
@@ -130,7 +130,7 @@ class ModelChoice(QWidget):
 
     def suggest(self, name: str) -> None:
         """Choose a bundled model for a user who has not chosen one."""
-        if not self._settled and name in self._references():
+        if not self.settled and name in self._references():
             self._box.setCurrentIndex(self._references().index(name))
 
     def choose(self, reference: str) -> None:
@@ -161,7 +161,7 @@ class ModelChoice(QWidget):
         self._box.setCurrentIndex(self._box.count() - 1)
 
     def _settle(self) -> None:
-        self._settled = True
+        self.settled = True
 
     def _references(self) -> list[str]:
         return [self._box.itemData(index)[0] for index in range(self._box.count())]

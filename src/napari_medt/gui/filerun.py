@@ -44,7 +44,7 @@ class FileRun(QObject):
         """Begin a run that writes to `output`, and goes on there when it is begun again."""
         self._output = output
         self.said.emit("")
-        self._progress.begin()
+        self._progress.begin("What is finished stays, and the next run goes on from there.")
         self._job = run_job(
             self,
             work,

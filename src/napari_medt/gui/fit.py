@@ -12,6 +12,8 @@ from napari_medt.errors import UserError
 from napari_medt.gui.job import NewestJob
 from napari_medt.models.card import ModelCard
 
+Read = Callable[[], Any]
+
 
 class FitNote(QLabel):
     """Says that another model fits the image better, or none does; else it is not seen.
@@ -20,6 +22,7 @@ class FitNote(QLabel):
     """
 
     found = Signal(str)  # the bundled model trained on images most like this one
+    looked = Signal()  # nothing more is to come for the image that was looked at last
     crashed = Signal(object)
 
     def __init__(self) -> None:
@@ -27,29 +30,45 @@ class FitNote(QLabel):
         self.setWordWrap(True)
         self._name = ""
         self._unlikeness: dict[str, float] = {}
+        self._read: Read | None = None
         self._job = NewestJob(self)
         self._job.succeeded.connect(self._on_compared)
-        self._job.crashed.connect(self.crashed)
+        self._job.crashed.connect(self._on_crashed)
         self._show()
 
-    def look_at(self, read: Callable[[], Any] | None) -> None:
+    @property
+    def looking(self) -> bool:
+        """Whether an image is being compared."""
+        return self._read is not None
+
+    def look_at(self, read: Read | None) -> None:
         """Compare an image, given as a function that reads it; None where there is none."""
-        self._unlikeness = {}
+        self._unlikeness, self._read = {}, read
         self._show()
-        self._job.submit(lambda: compare(read) if read is not None else {})
+        if read is not None:
+            self._job.submit(lambda: (read, compare(read)))
 
     def show_model(self, card: ModelCard | None) -> None:
         """Say how the image fits this model."""
         self._name = card.name if card is not None else ""
         self._show()
 
-    def _on_compared(self, unlikeness: dict[str, float]) -> None:
+    def _on_compared(self, compared: tuple[Read, dict[str, float]]) -> None:
         from napari_medt.engine.fit import closest
 
-        self._unlikeness = unlikeness
+        read, unlikeness = compared
+        if read is not self._read:
+            return  # another image was chosen meanwhile
+        self._unlikeness, self._read = unlikeness, None
         self._show()
         if name := closest(unlikeness):
             self.found.emit(name)
+        self.looked.emit()
+
+    def _on_crashed(self, error: Exception) -> None:
+        self._read = None
+        self.crashed.emit(error)
+        self.looked.emit()
 
     def _show(self) -> None:
         if self._unlikeness:
@@ -61,7 +80,7 @@ class FitNote(QLabel):
         self.setVisible(bool(self.text()))
 
 
-def compare(read: Callable[[], Any]) -> dict[str, float]:
+def compare(read: Read) -> dict[str, float]:
     """Compare an image with the training images of the bundled models.
 
     Returns

@@ -16,7 +16,9 @@ from napari_medt.engine.formats.nifti import write_nifti
 from napari_medt.engine.formats.picture import PATIENT, Patient, Picture, placement
 from napari_medt.engine.formats.reading import read_pictures
 from napari_medt.errors import ImageError
+from napari_medt.gui.layers import METADATA
 
+VECTORS = ("scale", "translate", "units")  # of a layer, one value for each axis
 LayerData = tuple[NDArray, dict[str, Any], str]
 Reader = Callable[[str | Sequence[str]], list[LayerData]]
 
@@ -78,10 +80,25 @@ def write_labels(path: str, labels: Any, options: dict[str, Any]) -> list[str]:
     labels = np.asarray(labels)
     if not is_upright(options, labels.ndim):
         raise ImageError("The labels are rotated or sheared: undo that before you save as NIfTI.")
+    labels, options = without_channels(labels, options)
     patient = patient_of(options["metadata"])
     affine = patient.affine @ placement_mm(options, labels.ndim)
     write_nifti(Path(path), labels, affine, patient.orientation)
     return [path]
+
+
+def without_channels(labels: NDArray, options: dict[str, Any]) -> tuple[NDArray, dict[str, Any]]:
+    """Drop the axis that stands for the channels of a mask's image, which NIfTI does not know.
+
+    See :func:`napari_medt.gui.layers.channels_within`.
+    """
+    roles = options["metadata"].get(METADATA, {}).get("scope", {}).get("axes", [])
+    axis = roles.index("channel") if "channel" in roles else 0
+    if axis == 0 or len(roles) != labels.ndim or labels.shape[axis] != 1:
+        return labels, options
+    kept = [index for index in range(labels.ndim) if index != axis]
+    vectors = {name: [options[name][index] for index in kept] for name in VECTORS}
+    return labels.squeeze(axis), options | vectors
 
 
 def is_upright(options: dict[str, Any], ndim: int) -> bool:

@@ -19,7 +19,7 @@ from napari_medt.engine.mix import Channel, Mix
 from napari_medt.engine.region import Region, Scope, box_region, outline_region
 from napari_medt.engine.source import Level, level_of
 from napari_medt.errors import ImageError
-from napari_medt.gui.outcome import Outcome, Place, merge, overlay
+from napari_medt.gui.outcome import Outcome, Place, merge, overlay, told_of_both
 
 if TYPE_CHECKING:
     import napari
@@ -94,38 +94,65 @@ def mixed(layers: Sequence[Image]) -> Mix:
 
 
 def placement(image: Image, axes: Axes, place: Place | None = None) -> dict[str, Any]:
-    """Return what a Labels layer needs to lie exactly on `image`, less its channel axis.
+    """Return what a Labels layer needs to lie exactly on `image`, or on a part of it.
 
-    Or on a part of it: then the axes are rows and columns.
+    See :func:`as_layer` for the axes of the labels; those of a part are rows and columns.
     """
-    kept = list(axes.kept)
-    values: dict[str, Any] = {name: getattr(image, name)[kept] for name in ("scale", "translate")}
-    if place is not None:
-        values["scale"] = values["scale"] * place.step
+    kept = list(layer_axes(axes))
+    spans, middles = spread_of(axes, place)
+    values: dict[str, Any] = {
+        "scale": image.scale[kept] * spans,
+        "translate": image.translate[kept] + image.scale[kept] * middles,
+    }
     for name in ("units", "axis_labels"):
         values[name] = tuple(getattr(image, name)[axis] for axis in kept)
-    if len(kept) == image.ndim and place is None:
+    if len(kept) == image.ndim and (spans == 1).all():
         # napari would share the affine, and moving one layer would move the other.
         affine = image.affine.affine_matrix.copy()
         return values | {"rotate": image.rotate, "shear": image.shear, "affine": affine}
     # Rotation and shear of all axes cannot be said of some of them, but their effect can.
     own = np.eye(len(kept) + 1)
     own[:-1] = np.column_stack([np.diag(values["scale"]), values["translate"]])
+    to_pixels = np.diag([*spans, 1.0])
+    to_pixels[:-1, -1] = middles
     whole = [*kept, image.ndim]
-    world = to_world(image)[np.ix_(whole, whole)]
-    if place is not None:
-        world = world @ to_pixels(place)
+    world = to_world(image)[np.ix_(whole, whole)] @ to_pixels
     return values | {"affine": world @ np.linalg.inv(own)}
 
 
-def to_pixels(place: Place) -> NDArray[np.float64]:
-    """Matrix ``(3, 3)`` from the labels of a part to the pixels of its image.
+def channels_within(axes: Axes) -> int | None:
+    """Return the axis of the channels if others lie before it.
+
+    napari lines layers up by their last axes. Without that axis the ones before it would be taken
+    for those behind them, so labels keep it, one channel long.
+    """
+    return axes.channel_axis or None
+
+
+def layer_axes(axes: Axes) -> tuple[int, ...]:
+    """The axes of an image that a layer of its labels has."""
+    return axes.kept if channels_within(axes) is None else tuple(range(len(axes.shape)))
+
+
+def as_layer(labels: NDArray[np.int32], axes: Axes) -> NDArray[np.int32]:
+    """View labels, shaped as the axes less the channels, as a layer holds them."""
+    axis = channels_within(axes)
+    return labels if axis is None else np.expand_dims(labels, axis)
+
+
+def spread_of(axes: Axes, place: Place | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """How many pixels a label spans along the axes of its layer, and where the first one lies.
 
     A label lies on the middle of the pixels that it spans.
     """
-    matrix = np.diag([place.step, place.step, 1.0])
-    matrix[:2, 2] = np.multiply(place.corner, place.step) + (place.step - 1) / 2
-    return matrix
+    count = len(layer_axes(axes))
+    spans, corner = np.ones(count), np.zeros(count)
+    if place is not None:
+        spans[-2:], corner[-2:] = place.step, place.corner
+    axis = channels_within(axes)
+    if axis is not None:
+        spans[axis] = axes.channels  # the one label is for all of them
+    return spans, corner * spans + (spans - 1) / 2
 
 
 def to_world(image: Image) -> NDArray[np.float64]:
@@ -234,7 +261,7 @@ class Mask:
     outcome : Outcome
         The run it comes from.
     written : array of int32
-        The labels as they were last written.
+        The labels as they were last written, shaped as `labels`.
     painted : bool
         Whether the layer was edited in a way that leaves something to undo or redo.
     """
@@ -247,17 +274,29 @@ class Mask:
     painted: bool = False
 
     @property
+    def labels(self) -> NDArray[np.int32]:
+        """The labels as they are, less the axis that stands for the channels: a view."""
+        data: NDArray[np.int32] = np.asarray(self.layer.data)
+        axis = channels_within(self.outcome.scope.axes)
+        return data if axis is None or data.ndim <= axis else data[(slice(None),) * axis + (0,)]
+
+    @property
     def edited(self) -> bool:
         """Whether the layer holds, or can redo, anything but what was written into it.
 
         Compares the data themselves: not every edit is announced by an event, and a brush stroke
         is announced only when it ends.
         """
-        return self.painted or not np.array_equal(self.layer.data, self.written)
+        return self.painted or not np.array_equal(self.labels, self.written)
+
+    def holds(self, outcome: Outcome) -> bool:
+        """Whether the layer lies where the labels of another run belong."""
+        old, new = self.outcome, outcome
+        return old.place == new.place and old.scope.axes.roles == new.scope.axes.roles
 
     def edited_within(self, scope: Scope) -> bool:
         """Whether what the layer holds within a scope is not what was written there."""
-        data = self.layer.data
+        data = self.labels
         return data.shape != self.written.shape or any(
             not np.array_equal(data[part], self.written[part]) for part in scope.parts()
         )
@@ -274,7 +313,8 @@ class Masks(QObject):
         Owner of this object.
     """
 
-    changed = Signal()  # the user edited or removed a mask
+    changed = Signal()  # the user began to edit a mask, or removed one
+    edited = Signal(object)  # the mask, perhaps after each of its edits
 
     def __init__(self, viewer: napari.Viewer, parent: QObject) -> None:
         super().__init__(parent)
@@ -294,10 +334,10 @@ class Masks(QObject):
 
         The newest mask of the same image and model is renewed if it was not edited. If it was, the
         result of a region or of single planes is laid into it as a step that can be undone, unless
-        the edits are there. Otherwise there is a new layer.
+        the edits are there. Otherwise, and where the axes are now other ones, there is a new layer.
         """
         mask = self.newest(image, model)
-        if mask is None or mask.outcome.place != outcome.place:
+        if mask is None or not mask.holds(outcome):
             mask = self._add(outcome, image, model)
         elif not mask.edited:
             for name, value in placement(image, outcome.scope.axes, outcome.place).items():
@@ -312,19 +352,21 @@ class Masks(QObject):
 
     def _lay_into(self, mask: Mask, outcome: Outcome) -> None:
         """Exchange a part of an edited mask, in one step of its history."""
-        data = np.asarray(mask.layer.data)
-        changed = overlay(data, outcome)
-        where = np.nonzero(changed != data)
+        axes = outcome.scope.axes
+        changed = as_layer(overlay(mask.labels, outcome), axes)
+        where = np.nonzero(changed != np.asarray(mask.layer.data))
         if len(where[0]):
             with mask.layer.block_history():
                 mask.layer.data_setitem(where, changed[where])
-        mask.written[where] = changed[where]
-        mask.outcome = replace(outcome, probabilities={})
+        as_layer(mask.written, axes)[where] = changed[where]
+        mask.outcome = replace(
+            outcome, probabilities={}, provenance=told_of_both(mask.outcome, outcome)
+        )
         self._describe(mask)
 
-    def rewrite(self, mask: Mask, outcome: Outcome) -> bool:
-        """Write labels made with other settings, unless the mask was edited or removed."""
-        if mask not in self._masks or mask.edited:
+    def rewrite(self, mask: Mask, base: Outcome, outcome: Outcome) -> bool:
+        """Write the labels of `base` made with other settings, while the mask still holds those."""
+        if mask not in self._masks or mask.edited or mask.outcome is not base:
             return False
         self._write(mask, outcome)
         return True
@@ -333,20 +375,22 @@ class Masks(QObject):
         name = f"{image.name} - {outcome.card.name} mask"
         carried = {key: image.metadata[key] for key in (PATIENT,) if key in image.metadata}
         place = placement(image, outcome.scope.axes, outcome.place)
-        layer = Labels(outcome.labels, name=name, metadata=carried, **place)
+        labels = as_layer(outcome.labels, outcome.scope.axes)
+        layer = Labels(labels, name=name, metadata=carried, **place)
         mask = Mask(layer, image, model, outcome, outcome.labels.copy())
         self._masks.append(mask)
         self._describe(mask)
         self._viewer.add_layer(layer)
         layer.events.paint.connect(self._on_paint)
         layer.events.data.connect(self._on_data)
+        layer.events.set_data.connect(self._on_drawn)  # all that tells of undo and redo
         return mask
 
     def _write(self, mask: Mask, outcome: Outcome) -> None:
         # A mask that was not edited has nothing to undo, so no step of its history goes stale.
         mask.outcome = outcome
         mask.written = outcome.labels.copy()
-        mask.layer.data = outcome.labels
+        mask.layer.data = as_layer(outcome.labels, outcome.scope.axes)
         self._describe(mask)
 
     def _describe(self, mask: Mask) -> None:
@@ -361,14 +405,23 @@ class Masks(QObject):
 
     def _on_paint(self, event: Event) -> None:
         mask = self._of(event.source)
-        if mask is not None and not mask.painted:
+        if mask is None:
+            return
+        if not mask.painted:
             mask.painted = True
             self.changed.emit()
+        self.edited.emit(mask)
 
     def _on_data(self, event: Event) -> None:
         mask = self._of(event.source)
         if mask is not None and mask.edited:
             self.changed.emit()
+            self.edited.emit(mask)
+
+    def _on_drawn(self, event: Event) -> None:
+        mask = self._of(event.source)
+        if mask is not None and mask.painted:
+            self.edited.emit(mask)
 
     def _on_removed(self, event: Event) -> None:
         gone = event.value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from napari_medt.engine.axes import Frame
 from napari_medt.engine.region import Scope
 from napari_medt.models.card import ModelCard
+
+EARLIER = "earlier"  # in a provenance: those of the runs whose labels are still in the mask
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,42 @@ def report_on(
     return circumference_in_words(labels[scope.parts()[0]] > 0, mm_per_pixel, card.report_scale)
 
 
+def in_words(outcome: Outcome, labels: NDArray[np.int32] | None = None) -> str:
+    """Say what was found, within what was segmented.
+
+    Parameters
+    ----------
+    outcome : Outcome
+        The run.
+    labels : array of int32, optional
+        Its labels as they were corrected since.
+    """
+    if labels is None:
+        labels, report = outcome.labels, outcome.report
+    else:
+        report = report_on(labels, outcome.scope, outcome.card, outcome.mm_per_pixel)
+    planes = [labels[part] for part in outcome.scope.parts()]
+    if outcome.card.splits_objects:
+        count = count_labels(planes)
+        found = f"{count} object{'s' * (count != 1)}"
+    else:
+        region = outcome.scope.region
+        inside = None if region is None else region.inside
+        size = planes[0].size if inside is None else np.count_nonzero(inside)
+        share = sum(np.count_nonzero(plane) for plane in planes) / (size * len(planes))
+        what = "the image" if outcome.scope.complete else "what was segmented"
+        found = f"{100 * share:.1f} % of {what}"
+    return f"{found}, {report}" if report else found
+
+
+def count_labels(planes: Sequence[NDArray[np.int32]]) -> int:
+    """Count the labels above 0 that occur in any of the planes."""
+    found = np.zeros(1 + max(int(plane.max(initial=0)) for plane in planes), bool)
+    for plane in planes:
+        found[plane[plane > 0]] = True
+    return int(np.count_nonzero(found))
+
+
 def merge(old: Outcome, new: Outcome) -> Outcome:
     """Lay a new outcome over an older one of the same image and model.
 
@@ -114,8 +153,19 @@ def merge(old: Outcome, new: Outcome) -> Outcome:
     regions = old.scope.region is not None or new.scope.region is not None
     if regions or old.link or new.link or len(added) < len(frames):
         added = {}
-    scope = replace(new.scope, frames=frames, region=None)
-    return replace(new, labels=labels, probabilities=added, scope=scope)
+    return replace(
+        new,
+        labels=labels,
+        probabilities=added,
+        scope=replace(new.scope, frames=frames, region=None),
+        provenance=told_of_both(old, new),
+    )
+
+
+def told_of_both(old: Outcome, new: Outcome) -> dict[str, Any]:
+    """Tell how labels of two runs were made: as the new one, and before that as the old one."""
+    before = dict(old.provenance)
+    return {**new.provenance, EARLIER: [*before.pop(EARLIER, []), before]}
 
 
 def overlay(labels: NDArray[np.int32], new: Outcome) -> NDArray[np.int32]:

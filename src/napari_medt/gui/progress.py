@@ -18,7 +18,6 @@ class RunProgress(QWidget):
         self.bar, self.text = QProgressBar(), QLabel()
         self.bar.setTextVisible(False)
         self._cancel = QPushButton("Cancel")
-        self._cancel.setToolTip("Stop at once. What is finished stays.")
         self._cancel.clicked.connect(self.cancelled)
         self._start, self._first, self._speed = 0.0, -1, 0.0
         row = QHBoxLayout()
@@ -30,8 +29,17 @@ class RunProgress(QWidget):
         layout.addWidget(self.text)
         self.hide()
 
-    def begin(self, tiles_per_second: float = 0.0) -> None:
-        """Show a run that has not told its progress yet; its speed is 0 where it is unknown."""
+    def begin(self, left: str, tiles_per_second: float = 0.0) -> None:
+        """Show a run that has not told its progress yet.
+
+        Parameters
+        ----------
+        left : str
+            What Cancel leaves behind, as a sentence.
+        tiles_per_second : float
+            Its speed; 0 where that is unknown.
+        """
+        self._cancel.setToolTip(f"Stop at once. {left}")
         self._first, self._speed = -1, tiles_per_second
         self.bar.setRange(0, 0)
         self.text.setText("Loading the model...")

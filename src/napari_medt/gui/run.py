@@ -160,6 +160,8 @@ def told_of(request: Request, model: Model, device: str, start: float) -> dict[s
     """Describe how a run that began at `start` made its labels."""
     return provenance(
         model.card,
+        request.scope,
+        link=request.link,
         branches=request.branches,
         threshold=request.threshold,
         min_size=request.min_size,

@@ -203,6 +203,7 @@ class ScopeChoice(QWidget):
                 self._axis.addItem(f"axis {name} ({length} long)", axis)
             self._axis.setCurrentIndex(self._axis.findData(self._guess.channel_axis))
         self._show(self._axis, image.ndim > 2 and not image.rgb)
+        self._menu.clear()  # what was mixed with another image is not mixed with this one
         self._list_others()
         self._on_axis()
 
@@ -256,6 +257,7 @@ class ScopeChoice(QWidget):
             action.setData(layer)
             action.setChecked(layer in chosen)
             action.toggled.connect(self._describe)
+            action.toggled.connect(self.changed)
             menu.addAction(action)
         self._more.setVisible(bool(menu.actions()))
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
 from napari.layers import Image
 from napari.utils.events import Event
 from napari.utils.notifications import notification_manager
@@ -30,8 +29,8 @@ from napari_medt.gui.choices import BranchChoice, ImageChoice, LabelSettings, Mo
 from napari_medt.gui.fit import FitNote
 from napari_medt.gui.folder import FolderRun
 from napari_medt.gui.job import Job, NewestJob, run_job
-from napari_medt.gui.layers import Mask, Masks, mm_per_pixel
-from napari_medt.gui.outcome import Outcome, relabel
+from napari_medt.gui.layers import LARGEST, Mask, Masks, mm_per_pixel
+from napari_medt.gui.outcome import Outcome, in_words, relabel
 from napari_medt.gui.progress import RunProgress
 from napari_medt.gui.run import Request, carry_out, warm_up
 from napari_medt.gui.scope import ScopeChoice
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("napari_medt")
 
+EDITS_WAIT = 300  # ms after an edit until a mask is counted again
 MOUSE_WAIT = 100  # ms between looks whether the mouse is released
 ERROR_COLOUR = "#e0501c"  # readable on napari's dark and light themes
 SEGMENT_STYLE = """
@@ -78,7 +78,11 @@ class SegmentWidget(QWidget):
         self._viewer = napari_viewer
         self._run: Run | None = None
         self._speeds: dict[Branches, float] = {}  # tiles per second
-        self._relabelling = NewestJob(self)
+        self._relabelling, self._counting = NewestJob(self), NewestJob(self)
+        self._corrected: Mask | None = None
+        self._counted: str | None = None
+        self._waiting = False  # Segment was clicked, and starts once a model was suggested
+        self._edits = QTimer(self, singleShot=True, interval=EDITS_WAIT)
         self._masks = Masks(napari_viewer, self)
         self.image = ImageChoice(napari_viewer)
         self.scope = ScopeChoice(napari_viewer)
@@ -133,6 +137,7 @@ class SegmentWidget(QWidget):
         self.scope.changed.connect(self._look)
         self.model.changed.connect(self._on_choice)
         self.fit.found.connect(self.model.suggest)
+        self.fit.looked.connect(self._on_looked)
         self.fit.crashed.connect(self._report)
         self.model.refused.connect(self.refuse)
         self.segment.clicked.connect(self.start)
@@ -144,6 +149,10 @@ class SegmentWidget(QWidget):
             run.crashed.connect(self._report)
         self.settings.changed.connect(self._on_settings)
         self._masks.changed.connect(self._refresh)
+        self._masks.edited.connect(self._on_edited)
+        self._edits.timeout.connect(self._count_again)
+        self._counting.succeeded.connect(self._on_counted)
+        self._counting.crashed.connect(self._report)
         self._relabelling.succeeded.connect(self._on_relabelled)
         self._relabelling.crashed.connect(self._report)
         self._viewer.layers.events.removed.connect(self._on_layer_removed)
@@ -194,16 +203,25 @@ class SegmentWidget(QWidget):
 
     def _look(self) -> None:
         """Compare a newly chosen image with what the models were trained on."""
+        self._waiting = False
         try:
             self.fit.look_at(self.scope.middle_plane() if self.image.image else None)
         except ImageError:
             self.fit.look_at(None)  # Segment says why
 
+    def _on_looked(self) -> None:
+        if self._waiting:
+            self.start()
+
     # A run
 
     def start(self) -> None:
-        """Segment the chosen image with the chosen model."""
+        """Segment the chosen image with the chosen model, or the one that is about to be found."""
         if not self._idle:
+            return
+        self._waiting = self.fit.looking and not self.model.settled
+        if self._waiting:
+            self.say("Looking at the image, to find the model for it...")
             return
         try:
             image, request = self._request()
@@ -213,7 +231,9 @@ class SegmentWidget(QWidget):
         if request is None:
             return
         self.say("")
-        self.progress.begin(self._speeds.get(request.branches, 0.0))
+        self._counted = None
+        speed = self._speeds.get(request.branches, 0.0)
+        self.progress.begin("Everything stays as it was.", speed)
         job = run_job(
             self,
             partial(carry_out, request),
@@ -301,10 +321,11 @@ class SegmentWidget(QWidget):
         if QApplication.mouseButtons() != Qt.MouseButton.NoButton:
             QTimer.singleShot(MOUSE_WAIT, self._land)
             return
-        self._masks.place(run.outcome, run.image, run.request.model)
         self._end()
+        self._masks.place(run.outcome, run.image, run.request.model)
+        self._refresh()
         seconds = run.outcome.provenance["seconds"]
-        self.say(f"{summary(run.outcome)} in {seconds:.1f} s. Paint or erase to correct the mask.")
+        self.say(f"{in_words(run.outcome)} in {seconds:.1f} s. Paint or erase to correct the mask.")
 
     # The mask
 
@@ -319,15 +340,43 @@ class SegmentWidget(QWidget):
         if why_locked(mask):
             self._refresh()
             return
-        settings = self.settings.threshold, self.settings.min_size
-        self._relabelling.submit(lambda: (mask, relabel(mask.outcome, *settings)))
+        self._relabelling.submit(
+            partial(relabel_mask, mask, self.settings.threshold, self.settings.min_size)
+        )
 
-    def _on_relabelled(self, made: tuple[Mask, Outcome]) -> None:
-        mask, outcome = made
-        if self._masks.rewrite(mask, outcome):
-            self.say(f"{summary(outcome)}.")
+    def _on_relabelled(self, made: tuple[Mask, Outcome, Outcome]) -> None:
+        if self._masks.rewrite(*made):
+            self.say(f"{in_words(made[-1])}.")
         else:
             self._refresh()
+
+    def _on_edited(self, mask: Mask) -> None:
+        self._corrected = mask
+        self._edits.start()
+
+    def _count_again(self) -> None:
+        if (mask := self._corrected) is not None and self._idle:
+            self._counting.submit(partial(corrected_in_words, mask))
+
+    def _on_counted(self, sentence: str) -> None:
+        # Only what is new, since to look at another plane is announced like undo.
+        if sentence != self._counted and self._idle:
+            self._counted = sentence
+            self.say(sentence)
+
+
+def relabel_mask(mask: Mask, threshold: float, min_size: int) -> tuple[Mask, Outcome, Outcome]:
+    """Make the labels of a mask with other settings: the mask, from what, and what was made."""
+    base = mask.outcome
+    return mask, base, relabel(base, threshold, min_size)
+
+
+def corrected_in_words(mask: Mask) -> str:
+    """Say what a mask holds now; nothing of one so large that counting takes long."""
+    labels = mask.labels
+    if labels.size > LARGEST or labels.shape != mask.written.shape:
+        return ""
+    return f"As corrected: {in_words(mask.outcome, labels)}."
 
 
 def why_locked(mask: Mask | None) -> str:
@@ -337,14 +386,3 @@ def why_locked(mask: Mask | None) -> str:
     if mask.edited:
         return EDITED
     return "" if mask.outcome.adjustable else FIXED
-
-
-def summary(outcome: Outcome) -> str:
-    """Say in words what labels hold."""
-    if outcome.card.splits_objects:
-        count = int(outcome.labels.max())
-        found = f"{count} object{'s' * (count != 1)}"
-    else:
-        share = np.count_nonzero(outcome.labels) / outcome.labels.size
-        found = f"{100 * share:.1f} % of the image"
-    return f"{found}, {outcome.report}" if outcome.report else found

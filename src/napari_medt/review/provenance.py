@@ -6,6 +6,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from napari_medt.engine.region import Scope
 from napari_medt.models.card import ModelCard
 from napari_medt.network.config import Branches
 
@@ -14,7 +15,9 @@ PACKAGES = ("napari-medt", "torch", "numpy")
 
 def provenance(
     card: ModelCard,
+    scope: Scope,
     *,
+    link: bool,
     branches: Branches,
     threshold: float,
     min_size: int,
@@ -27,6 +30,10 @@ def provenance(
     ----------
     card : ModelCard
         Of the model that ran.
+    scope : Scope
+        What of the image was segmented.
+    link : bool
+        Whether objects that overlap from slice to slice are one object.
     branches : {"both", "global", "patch"}
         Which branches ran.
     threshold, min_size
@@ -48,9 +55,25 @@ def provenance(
         "branches": branches,
         "threshold": threshold,
         "min_size": min_size,
+        "linked": link,
+        "scope": describe_scope(scope),
         "device": device,
         "seconds": round(seconds, 2),
         "versions": versions(),
+    }
+
+
+def describe_scope(scope: Scope) -> dict[str, Any]:
+    """Tell what of an image was segmented; channels count from 1, all else as arrays do."""
+    axes, region = scope.axes, scope.region
+    channel = "first three" if scope.channel is None else scope.channel + 1
+    whole = len(scope.frames) == len(axes.frames())
+    return {
+        "axes": list(axes.roles),
+        "channel": None if axes.channel_axis is None else channel,
+        "planes": "all" if whole else [list(frame) for frame in scope.frames],
+        "rows": "all" if region is None else [region.rows.start, region.rows.stop],
+        "columns": "all" if region is None else [region.columns.start, region.columns.stop],
     }
 
 
