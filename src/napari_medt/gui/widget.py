@@ -82,7 +82,9 @@ class SegmentWidget(QWidget):
         self._corrected: Mask | None = None
         self._counted: str | None = None
         self._waiting = False  # Segment was clicked, and starts once a model was suggested
-        self._edits = QTimer(self, singleShot=True, interval=EDITS_WAIT)
+        self._edits = QTimer(self)
+        self._edits.setSingleShot(True)
+        self._edits.setInterval(EDITS_WAIT)
         self._masks = Masks(napari_viewer, self)
         self.image = ImageChoice(napari_viewer)
         self.scope = ScopeChoice(napari_viewer)
@@ -118,7 +120,7 @@ class SegmentWidget(QWidget):
         for row, (name, part) in enumerate(rows.items()):
             grid.addWidget(QLabel(name), row, 0, Qt.AlignmentFlag.AlignTop)
             grid.addWidget(part, row, 1)
-        adjust = QGroupBox("Adjust the mask")
+        adjust = QGroupBox("How the mask is made")
         QVBoxLayout(adjust).addWidget(self.settings)
         self.segment.setStyleSheet(SEGMENT_STYLE)
         self.segment.setToolTip("Make a mask of the image. Masks you have edited are kept.")
