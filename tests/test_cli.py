@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from unittest.mock import Mock
 
 import imageio.v3 as imageio
 import numpy as np
@@ -105,6 +106,29 @@ def test_a_folder_without_write_permission(image, tiny_model, tmp_path, capsys, 
     monkeypatch.setattr(cli.os, "access", lambda *arguments: False)
     assert run("segment", image, "--model", tiny_model, "--output", tmp_path) == 1
     assert "cannot be written to" in capsys.readouterr().err
+
+
+def test_what_the_system_refuses_is_one_sentence(capsys, monkeypatch):
+    for error, sentence in [
+        (OSError(28, "disk full"), "A file cannot be read or written (disk full)."),
+        (OSError(28, "disk full", "a.json"), "a.json cannot be read or written (disk full)."),
+        (OSError(21, "folder", ".a~", None, "a"), "a cannot be read or written (folder)."),
+        (OSError("odd"), "A file cannot be read or written (odd)."),
+    ]:
+        monkeypatch.setattr(cli, "run_models", Mock(side_effect=error))
+        assert run("models") == 1
+        assert capsys.readouterr().err == f"napari-medt: {sentence}\n"
+
+
+@pytest.mark.parametrize("option", ["--json", "--worst"])
+def test_evaluate_refuses_a_folder_before_it_measures(tiny_model, tmp_path, capsys, option):
+    data = write_data(tmp_path / "data", 1)
+    (tmp_path / "there").mkdir()
+    arguments = ("--model", tiny_model, "--data", data, option, tmp_path / "there")
+    assert run("evaluate", *arguments) == 1
+    printed = capsys.readouterr()
+    assert "there is a folder: give the name of a file." in printed.err
+    assert printed.out == ""
 
 
 def test_evaluate_measures_and_writes_json(tiny_model, tmp_path, capsys):
@@ -211,6 +235,17 @@ def test_channels_are_counted_from_one(tiny_model, tmp_path, capsys):
     assert "using channel 2" in table
 
 
+def test_a_channel_of_a_slide_that_could_be_in_colour(tiny_model, tmp_path, capsys):
+    path = tmp_path / "three.tif"
+    planes = np.random.default_rng(0).integers(0, 255, (3, 40, 50), np.uint8)
+    tifffile.imwrite(path, planes, imagej=True, metadata={"axes": "CYX"})
+    for name, options, channel in [("a", (), None), ("b", ("--channel", 2), 1)]:
+        output = tmp_path / f"{name}.zarr"
+        for _ in range(2):  # it is also recognised, to be gone on with
+            assert run("segment", path, "--model", tiny_model, "--output", output, *options) == 0
+        assert json.loads((output / ".medt" / "settings.json").read_text())["channel"] == channel
+
+
 def test_a_slide_has_no_options_of_a_batch(image, tiny_model, tmp_path, capsys):
     for option in ("--link", "--again"):
         arguments = ("--model", tiny_model, "--output", tmp_path / "x.zarr", option)
@@ -308,3 +343,6 @@ def test_benchmark_tells_the_time_of_an_image(tiny_model, capsys):
     assert "tiles/s" in capsys.readouterr().out
     assert run("benchmark", "--model", tiny_model, "--size", 0, 5) == 1
     assert "at least 1 x 1" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        run("benchmark", "--seconds", 0)
+    assert "must be above 0" in capsys.readouterr().err

@@ -35,6 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"napari-medt: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        name = error.filename2 or error.filename or "A file"
+        reason = error.strerror or error
+        print(f"napari-medt: {name} cannot be read or written ({reason}).", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("napari-medt: stopped.", file=sys.stderr)
         return 130
@@ -62,9 +67,8 @@ def make_parser() -> argparse.ArgumentParser:
     segment.add_argument(
         "--channel",
         type=_count,
-        default=1,
         metavar="N",
-        help="of images that have several, 1 is the first; default: %(default)s",
+        help="of images that have several, 1 is the first; default: 1, or a slide's colours",
     )
     segment.add_argument(
         "--mm-per-pixel",
@@ -145,7 +149,7 @@ def make_parser() -> argparse.ArgumentParser:
     benchmark.add_argument(
         "--size", nargs=2, type=int, default=(1024, 1024), metavar=("HEIGHT", "WIDTH")
     )
-    benchmark.add_argument("--seconds", type=float, default=2.0, help="length of a measurement")
+    benchmark.add_argument("--seconds", type=_positive, default=2.0, help="length of a measurement")
     benchmark.add_argument("--json", action="store_true", help="print the figures as JSON")
     benchmark.set_defaults(run=run_benchmark)
 
@@ -181,7 +185,7 @@ def run_segment(options: argparse.Namespace) -> int:
     settings = Settings(
         branches=options.branches,
         threshold=options.threshold,
-        channel=options.channel - 1,
+        channel=(options.channel or 1) - 1,
         link=options.link,
         mm_per_pixel=options.mm_per_pixel,
     )
@@ -236,7 +240,7 @@ def run_slide(options: argparse.Namespace) -> int:
         raise DataError("A .zarr output has neither --probability nor --mm-per-pixel.")
     if options.scheduler and options.workers:
         raise DataError("--workers starts a scheduler of its own: leave out --scheduler.")
-    levels = open_levels(image, options.channel - 1)
+    levels = open_levels(image, options.channel and options.channel - 1)
     model = load_model(options.model)
     if options.resolution and options.resolution > len(levels):
         raise DataError(f"{image.name} has {len(levels)} resolutions: choose one of these.")
@@ -327,12 +331,14 @@ def check_outputs(options: argparse.Namespace) -> None:
     ModelError
         If there is no card to save on.
     DataError
-        If a folder cannot be written to, or too little is measured for a card.
+        If a file cannot be written, or too little is measured for a card.
     """
     from napari_medt.engine.files import make_folder
     from napari_medt.models.store import bundled_cards
 
     for file in filter(None, (options.json, options.worst)):
+        if file.is_dir():
+            raise DataError(f"{file} is a folder: give the name of a file.")
         make_folder(file.parent)
     if not options.save_card:
         return

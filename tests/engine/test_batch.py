@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_medt.engine import batch, predict
+from napari_medt.engine import batch, predict, record
 from napari_medt.engine.batch import Batch
 from napari_medt.engine.inputs import find_items
 from napari_medt.engine.record import FOLDER, Settings
@@ -113,6 +113,25 @@ def test_another_model_is_another_run(inputs, out, model):
     object.__setattr__(model.card, "input", replace(model.card.input, overlap=0.5))
     assert set(statuses(run(inputs, out, model)).values()) == {"done"}
     assert set(statuses(run(inputs, out, model)).values()) == {"skipped"}
+
+
+def test_another_version_is_another_run(inputs, out, model, monkeypatch):
+    """It may make other labels; what somebody edited stays also then."""
+    run(inputs, out, model)
+    (out / "one.labels.tif").write_bytes(b"corrected")
+    monkeypatch.setattr(record, "__version__", "99.0")
+    assert statuses(run(inputs, out, model)) == {"one": "kept", "two": "done"}
+    assert statuses(run(inputs, out, model)) == {"one": "kept", "two": "skipped"}
+    assert (out / "one.labels.tif").read_bytes() == b"corrected"
+
+
+def test_a_record_from_before_versions_were_noted_is_made_again(inputs, out, model):
+    run(inputs, out, model)
+    file = out / FOLDER / "one.json"
+    values = json.loads(file.read_text())
+    del values["made"]["version"]
+    file.write_text(json.dumps(values))
+    assert statuses(run(inputs, out, model)) == {"one": "done", "two": "skipped"}
 
 
 def test_labels_that_are_gone_are_made_again(inputs, out, model):
@@ -257,6 +276,26 @@ def test_tiff_stack_with_sizes(tmp_path, out, model):
     [result] = run(path, out, model, Settings(link=True), probability=True)
     assert (result.status, result.found.objects) == ("done", 2)
     assert tifffile.imread(out / "stack.probability.tif").shape == STACK.shape
+
+
+@pytest.mark.parametrize("planar", [False, True])
+def test_a_few_slices_are_no_colours(tmp_path, out, model, planar):
+    """Neither when they are written nor, as napari saves labels again, when they are read."""
+    path, stack = tmp_path / "stack.tif", np.stack([ONE, TWO, TWO])
+    tifffile.imwrite(path, stack, imagej=True, metadata={"axes": "ZYX"})
+    [result] = run(path, out, model, probability=True)
+    assert (result.status, result.found.objects) == ("done", 5)
+    for name in ("stack.labels.tif", "stack.probability.tif"):
+        with tifffile.TiffFile(out / name) as file:
+            assert [page.shape for page in file.pages] == [SHAPE] * 3
+    edited = tifffile.imread(out / "stack.labels.tif")
+    edited[2] = 0
+    options = {"photometric": "rgb", "planarconfig": "separate"} if planar else {}
+    options = options or {"photometric": "minisblack"}
+    tifffile.imwrite(out / "stack.labels.tif", edited, **options)
+    [result] = run(path, out, model, again=True)
+    assert (result.status, result.found.objects) == ("kept", 3)
+    assert result.found.area_pixels == np.count_nonzero(edited)
 
 
 def test_unnamed_axes_are_guessed_as_in_the_widget(tmp_path, out, model):

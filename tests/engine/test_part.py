@@ -5,7 +5,7 @@ import pytest
 
 from napari_medt.engine import part
 from napari_medt.engine.overview import look_over, small_level
-from napari_medt.engine.part import predict_part
+from napari_medt.engine.part import coarser, predict_part
 from napari_medt.engine.segment import predict_image
 from napari_medt.errors import ImageError, ModelError
 from tests.engine.standin import Painted, Uneven, draw_objects, levels_of, standin
@@ -37,6 +37,24 @@ def test_the_resolution_with_objects_of_the_models_size(monkeypatch, image):
     assert (found.level, found.corner, found.step) == (2, (100, 0), 4)
     assert found.probabilities.shape == (3, 100, 280)
     assert look_over(levels, model, level=0, device="cpu").level == 0
+
+
+@pytest.mark.parametrize("place", [0, 4, 5, 6, 7, 1199, 1200, 1202])
+def test_a_part_thinner_than_a_pixel_has_one(monkeypatch, image, place):
+    """Also where the coarser resolution, rounded down, ends before the finest."""
+    monkeypatch.setattr("napari_medt.engine.overview.LOOK", 32)
+    large = np.kron(image, np.ones((4, 4), np.uint8))
+    large = np.pad(large, ((0, 3), (0, 0)), mode="edge")
+    area = (slice(place, place + 1), slice(0, 1120))
+    model = standin(Painted(), object_size=12)
+    found = predict_part(levels_of([large, large[::2, ::2], image]), area, model, device="cpu")
+    assert (found.level, found.corner) == (2, (min(place // 4, 299), 0))
+    assert found.probabilities.shape == (3, 1, 280)
+
+
+def test_a_part_has_all_pixels_that_it_touches():
+    assert coarser(slice(5, 11), 4, 50) == slice(1, 3)
+    assert coarser(slice(4, 12), 4, 50) == slice(1, 3)
 
 
 def test_models_of_any_size_see_the_finest(image):

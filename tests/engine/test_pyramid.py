@@ -67,14 +67,35 @@ def test_pyramidal_tiff(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("resolution", "size"), [((40_000, "CENTIMETER"), 0.25), ((1, "INCH"), None)]
+    ("resolution", "size"),
+    [((40_000, "CENTIMETER"), 0.25), ((1, "INCH"), None), ((300, "INCH"), None)],
 )
 def test_size_of_a_pixel_in_a_plain_tiff(tmp_path, resolution, size):
+    """Dots per inch are those of a printer."""
     number, unit = resolution
     path = tmp_path / "slide.tif"
     tifffile.imwrite(path, IMAGE, resolution=(number, number), resolutionunit=unit)
     [level] = open_levels(path)
     assert level.pixel_size == size
+
+
+def test_a_channel_of_an_8_bit_tiff(tmp_path):
+    """Three of them are colours only as long as none of them is asked for."""
+    planes = np.moveaxis(IMAGE, -1, 0)
+    tifffile.imwrite(tmp_path / "a.tif", planes, imagej=True, metadata={"axes": "CYX"})
+    assert np.array_equal(open_levels(tmp_path / "a.tif")[0].read(EVERYTHING), IMAGE)
+    for channel in range(3):
+        [level] = open_levels(tmp_path / "a.tif", channel)
+        assert np.array_equal(level.read(EVERYTHING), planes[channel])
+    with pytest.raises(ImageError, match="no channel 4: choose one of 3"):
+        open_levels(tmp_path / "a.tif", 3)
+
+
+def test_size_of_a_pixel_by_imagej(tmp_path):
+    options = {"imagej": True, "metadata": {"unit": "um"}}
+    tifffile.imwrite(tmp_path / "slide.tif", IMAGE, resolution=(4, 4), **options)
+    [level] = open_levels(tmp_path / "slide.tif")
+    assert level.pixel_size == 0.25
 
 
 def empty_folder(path):

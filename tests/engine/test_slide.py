@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,7 +25,8 @@ from napari_medt.engine.block import Run
 from napari_medt.engine.predict import BATCH_SIZES
 from napari_medt.engine.pyramid import open_levels
 from napari_medt.engine.segment import predict_image, segment
-from napari_medt.engine.slide import begin, segment_slide
+from napari_medt.engine.slide import begin, segment_slide, write_numbers
+from napari_medt.engine.stitch import read_strips
 from napari_medt.errors import DataError, ImageError
 from napari_medt.models.store import load_model
 from tests.engine.lazy import stored
@@ -198,6 +200,42 @@ def test_large_objects_across_corners_are_whole(tmp_path_factory, seed):
     folder = tmp_path_factory.getbasetemp()
     labels, _ = slide_labels(levels_of([image]), model, folder, block=128, min_size=50)
     assert same(labels, whole)
+
+
+def test_strips_of_a_few_blocks_at_a_time_are_in_memory(tmp_path, monkeypatch):
+    seen, most = [], 0
+
+    def watched(path):
+        nonlocal most
+        strips = read_strips(path)
+        seen.extend(weakref.ref(strip) for strip in strips)
+        most = max(most, sum(strip() is not None for strip in seen))
+        return strips
+
+    monkeypatch.setattr("napari_medt.engine.slide.read_strips", watched)
+    slide_labels(levels_of([drawn(0, (300, 300))]), standin(Painted(), 64), tmp_path, block=100)
+    assert len(seen) == 2 * 9
+    assert most <= 2 * 2, "of a block, and of the one before"
+
+
+def test_stopped_while_objects_get_their_numbers(tmp_path, monkeypatch):
+    """What is stitched is not stitched again: labels that it followed from are overwritten."""
+    levels, model = levels_of([drawn(0, (300, 300))]), standin(Painted(), 64)
+    output, module = tmp_path / "out.zarr", "napari_medt.engine.slide"
+    expected, _ = slide_labels(levels, model, tmp_path, block=100)
+
+    def killed(grid, index, *more):
+        if index == 4:
+            raise KeyboardInterrupt
+        write_numbers(grid, index, *more)
+
+    monkeypatch.setattr(f"{module}.write_numbers", killed)
+    with pytest.raises(KeyboardInterrupt):
+        segment_slide(levels, model, output, block=100, device="cpu")
+    monkeypatch.setattr(f"{module}.write_numbers", write_numbers)
+    monkeypatch.delattr(f"{module}.read_strips")
+    segment_slide(levels, model, output, block=100, device="cpu")
+    assert np.array_equal(zarr.open_array(output / "0", mode="r")[:], expected)
 
 
 @pytest.mark.parametrize("block", [64, 100])

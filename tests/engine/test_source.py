@@ -80,6 +80,18 @@ def test_channels_that_are_not_there():
         level_of(np.zeros((2, 4, 5)), "cyx", channel=2)
 
 
+def test_a_channel_that_is_asked_for_is_no_colour():
+    array = np.arange(60, dtype=np.uint8).reshape(3, 4, 5)
+    everything = (slice(0, 4), slice(0, 5))
+    colours = level_of(array, "cyx")
+    assert np.array_equal(colours.read(everything), np.moveaxis(array, 0, -1))
+    assert colours.channel is None
+    for channel in range(3):
+        level = level_of(array, "cyx", channel=channel)
+        assert np.array_equal(level.read(everything), array[channel])
+    assert level_of(array.astype(np.uint16), "cyx").channel == 0
+
+
 @pytest.mark.parametrize(
     ("array", "reason"),
     [

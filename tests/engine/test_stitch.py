@@ -11,7 +11,15 @@ from scipy.special import expit
 from napari_medt.engine.block import provisional
 from napari_medt.engine.labels import to_labels
 from napari_medt.engine.slide import find_pairs
-from napari_medt.engine.stitch import BlockGrid, BlockRecord, agreeing, number_objects, split_block
+from napari_medt.engine.stitch import (
+    BlockGrid,
+    BlockRecord,
+    agreeing,
+    number_objects,
+    read_counts,
+    read_strips,
+    split_block,
+)
 from tests.engine.standin import CORE_VALUE, RIM_VALUE, Painted, standin
 
 CARD = standin(Painted()).card
@@ -53,9 +61,11 @@ def label_in_blocks(probabilities, size, halo, min_size=0):
         written[grid.area(index)] = np.where(own, own + provisional(grid, index)[0] - 1, 0)
         records.append(record)
     labels = SimpleNamespace(read=lambda area: written[area])
+    starts = np.cumsum([0, *(len(record.sizes) for record in records)])
+    strips = [(record.right, record.below) for record in records]
     numbers = number_objects(
         np.concatenate([record.sizes for record in records]),
-        find_pairs(grid, halo, records, labels),
+        find_pairs(grid, halo, starts, strips, labels),
         min_size,
     )
     result, start = np.zeros_like(written), 0
@@ -114,12 +124,13 @@ def test_numbers_follow_the_whole_size():
 
 
 def test_a_record_is_kept_on_disk(tmp_path):
-    record = BlockRecord(np.array([5, 6]), np.ones((3, 2), np.uint32), np.zeros((0, 3), np.uint32))
-    record.save(tmp_path / "a.npz")
-    again = BlockRecord.load(tmp_path / "a.npz")
-    assert again.sizes.tolist() == [5, 6]
-    assert again.right.shape == (3, 2)
-    assert again.below.shape == (0, 3)
+    strips = np.ones((3, 2), np.uint32), np.zeros((0, 3), np.uint32)
+    BlockRecord(np.array([5, 6]), *strips, tiles=9, blank=2).save(tmp_path / "a.npz")
+    sizes, tiles, blank = read_counts(tmp_path / "a.npz")
+    assert (sizes.tolist(), tiles, blank) == ([5, 6], 9, 2)
+    right, below = read_strips(tmp_path / "a.npz")
+    assert np.array_equal(right, strips[0])
+    assert below.shape == (0, 3)
 
 
 @pytest.mark.parametrize(("height", "width", "count"), [(1, 1, 1), (10, 10, 1), (11, 30, 6)])

@@ -112,6 +112,14 @@ def test_objects_are_linked_within_each_time():
     assert (classes == 1).all()
 
 
+def test_without_slices_there_is_nothing_to_link():
+    """Objects of different times, which would be linked by nobody, are still told apart."""
+    scope = Scope.everything(Axes((3, 6, 8), ("time", "row", "column")))
+    planes = dict.fromkeys(scope.frames, np.ones((6, 8), np.int32))
+    labels = put_together(planes, scope, number_apart=True, link=True)
+    assert [np.unique(plane).tolist() for plane in labels] == [[1], [2], [3]]
+
+
 @pytest.mark.parametrize("alpha", [0, 1])
 def test_planes_without_content_are_background(alpha):
     """Transparency of a blank plane tells nothing."""

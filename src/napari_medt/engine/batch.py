@@ -175,8 +175,7 @@ class Batch:
     def _keep(self, item: Item, file: Path, picture: Picture) -> Result:
         """Measure labels that somebody corrected; blank if they do not fit the image any more."""
         try:
-            labels = upright(read_any(file)).array
-            found = measure(labels, picture, self.model.card, self.settings)
+            found = measure(read_labels(file), picture, self.model.card, self.settings)
         except ImageError:
             found = Found()
         return Result(item, "kept", labels=file.name, found=found)
@@ -239,6 +238,19 @@ def upright(picture: Picture) -> Picture:
         translate=tuple(picture.translate[axis] for axis in order),
         units=tuple(picture.units[axis] for axis in order),
     )
+
+
+def read_labels(path: Path) -> NDArray:
+    """Read labels that somebody may have saved again.
+
+    Raises
+    ------
+    ImageError
+        With one sentence for the user.
+    """
+    picture = upright(read_any(path))
+    # Labels have no colours: these are slices that a program, such as napari, took for some.
+    return np.moveaxis(picture.array, -1, -3) if picture.rgb else picture.array
 
 
 def axes_of(picture: Picture) -> Axes:

@@ -55,8 +55,10 @@ class Settings:
         Fingerprint of the plane; see :meth:`napari_medt.engine.source.Level.fingerprint`.
     branches, threshold, min_size
         See :func:`napari_medt.segment`.
-    level, channel : int
-        Which resolution and channel of the image.
+    level : int
+        Which resolution of the image.
+    channel : int or None
+        Which channel; None where there are none, or they are colours.
     block : int
         Side of a block, in pixels of the image.
     magnification : float
@@ -74,7 +76,7 @@ class Settings:
     threshold: float
     min_size: int
     level: int
-    channel: int
+    channel: int | None
     block: int
     magnification: float
     limits: tuple[float, float]

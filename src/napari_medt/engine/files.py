@@ -62,8 +62,14 @@ def make_folder(folder: Path) -> None:
 
 
 def write_tiff(path: Path, image: NDArray) -> None:
-    """Write an array as a compressed TIFF, whole or not at all."""
-    write_whole(path, lambda beside: tifffile.imwrite(beside, image, compression="zlib"))
+    """Write labels or probabilities as a compressed TIFF, whole or not at all."""
+    # tifffile takes three or four planes for colours, unless it is told.
+    write_whole(
+        path,
+        lambda beside: tifffile.imwrite(
+            beside, image, photometric="minisblack", compression="zlib"
+        ),
+    )
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -84,7 +85,7 @@ def predict_part(
     plane = Prepared(levels[overview.level], model.card.input, overview.limits)
     step = levels[0].width / plane.width
     rows, columns = (
-        slice(int(side.start / step), min(max(int(side.stop / step), 1), length))
+        coarser(side, step, length)
         for side, length in zip(area, (plane.height, plane.width), strict=True)
     )
     size = (rows.stop - rows.start, columns.stop - columns.start)
@@ -100,3 +101,12 @@ def predict_part(
     run = partial(predict_windows, windows, (rows, columns), progress=progress, cancelled=cancelled)
     probabilities = with_fallback(run, branches, model, device)
     return Part(probabilities, overview.level, (rows.start, columns.start), step)
+
+
+def coarser(side: slice, step: float, length: int) -> slice:
+    """Find the pixels of a coarser resolution that those of the finest touch; at least one.
+
+    Of those that a resolution lacks, since its `length` was rounded down, that is its last one.
+    """
+    first = min(int(side.start / step), length - 1)
+    return slice(first, min(math.ceil(side.stop / step), length))

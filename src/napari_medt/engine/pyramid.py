@@ -6,6 +6,9 @@ import math
 from pathlib import Path
 from typing import Any
 
+import tifffile
+
+from napari_medt.engine.formats.plain import pixel_sizes
 from napari_medt.engine.source import Level, level_of
 from napari_medt.errors import ImageError
 
@@ -14,6 +17,7 @@ MICROMETRES = {
     "angstrom": 1e-4,
     "nm": 1e-3,
     "nanometer": 1e-3,
+    "um": 1.0,
     "µm": 1.0,
     "micrometer": 1.0,
     "mm": 1e3,
@@ -30,8 +34,15 @@ def is_slide(path: Path) -> bool:
     return path.suffix.lower() == ".zarr" or path.suffix.lower() in TIFF_SUFFIXES
 
 
-def open_levels(path: Path, channel: int = 0) -> list[Level]:
+def open_levels(path: Path, channel: int | None = None) -> list[Level]:
     """Open an OME-Zarr folder or a TIFF file, tiled or pyramidal, without reading its pixels.
+
+    Parameters
+    ----------
+    path : Path
+        The folder or file.
+    channel : int, optional
+        See :func:`napari_medt.engine.source.level_of`.
 
     Returns
     -------
@@ -56,14 +67,14 @@ def open_levels(path: Path, channel: int = 0) -> list[Level]:
         raise ImageError(f"{path.name} is not an image that can be read.") from error
 
 
-def open_tiff(path: Path, channel: int) -> list[Level]:
+def open_tiff(path: Path, channel: int | None) -> list[Level]:
     """Open the levels of a TIFF's first image."""
-    import tifffile
     import zarr
 
     with tifffile.TiffFile(path) as file:
         series = file.series[0]
-        size = tiff_pixel_size(file)
+        count, unit = pixel_sizes(file).get("x", (0.0, ""))
+        size = count * MICROMETRES.get(unit, 0.0)
         width = series.levels[0].shape[series.levels[0].axes.index("X")]
     levels = []
     for number, level in enumerate(series.levels):
@@ -75,22 +86,7 @@ def open_tiff(path: Path, channel: int) -> list[Level]:
     return levels
 
 
-def tiff_pixel_size(file: Any) -> float | None:
-    """Micrometres of a pixel along x, from OME metadata or the resolution tags."""
-    import tifffile
-
-    if file.ome_metadata:
-        image = tifffile.xml2dict(file.ome_metadata)["OME"]["Image"]
-        pixels = (image[0] if isinstance(image, list) else image)["Pixels"]
-        unit = MICROMETRES.get(pixels.get("PhysicalSizeXUnit", "µm"))
-        size = pixels.get("PhysicalSizeX")
-        return size * unit if size and unit else None
-    page = file.pages[0]
-    unit = {2: 25_400.0, 3: 10_000.0}.get(page.resolutionunit)  # inch, centimetre
-    return unit / page.resolution[0] if unit and page.resolution[0] > 1 else None
-
-
-def open_zarr(path: Path, channel: int) -> list[Level]:
+def open_zarr(path: Path, channel: int | None) -> list[Level]:
     """Open the levels of an OME-Zarr image, or a plain Zarr array."""
     import zarr
 

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from napari_medt import __version__
 from napari_medt.engine.files import write_whole
 from napari_medt.models.card import ModelCard
 from napari_medt.network.config import Branches
@@ -45,6 +46,7 @@ class Settings:
     def made_with(self, card: ModelCard) -> dict[str, Any]:
         """Return all that decides labels, but the image, as plain values."""
         return {
+            "version": __version__,
             "model": card.name,
             "weights_sha256": card.sha256,
             "temperature": card.temperature,
@@ -64,7 +66,7 @@ class Record:
     Attributes
     ----------
     made : dict
-        Model, settings and the image's fingerprint.
+        Version of this package, model, settings and the image's fingerprint.
     labels : str
         Name of the label file.
     written : list of str

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,7 +22,14 @@ from napari_medt.engine.overview import look_over
 from napari_medt.engine.predict import IsCancelled, Progress
 from napari_medt.engine.segment import check_branches, check_tiled
 from napari_medt.engine.source import Level
-from napari_medt.engine.stitch import BlockGrid, BlockRecord, agreeing, number_objects
+from napari_medt.engine.stitch import (
+    BlockGrid,
+    Strips,
+    agreeing,
+    number_objects,
+    read_counts,
+    read_strips,
+)
 from napari_medt.errors import Cancelled, DataError
 from napari_medt.models.store import Model
 from napari_medt.network.config import Branches
@@ -249,9 +256,10 @@ def one_by_one(
 
 def finish(run: Run, cancelled: IsCancelled) -> Summary:
     """Stitch the blocks and number their objects; done again after a stop, it ends the same."""
-    records = [BlockRecord.load(run.record_path(index)) for index in range(len(run.grid))]
+    records = [read_counts(run.record_path(index)) for index in range(len(run.grid))]
+    sizes, tiles, blank = zip(*records, strict=True)
     labels = LabelFile.open(run.folder)
-    numbers = stitch(run, records, labels)
+    numbers = stitch(run, sizes, labels)
     for index, block_numbers in enumerate(numbers):
         if cancelled():
             raise Cancelled
@@ -262,34 +270,56 @@ def finish(run: Run, cancelled: IsCancelled) -> Summary:
         objects=int(max((block.max(initial=0) for block in numbers), default=0))
         if run.model.card.splits_objects
         else None,
-        blocks=len(records),
-        blank=sum(record.blank for record in records) / sum(record.tiles for record in records),
+        blocks=len(sizes),
+        blank=sum(blank) / sum(tiles),
         level=run.settings.level,
         magnification=run.settings.magnification,
     )
 
 
-def stitch(run: Run, records: Sequence[BlockRecord], labels: LabelFile) -> list[NDArray[np.uint32]]:
+def stitch(
+    run: Run, sizes: Sequence[NDArray[np.int64]], labels: LabelFile
+) -> list[NDArray[np.uint32]]:
     """Numbers of every block's labels; kept, since the labels they follow from are overwritten."""
     path = run.state / "numbers.npz"
-    ends = np.cumsum([len(record.sizes) for record in records])
+    starts = np.cumsum([0, *map(len, sizes)])
     if not path.exists():
-        sizes = np.concatenate([record.sizes for record in records])
-        pairs = find_pairs(run.grid, run.halo, records, labels)
-        numbers = number_objects(sizes, pairs, run.settings.min_size)
+        # Read one by one: those of all blocks together may not fit into memory.
+        strips = (read_strips(run.record_path(index)) for index in range(len(run.grid)))
+        pairs = find_pairs(run.grid, run.halo, starts, strips, labels)
+        numbers = number_objects(np.concatenate(sizes), pairs, run.settings.min_size)
         write_whole(path, lambda beside: np.savez(beside, numbers=numbers))
     with np.load(path) as values:
-        return np.split(values["numbers"], ends[:-1])
+        return np.split(values["numbers"], starts[1:-1])
 
 
 def find_pairs(
-    grid: BlockGrid, halo: int, records: Sequence[BlockRecord], labels: LabelFile
+    grid: BlockGrid,
+    halo: int,
+    starts: NDArray[np.int64],
+    strips: Iterable[Strips],
+    labels: LabelFile,
 ) -> NDArray[np.int64]:
-    """Labels of different blocks that are the same object, ``(N, 2)``, counted through from 0."""
-    starts = np.cumsum([0, *(len(record.sizes) for record in records)])
+    """Find labels of different blocks that are the same object.
+
+    Parameters
+    ----------
+    grid, halo
+        The blocks, and how far they look around.
+    starts : array of int
+        Where the labels of each block begin, all of them counted through from 0.
+    strips : iterable of Strips
+        Of all blocks in turn.
+    labels : LabelFile
+        What blocks have written.
+
+    Returns
+    -------
+    array of int64
+        ``(N, 2)``: pairs of labels, counted through.
+    """
     pairs = [np.empty((0, 2), np.int64)]
-    for index, record in enumerate(records):
-        kept = (record.right, record.below)
+    for index, kept in enumerate(strips):
         for strip, area, other in zip(
             kept, grid.strips(index, halo), grid.neighbours(index), strict=True
         ):

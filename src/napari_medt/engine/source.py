@@ -50,14 +50,14 @@ class Level:
         a colour, and others, which must have length 1.
     pixel_size : float, optional
         Micrometres.
-    channel : int
-        Which channel, where there are channels.
+    channel : int, optional
+        Which channel; None where there are none, or they are colours.
     """
 
     array: Any
     axes: str
     pixel_size: float | None = None
-    channel: int = 0
+    channel: int | None = None
 
     @property
     def height(self) -> int:
@@ -116,7 +116,7 @@ def pieces(length: int, size: int) -> list[slice]:
 
 
 def level_of(
-    array: Any, axes: str = "", *, pixel_size: float | None = None, channel: int = 0
+    array: Any, axes: str = "", *, pixel_size: float | None = None, channel: int | None = None
 ) -> Level:
     """Take an array for a plane.
 
@@ -128,8 +128,8 @@ def level_of(
         See :class:`Level`; by default ``yx``, or ``yxs`` where there are three axes.
     pixel_size : float, optional
         Micrometres.
-    channel : int
-        Which channel; three or four channels of 8 bits are taken for colours.
+    channel : int, optional
+        Which channel; by default the first, but three or four of 8 bits are taken for colours.
 
     Raises
     ------
@@ -139,7 +139,7 @@ def level_of(
     axes = axes or "yxs"[: len(array.shape)]
     if len(axes) != len(array.shape):
         raise ImageError(f"The image has {len(array.shape)} axes: save one plane of it.")
-    if "s" not in axes and array.dtype == np.uint8:
+    if channel is None and "s" not in axes and array.dtype == np.uint8:
         axes = "".join(
             "s" if axis == "c" and length in COLOURS else axis
             for axis, length in zip(axes, array.shape, strict=True)
@@ -153,8 +153,8 @@ def level_of(
     if extra:
         names = " and ".join(f"{length} along {axis}" for axis, length in extra.items())
         raise ImageError(f"The image has more than one plane ({names}): save one plane of it.")
-    check_channel(channel, lengths.get("c", 1))
-    return Level(array, axes, pixel_size, channel)
+    check_channel(channel or 0, lengths.get("c", 1))
+    return Level(array, axes, pixel_size, (channel or 0) if "c" in axes else None)
 
 
 @dataclass(frozen=True, eq=False)

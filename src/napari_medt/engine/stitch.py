@@ -22,6 +22,8 @@ from scipy.sparse.csgraph import connected_components
 
 from napari_medt.engine.tiles import Area
 
+Strips = tuple[NDArray[np.uint32], NDArray[np.uint32]]  # of one block: right, below
+
 AGREEMENT = 0.5  # intersection over union from which two labels in a strip are one object
 
 
@@ -104,12 +106,18 @@ class BlockRecord:
                 counts=np.array([self.tiles, self.blank]),
             )
 
-    @classmethod
-    def load(cls, path: Path) -> BlockRecord:
-        """Read a record."""
-        with np.load(path) as values:
-            tiles, blank = (int(count) for count in values["counts"])
-            return cls(values["sizes"], values["right"], values["below"], tiles, blank)
+
+def read_counts(path: Path) -> tuple[NDArray[np.int64], int, int]:
+    """Read sizes, tiles and blank ones of a record; not its strips, which are far larger."""
+    with np.load(path) as values:
+        tiles, blank = values["counts"].tolist()
+        return values["sizes"], tiles, blank
+
+
+def read_strips(path: Path) -> Strips:
+    """Read the right and the lower strip of a record."""
+    with np.load(path) as values:
+        return values["right"], values["below"]
 
 
 def split_block(

@@ -157,21 +157,22 @@ def put_together(
     number_apart : bool
         Labels are objects, not classes: those of different planes get different numbers.
     link : bool
-        Instead, objects that overlap from slice to slice are one object.
+        Instead, objects that overlap from slice to slice are one object, if there are slices.
 
     Returns
     -------
     array of int32
         Shaped as the axes less the channels.
     """
+    linked = number_apart and link and "slice" in scope.axes.roles
     whole, last = np.zeros(scope.axes.labels_shape, np.int32), 0
     for part, frame in zip(scope.parts(), scope.frames, strict=True):
         labels = planes[frame]
-        if number_apart and not link:
+        if number_apart and not linked:
             labels = np.where(labels > 0, labels + last, 0)
             last = max(last, int(labels.max(initial=0)))
         whole[part] = labels
-    if number_apart and link:
+    if linked:
         link_volume(whole, scope.axes)
     return whole
 
@@ -179,8 +180,6 @@ def put_together(
 def link_volume(whole: NDArray[np.int32], axes: Axes) -> None:
     """Link objects along the slices, for every time and position by itself, in place."""
     roles = [axes.roles[axis] for axis in axes.kept]
-    if "slice" not in roles:
-        return
     last, volumes = 0, np.moveaxis(whole, roles.index("slice"), -3)
     for index in np.ndindex(volumes.shape[:-3]):
         linked = link_slices(volumes[index])

@@ -106,7 +106,7 @@ def placement(image: Image, axes: Axes, place: Place | None = None) -> dict[str,
     }
     for name in ("units", "axis_labels"):
         values[name] = tuple(getattr(image, name)[axis] for axis in kept)
-    if len(kept) == image.ndim and (spans == 1).all():
+    if len(kept) == image.ndim and (spans == 1).all() and not middles.any():
         # napari would share the affine, and moving one layer would move the other.
         affine = image.affine.affine_matrix.copy()
         return values | {"rotate": image.rotate, "shear": image.shear, "affine": affine}

@@ -36,7 +36,7 @@ def read_tiff(path: Path) -> Picture:
     try:
         with tifffile.TiffFile(path) as tiff:
             series = tiff.series[0]
-            array, axes, sizes = series.asarray(), series.axes.lower(), _pixel_sizes(tiff)
+            array, axes, sizes = series.asarray(), series.axes.lower(), pixel_sizes(tiff)
     except Exception:  # a damaged file makes tifffile raise anything
         raise ImageError(f"{path.name} is not an image that can be read.") from None
     array, axes = _tidy(array, axes)
@@ -81,7 +81,8 @@ def _tidy(array: NDArray, axes: str) -> tuple[NDArray, str]:
     return array, axes
 
 
-def _pixel_sizes(tiff: tifffile.TiffFile) -> Sizes:
+def pixel_sizes(tiff: tifffile.TiffFile) -> Sizes:
+    """Sizes of a pixel that OME, ImageJ or TIFF itself tell, per axis; only those that are told."""
     if tiff.is_ome and tiff.ome_metadata:
         return _ome_sizes(tiff.ome_metadata)
     imagej = tiff.imagej_metadata or {}
