@@ -67,11 +67,12 @@ def stack():
     """A time series of stacks with two channels, segmented as a whole."""
     viewer, widget = open_window("napari")
     (image, _, _), *_ = samples.fluorescence()
-    nuclei = np.stack([np.roll(image, 9 * shift, 1)[:300, :400] for shift in range(6)])
+    nuclei = np.stack([image[:300, 9 * shift : 9 * shift + 400] for shift in range(6)])
     data = np.zeros((2, 3, 2, 300, 400), image.dtype)
     data[:, :, 1] = nuclei.reshape(2, 3, 300, 400)
     data[:, :, 0] = np.random.default_rng(0).integers(0, 40, data[:, :, 0].shape)
-    viewer.add_image(data, name="time series", scale=(1, 2, 1, 0.5, 0.5))
+    scale, names = (1, 2, 1, 0.5, 0.5), ("t", "z", "c", "y", "x")
+    viewer.add_image(data, name="time series", scale=scale, axis_labels=names)
     widget.scope._channel.setCurrentIndex(1)
     widget.model.choose("nuclei-fluorescence")
     widget.scope._link.setChecked(True)
@@ -84,12 +85,13 @@ def stack():
 
 
 def slide():
-    """A slide whose view becomes a mask while its whole streams into a file."""
+    """The view of a slide, made of a drawn field and its mirror images, becomes a mask."""
     viewer, widget = open_window("napari")
     (image, _, _), *_ = samples.histology()
-    finest = np.tile(image, (16, 16, 1))
+    row = np.concatenate([image, image[:, ::-1]], axis=1)
+    finest = np.tile(np.concatenate([row, row[::-1]]), (8, 8, 1))
     pyramid = [zarr.array(finest[::step, ::step], chunks=(512, 512, 3)) for step in (1, 2, 4, 8)]
-    viewer.add_image(pyramid, multiscale=True, rgb=True, name="slide")
+    viewer.add_image(pyramid, multiscale=True, rgb=True, name="drawn slide")
     wait(4)
     widget.scope._region.setCurrentText(VIEW)
     camera = getattr(viewer, "scene", viewer).camera
