@@ -165,6 +165,7 @@ def test_a_region_leaves_the_rest_alone(hands, viewer, widget, batches, blobs):
     assert not np.isin(np.setdiff1d(np.unique(mask.data[inside]), 0), kept).all()
     mask.undo()
     assert np.array_equal(mask.data, before)
+    hands.wait(lambda: widget.message.text() == "As corrected: 21 objects.")
 
 
 def test_the_view_is_a_region(hands, viewer, widget, batches, blobs):

@@ -19,7 +19,7 @@ from napari_medt.engine.mix import Channel, Mix
 from napari_medt.engine.region import Region, Scope, box_region, outline_region
 from napari_medt.engine.source import Level, level_of
 from napari_medt.errors import ImageError
-from napari_medt.gui.outcome import Outcome, Place, merge, overlay, told_of_both
+from napari_medt.gui.outcome import Outcome, Place, merge, overlay
 
 if TYPE_CHECKING:
     import napari
@@ -359,9 +359,7 @@ class Masks(QObject):
             with mask.layer.block_history():
                 mask.layer.data_setitem(where, changed[where])
         as_layer(mask.written, axes)[where] = changed[where]
-        mask.outcome = replace(
-            outcome, probabilities={}, provenance=told_of_both(mask.outcome, outcome)
-        )
+        mask.outcome = replace(merge(mask.outcome, outcome), probabilities={})
         self._describe(mask)
 
     def rewrite(self, mask: Mask, base: Outcome, outcome: Outcome) -> bool:
