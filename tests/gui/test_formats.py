@@ -66,6 +66,13 @@ def test_monochrome1_is_shown_in_reverse(tmp_path):
     assert np.array_equal(layer.data, pixels)
 
 
+def test_a_model_sees_monochrome1_as_it_is_shown(hands, viewer, widget, batches, blobs, tmp_path):
+    pixels = 255 - blobs.astype(int)
+    path = write_slice(tmp_path / "chest.dcm", pixels, PhotometricInterpretation="MONOCHROME1")
+    viewer.open(str(path), plugin=PLUGIN)
+    assert hands.click_segment_and_wait().data.max() == 20
+
+
 def test_several_files_are_one_series(exam):
     paths = [str(path) for path in sorted(exam.iterdir())]
     [(array, *_)] = get_reader(paths)(paths)

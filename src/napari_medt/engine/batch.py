@@ -191,7 +191,7 @@ class Batch:
         shape = scope.axes.labels_shape if self.probability else (0,)
         probability, planes = np.zeros(shape, np.float32), {}
         for frame, values in predict_frames(
-            picture.array,
+            picture.shown,
             scope,
             self.model,
             settings.branches,

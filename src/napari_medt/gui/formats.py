@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from napari_medt.engine.formats import dicom
 from napari_medt.engine.formats.nifti import write_nifti
-from napari_medt.engine.formats.picture import PATIENT, Patient, Picture, placement
+from napari_medt.engine.formats.picture import INVERTED, PATIENT, Patient, Picture, placement
 from napari_medt.engine.formats.reading import read_pictures
 from napari_medt.errors import ImageError
 from napari_medt.gui.layers import METADATA
@@ -56,13 +56,15 @@ def layer_data(picture: Picture) -> LayerData:
         "translate": picture.translate,
         "units": picture.units,
         "axis_labels": tuple(picture.axes.removesuffix("s")),
+        "metadata": {},
     }
     if picture.window is not None:
         options["contrast_limits"] = picture.window
     if picture.inverted:
         options["colormap"] = "gray_r"
+        options["metadata"][INVERTED] = True
     if picture.patient is not None:
-        options["metadata"] = {PATIENT: picture.patient.to_dict()}
+        options["metadata"][PATIENT] = picture.patient.to_dict()
     return picture.array, options, "image"
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
 
 from napari_medt.engine.axes import Axes, Frame, guess_axes
-from napari_medt.engine.formats.picture import PATIENT
+from napari_medt.engine.formats.picture import INVERTED, PATIENT, turned
 from napari_medt.engine.mix import Channel, Mix
 from napari_medt.engine.region import Region, Scope, box_region, outline_region
 from napari_medt.engine.source import Level, level_of
@@ -47,6 +47,15 @@ def image_data(layer: Image) -> Any:
             "once: crop it first."
         )
     return data
+
+
+def shown_data(layer: Image) -> Any:
+    """Return the array of a layer, turned round where its file says that low values are bright.
+
+    Models learn from pictures as they are shown. See :func:`image_data`.
+    """
+    data = image_data(layer)
+    return turned(data) if layer.metadata.get(INVERTED) else data
 
 
 def is_slide(layer: Image) -> bool:

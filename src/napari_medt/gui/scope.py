@@ -28,10 +28,10 @@ from napari_medt.engine.source import Level
 from napari_medt.gui.choices import narrow, note
 from napari_medt.gui.layers import (
     axes_of,
-    image_data,
     is_slide,
     mixed,
     shapes_region,
+    shown_data,
     shown_frame,
     slide_levels,
     view_region,
@@ -121,7 +121,7 @@ class ScopeChoice(QWidget):
             With one sentence for the user.
         """
         assert self._image is not None
-        return mixed([self._image, *self.added]) if self.added else image_data(self._image)
+        return mixed([self._image, *self.added]) if self.added else shown_data(self._image)
 
     @property
     def levels(self) -> list[Level] | None:

@@ -159,6 +159,9 @@ def test_monochrome1_is_shown_inverted_and_keeps_its_values(tmp_path, stored):
     picture = read_one(path)
     assert picture.inverted
     assert np.array_equal(picture.array, stored[0])
+    shown = picture.shown.astype(int)
+    assert np.array_equal(np.diff(shown), -np.diff(stored[0].astype(int)))
+    assert picture.shown.dtype == picture.array.dtype
 
 
 def test_slope_and_intercept_may_differ_between_slices(tmp_path, stored):

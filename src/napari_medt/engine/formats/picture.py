@@ -17,6 +17,7 @@ Affine = NDArray[np.float64]  # (4, 4), for (x, y, z, 1)
 COLOUR = "s"
 MILLIMETRES = {"nm": 1e-6, "um": 1e-3, "mm": 1.0, "cm": 10.0, "m": 1e3}
 PATIENT = "patient_space"  # key of a layer's metadata that holds Patient.to_dict()
+INVERTED = "low_is_bright"  # key that says so of a layer
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +81,11 @@ class Picture:
     window: tuple[float, float] | None = None
     inverted: bool = False
     patient: Patient | None = None
+
+    @property
+    def shown(self) -> NDArray:
+        """The values, turned round where low ones are to be shown bright."""
+        return turned(self.array) if self.inverted else self.array
 
     @property
     def rgb(self) -> bool:
@@ -189,3 +195,8 @@ def split_affine(affine: Affine) -> tuple[Affine, NDArray, NDArray]:
     if abs(np.linalg.det(directions)) < 1e-6:
         raise ValueError("the axes lie in one plane")
     return directions, scale, np.linalg.solve(directions[:3, :3], affine[:3, 3])
+
+
+def turned(array: Any) -> Any:
+    """Turn values round, so that the lowest become the highest; their type stays."""
+    return ~array if array.dtype.kind in "iu" else -array
