@@ -85,17 +85,16 @@ def stack():
 
 
 def slide():
-    """The view of a slide, made of a drawn field and its mirror images, becomes a mask."""
+    """The view of a slide, which is one drawn field again and again, becomes a mask."""
     viewer, widget = open_window("napari")
     (image, _, _), *_ = samples.histology()
-    row = np.concatenate([image, image[:, ::-1]], axis=1)
-    finest = np.tile(np.concatenate([row, row[::-1]]), (8, 8, 1))
+    finest = np.tile(image, (16, 16, 1))
     pyramid = [zarr.array(finest[::step, ::step], chunks=(512, 512, 3)) for step in (1, 2, 4, 8)]
     viewer.add_image(pyramid, multiscale=True, rgb=True, name="drawn slide")
     wait(4)
     widget.scope._region.setCurrentText(VIEW)
     camera = getattr(viewer, "scene", viewer).camera
-    camera.center, camera.zoom = (0, 2000, 2000), 1.6
+    camera.center, camera.zoom = (0, *(4.5 * np.array(image.shape[:2]))), 1.6  # the middle of one field
     wait(2)
     widget.segment.click()
     wait(0.2)
