@@ -76,7 +76,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
         invert=0.05,
     ),
     "histology": Augmentation(
-        zoom=(0.8, 1.35),
+        zoom=(0.7, 1.5),
         rotate=180,
         flip_rows=True,
         gamma=1.3,
