@@ -94,7 +94,8 @@ def slide():
     wait(4)
     widget.scope._region.setCurrentText(VIEW)
     camera = getattr(viewer, "scene", viewer).camera
-    camera.center, camera.zoom = (0, *(4.5 * np.array(image.shape[:2]))), 1.6  # the middle of one field
+    middle = 4.5 * np.array(image.shape[:2])  # of one field
+    camera.center, camera.zoom = (0, *middle), 1.6
     wait(2)
     widget.segment.click()
     wait(0.2)
