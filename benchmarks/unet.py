@@ -30,7 +30,7 @@ from napari_medt.training.calibrate import calibrated
 from napari_medt.training.config import TrainingConfig, read_config
 from napari_medt.training.data import find_splits
 from napari_medt.training.evaluate import accuracy_table, evaluate, summarise
-from napari_medt.training.loop import learn
+from napari_medt.training.loop import card_of, learn
 
 RESULTS = Path(__file__).parent / "results"
 WEIGHTS = "unet.pt"
@@ -103,7 +103,7 @@ def train_baseline(config, data, output, start_from, device):
     training, validation = find_splits(data, config.seed)
     state = learn(config, training, validation, output, build=build, device=device)
     torch.save(state.average.state_dict(), output / WEIGHTS)
-    card = replace(config.card, name="unet")
+    card = replace(card_of(state, config), name="unet")
     return calibrated(Model(card, state.average), validation, device=device)
 
 

@@ -425,13 +425,17 @@ def finish(
     state: State, config: TrainingConfig, samples: list[Sample], output: Path, device: str
 ) -> ModelCard:
     """Write the model folder: weights, the temperature that fits them, measured accuracy."""
-    told = {"epochs": state.epoch, "steps": state.step, "seconds": round(state.seconds)}
-    card = replace(config.card, training=config.card.training | told)
-    model = calibrated(Model(card, state.average), samples, device=device)
+    model = calibrated(Model(card_of(state, config), state.average), samples, device=device)
     accuracy = accuracy_table(model, samples, device=device)
     card = save_model(output, replace(model.card, accuracy=accuracy), model.network)
     (output / CHECKPOINT_FILE).unlink(missing_ok=True)
     return card
+
+
+def card_of(state: State, config: TrainingConfig) -> ModelCard:
+    """The card of a model at the end of its training, not yet measured."""
+    told = {"epochs": state.epoch, "steps": state.step, "seconds": round(state.seconds)}
+    return replace(config.card, training=config.card.training | told)
 
 
 def save_checkpoint(path: Path, state: State, config: TrainingConfig) -> None:
