@@ -290,8 +290,8 @@ def test_a_few_slices_are_no_colours(tmp_path, out, model, planar):
             assert [page.shape for page in file.pages] == [SHAPE] * 3
     edited = tifffile.imread(out / "stack.labels.tif")
     edited[2] = 0
-    options = {"photometric": "rgb", "planarconfig": "separate"} if planar else {}
-    options = options or {"photometric": "minisblack"}
+    rgb = {"photometric": "rgb", "planarconfig": "separate"}
+    options = rgb if planar else {"photometric": "minisblack"}
     tifffile.imwrite(out / "stack.labels.tif", edited, **options)
     [result] = run(path, out, model, again=True)
     assert (result.status, result.found.objects) == ("kept", 3)

@@ -67,9 +67,14 @@ class Scope:
         return cls(axes, tuple(axes.frames()), channel)
 
     @property
+    def all_planes(self) -> bool:
+        """Whether no plane of the image is left out."""
+        return len(self.frames) == len(self.axes.frames())
+
+    @property
     def complete(self) -> bool:
         """Whether nothing of the image is left out."""
-        return self.region is None and len(self.frames) == len(self.axes.frames())
+        return self.region is None and self.all_planes
 
     def parts(self) -> list[tuple[Any, ...]]:
         """Index of every part of the labels that is segmented: a box in each plane."""

@@ -53,8 +53,8 @@ class Outcome:
         How the labels were made.
     mm_per_pixel : float or None
         Side of a pixel in millimetres, where the layer tells it.
-    report : str
-        What the model says of the labels in words, such as a circumference; may be empty.
+    words : str
+        What was found, in words. Made with the labels, since counting in a large stack takes long.
     place : Place, optional
         Where the labels lie, if they are those of a part of an image that is too large to hold; the
         axes of the scope are then those of the part.
@@ -67,7 +67,7 @@ class Outcome:
     card: ModelCard
     provenance: dict[str, Any]
     mm_per_pixel: float | None = None
-    report: str = ""
+    words: str = ""
     place: Place | None = None
 
     @property
@@ -88,9 +88,9 @@ def relabel(outcome: Outcome, threshold: float, min_size: int) -> Outcome:
     labels = put_together(
         planes, outcome.scope, number_apart=outcome.card.splits_objects, link=outcome.link
     )
-    report = report_on(labels, outcome.scope, outcome.card, outcome.mm_per_pixel)
+    words = in_words(labels, outcome.scope, outcome.card, outcome.mm_per_pixel)
     made = {**outcome.provenance, **settings}
-    return replace(outcome, labels=labels, provenance=made, report=report)
+    return replace(outcome, labels=labels, provenance=made, words=words)
 
 
 def report_on(
@@ -104,32 +104,25 @@ def report_on(
     return circumference_in_words(labels[scope.parts()[0]] > 0, mm_per_pixel, card.report_scale)
 
 
-def in_words(outcome: Outcome, labels: NDArray[np.int32] | None = None) -> str:
-    """Say what was found, within what was segmented.
-
-    Parameters
-    ----------
-    outcome : Outcome
-        The run.
-    labels : array of int32, optional
-        Its labels as they were corrected since.
-    """
-    if labels is None:
-        labels, report = outcome.labels, outcome.report
-    else:
-        report = report_on(labels, outcome.scope, outcome.card, outcome.mm_per_pixel)
-    planes = [labels[part] for part in outcome.scope.parts()]
-    if outcome.card.splits_objects:
-        count = count_labels(planes)
-        found = f"{count} object{'s' * (count != 1)}"
-    else:
-        region = outcome.scope.region
-        inside = None if region is None else region.inside
-        size = planes[0].size if inside is None else np.count_nonzero(inside)
-        share = sum(np.count_nonzero(plane) for plane in planes) / (size * len(planes))
-        what = "the image" if outcome.scope.complete else "what was segmented"
-        found = f"{100 * share:.1f} % of {what}"
+def in_words(
+    labels: NDArray[np.int32], scope: Scope, card: ModelCard, mm_per_pixel: float | None
+) -> str:
+    """Say what labels hold within a scope, and what the model's card asks to be reported."""
+    found = found_in_words(labels, scope, card)
+    report = report_on(labels, scope, card, mm_per_pixel)
     return f"{found}, {report}" if report else found
+
+
+def found_in_words(labels: NDArray[np.int32], scope: Scope, card: ModelCard) -> str:
+    """Say how many objects, or what share of it, labels hold within a scope."""
+    planes = [labels[part] for part in scope.parts()]
+    if card.splits_objects:
+        count = count_labels(planes)
+        return f"{count} object{'s' * (count != 1)}"
+    inside = None if scope.region is None else scope.region.inside
+    size = planes[0].size if inside is None else np.count_nonzero(inside)
+    share = sum(np.count_nonzero(plane) for plane in planes) / (size * len(planes))
+    return f"{100 * share:.1f} % of {'the image' if scope.complete else 'what was segmented'}"
 
 
 def count_labels(planes: Sequence[NDArray[np.int32]]) -> int:

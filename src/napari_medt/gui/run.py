@@ -20,7 +20,7 @@ from napari_medt.engine.axes import guess_axes
 from napari_medt.engine.region import Region, Scope
 from napari_medt.errors import ModelError
 from napari_medt.gui.job import IsCancelled, Progress
-from napari_medt.gui.outcome import Outcome, Place, report_on
+from napari_medt.gui.outcome import Outcome, Place, found_in_words, in_words
 from napari_medt.network.config import BRANCHES, Branches
 from napari_medt.review.provenance import provenance
 
@@ -113,8 +113,8 @@ def carry_out(request: Request, progress: Progress, is_cancelled: IsCancelled) -
     made = told_of(request, model, device, start)
     kept = kept if len(kept) == len(planes) else {}
     pixel = request.mm_per_pixel
-    report = report_on(labels, scope, model.card, pixel)
-    return Outcome(labels, kept, scope, request.link, model.card, made, pixel, report)
+    words = in_words(labels, scope, model.card, pixel)
+    return Outcome(labels, kept, scope, request.link, model.card, made, pixel, words)
 
 
 def carry_out_part(
@@ -152,6 +152,7 @@ def carry_out_part(
         link=False,
         card=model.card,
         provenance=made,
+        words=found_in_words(labels, scope, model.card),
         place=Place(part.corner, part.step),
     )
 

@@ -327,7 +327,7 @@ class SegmentWidget(QWidget):
         self._masks.place(run.outcome, run.image, run.request.model)
         self._refresh()
         seconds = run.outcome.provenance["seconds"]
-        self.say(f"{in_words(run.outcome)} in {seconds:.1f} s. Paint or erase to correct the mask.")
+        self.say(f"{run.outcome.words} in {seconds:.1f} s. Paint or erase to correct the mask.")
 
     # The mask
 
@@ -348,7 +348,7 @@ class SegmentWidget(QWidget):
 
     def _on_relabelled(self, made: tuple[Mask, Outcome, Outcome]) -> None:
         if self._masks.rewrite(*made):
-            self.say(f"{in_words(made[-1])}.")
+            self.say(f"{made[-1].words}.")
         else:
             self._refresh()
 
@@ -375,10 +375,10 @@ def relabel_mask(mask: Mask, threshold: float, min_size: int) -> tuple[Mask, Out
 
 def corrected_in_words(mask: Mask) -> str:
     """Say what a mask holds now; nothing of one so large that counting takes long."""
-    labels = mask.labels
+    labels, run = mask.labels, mask.outcome
     if labels.size > LARGEST or labels.shape != mask.written.shape:
         return ""
-    return f"As corrected: {in_words(mask.outcome, labels)}."
+    return f"As corrected: {in_words(labels, run.scope, run.card, run.mm_per_pixel)}."
 
 
 def why_locked(mask: Mask | None) -> str:

@@ -67,11 +67,10 @@ def describe_scope(scope: Scope) -> dict[str, Any]:
     """Tell what of an image was segmented; channels count from 1, all else as arrays do."""
     axes, region = scope.axes, scope.region
     channel = "first three" if scope.channel is None else scope.channel + 1
-    whole = len(scope.frames) == len(axes.frames())
     return {
         "axes": list(axes.roles),
         "channel": None if axes.channel_axis is None else channel,
-        "planes": "all" if whole else [list(frame) for frame in scope.frames],
+        "planes": "all" if scope.all_planes else [list(frame) for frame in scope.frames],
         "rows": "all" if region is None else [region.rows.start, region.rows.stop],
         "columns": "all" if region is None else [region.columns.start, region.columns.stop],
     }

@@ -212,11 +212,12 @@ def _read_index(index: Path) -> dict[str, dict[str, str]]:
         return {}
     try:
         # Spreadsheets put a byte-order mark in front, which would be part of the first name.
-        lines = index.read_text(encoding="utf-8-sig").splitlines()
+        with index.open(newline="", encoding="utf-8-sig") as lines:
+            reader = csv.DictReader(lines)
+            rows = list(reader)
     except UnicodeDecodeError:
         raise DataError(f"{index} is not UTF-8 text: save it as CSV UTF-8.") from None
-    rows = csv.DictReader(lines)
-    if "id" not in (rows.fieldnames or ()):
+    if "id" not in (reader.fieldnames or ()):
         raise DataError(f"{index} has no column id: save it with commas between its columns.")
     return {row["id"]: row for row in rows}
 
