@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import distributed
 import numpy as np
 import pytest
 import tifffile
@@ -155,6 +156,7 @@ def test_a_block_that_the_scheduler_dropped_is_one_sentence(client):
     [
         ("out.zarr", ["--scheduler", "tcp://127.0.0.1:1"], "No Dask scheduler answers at tcp://"),
         ("out.zarr", ["--scheduler", "nonsense://x"], "No Dask scheduler answers at nonsense://x"),
+        ("out.zarr", ["--scheduler", "tls://127.0.0.1:1"], "No Dask scheduler answers at tls://"),
         ("out.zarr", ["--scheduler", "tcp://x:1", "--workers", "2"], "leave out --scheduler"),
         ("out", ["--workers", "2"], "is for slides"),
         ("out", ["--scheduler", "tcp://x:1"], "is for slides"),
@@ -170,6 +172,17 @@ def test_what_cannot_be_is_one_sentence(
     assert sentence in error
     assert error.count("\n") == 1
     assert not (tmp_path / output).exists()
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense://x"])
+def test_no_client_is_left_half_made(monkeypatch, address):
+    """Collected as garbage while another one starts, it would stop the process for good."""
+    made = []
+    monkeypatch.setattr(cluster, "TIMEOUT", 1)
+    monkeypatch.setattr(distributed, "Client", lambda *args, **kwargs: made.append(args))
+    with pytest.raises(ClusterError, match="No Dask scheduler"), cluster.connect(address):
+        pass
+    assert not made
 
 
 def test_a_scheduler_without_workers_is_told(monkeypatch):

@@ -7,6 +7,7 @@ was at is done again elsewhere.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import time
@@ -183,8 +184,9 @@ def connect(address: str) -> Iterator[Client]:
     # It logs tracebacks of its attempts to find a scheduler that is lost; we say it in a sentence.
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     try:
+        asyncio.run(knock(address))
         client = distributed.Client(address, timeout=TIMEOUT, set_as_default=False)
-    except (OSError, ValueError):  # nobody there, or not an address
+    except (OSError, ValueError, TypeError):  # nobody, no address, TLS without certificates
         raise ClusterError(
             f"No Dask scheduler answers at {address}: correct the address, or start one with "
             "'dask scheduler'."
@@ -197,6 +199,24 @@ def connect(address: str) -> Iterator[Client]:
                 f"The scheduler has no workers: start some with 'dask worker {address}'."
             ) from None
         yield client
+
+
+async def knock(address: str) -> None:
+    """Ask whether a scheduler answers, before a client is made.
+
+    A client that fails to connect stays behind half made. When it is collected as garbage it takes
+    a lock, which waits for itself if that happens while another client or cluster starts.
+
+    Raises
+    ------
+    OSError, ValueError, TypeError
+        If nobody answers, it is not an address, or it asks for TLS and Dask has no certificates.
+    """
+    from distributed import Security
+    from distributed.comm.core import connect
+
+    comm = await connect(address, timeout=TIMEOUT, **Security().get_connection_args("client"))
+    await comm.close()
 
 
 @contextmanager
