@@ -5,17 +5,28 @@ import csv
 import imageio.v3 as imageio
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.random import default_rng
 from scipy import ndimage
 from skimage.draw import disk
+from skimage.transform import resize
 
 from napari_medt.errors import DataError
 from napari_medt.models.card import InputRule
-from napari_medt.training.data import core_classes, find_samples, find_splits, read_training_pair
+from napari_medt.training.augment import AUGMENTATIONS, random_view
+from napari_medt.training.data import (
+    core_classes,
+    find_samples,
+    find_splits,
+    read_training_pair,
+    smooth_for,
+)
 
 
 def write_data(folder, count=4, images="images", labels="labels", size=40):
     """Write images of one bright disc each, with their masks."""
-    rng = np.random.default_rng(0)
+    rng = default_rng(0)
     for name in (images, labels):
         (folder / name).mkdir(parents=True)
     for index in range(count):
@@ -31,7 +42,7 @@ def write_data(folder, count=4, images="images", labels="labels", size=40):
 def test_both_layouts_are_read(tmp_path, layout):
     samples = find_samples(write_data(tmp_path, 3, *layout))
     assert [sample.image.name for sample in samples] == ["0.png", "1.png", "2.png"]
-    pair = read_training_pair(samples[0], InputRule(), target="classes", num_classes=2)
+    pair = read_training_pair(samples[0], InputRule(), 32, target="classes", num_classes=2)
     assert pair.image.shape == (40, 40, 1)
     assert np.unique(pair.target).tolist() == [0, 1]
     assert pair.magnification == 1
@@ -86,13 +97,13 @@ def test_folders_that_cannot_be_used(tmp_path):
 def test_pairs_that_do_not_fit(tmp_path):
     sample = find_samples(write_data(tmp_path, 1))[0]
     with pytest.raises(DataError, match="has label 255, but there are 3 classes"):
-        read_training_pair(sample, InputRule(), target="classes", num_classes=3)
+        read_training_pair(sample, InputRule(), 32, target="classes", num_classes=3)
     imageio.imwrite(sample.label, np.zeros((5, 6), np.uint8))
     with pytest.raises(DataError, match=r"0\.png is 5 x 6 pixels, its image 40 x 40"):
-        read_training_pair(sample, InputRule(), target="classes", num_classes=2)
+        read_training_pair(sample, InputRule(), 32, target="classes", num_classes=2)
     imageio.imwrite(sample.image, np.zeros((5, 6), np.uint8))
     with pytest.raises(DataError, match=r"0\.png: Every pixel"):
-        read_training_pair(sample, InputRule(), target="classes", num_classes=2)
+        read_training_pair(sample, InputRule(), 32, target="classes", num_classes=2)
 
 
 @pytest.mark.parametrize("radius", [1, 2, 4, 9, 20])
@@ -115,5 +126,25 @@ def test_small_objects_are_magnified_to_the_size_the_network_is_to_know(tmp_path
     labels[5:15, 5:15], labels[20:30, 20:30] = 1, 2  # like disks of 11.3 pixels
     imageio.imwrite(sample.label, labels)
     rule = InputRule(object_size=22.6)
-    pair = read_training_pair(sample, rule, target="instances", num_classes=3)
+    pair = read_training_pair(sample, rule, 32, target="instances", num_classes=3)
     assert pair.magnification == 2
+
+
+@given(height=st.integers(20, 90), width=st.integers(20, 90), size=st.sampled_from([16, 32, 64]))
+def test_views_of_whole_images_are_as_fine_as_what_prediction_shows(height, width, size):
+    image = default_rng(height * width).random((height, width, 1), np.float32)
+    target = np.zeros((height, width), np.uint8)
+    still = AUGMENTATIONS["none"]
+    view, _ = random_view(smooth_for(image, size), target, size, still, default_rng(0), whole=True)
+    shown = resize(image, (size, size), order=1, anti_aliasing=True)
+    assert np.abs(view - shown)[1:-1, 1:-1].max() < 1e-5
+
+
+def test_only_whole_images_are_smoothed(tmp_path):
+    sample = find_samples(write_data(tmp_path, 1))[0]
+
+    def detail(**rule):
+        pair = read_training_pair(sample, InputRule(**rule), 16, target="classes", num_classes=2)
+        return np.abs(np.diff(pair.image.astype(float), axis=0)).mean()
+
+    assert detail(scaling="whole") < 0.7 * detail()

@@ -166,18 +166,28 @@ def read_pair(
 def read_training_pair(
     sample: Sample,
     rule: InputRule,
+    size: int,
     *,
     target: Literal["instances", "classes"],
     num_classes: int,
 ) -> TrainingPair:
-    """Read a sample for training."""
+    """Read a sample for training of a network that sees `size` pixels a side."""
     image, label = read_pair(sample, target=target, num_classes=num_classes)
-    pixels = prepare(image, rule).astype(np.float16)
+    pixels = prepare(image, rule)
+    if rule.scaling == "whole":
+        pixels = smooth_for(pixels, size)
+    half = pixels.astype(np.float16)
     if target == "classes":
-        return TrainingPair(pixels, label.astype(np.uint8))
+        return TrainingPair(half, label.astype(np.uint8))
     magnification = magnification_for(typical_diameter(label), rule.object_size)
     between = contacts(label, CONTACT_WIDTH / magnification)
-    return TrainingPair(pixels, core_classes(label) + CONTACT * between, magnification)
+    return TrainingPair(half, core_classes(label) + CONTACT * between, magnification)
+
+
+def smooth_for(image: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    """Blur ``(H, W, C)`` as prediction does before it resizes to `size`; views only sample."""
+    sigmas = [max(0.0, (side / size - 1) / 2) for side in image.shape[:2]]  # as scikit-image does
+    return ndimage.gaussian_filter(image, (*sigmas, 0.0), mode="mirror")
 
 
 def core_classes(labels: NDArray[np.integer]) -> NDArray[np.uint8]:

@@ -206,8 +206,14 @@ def learn(
     state = start(config, output, where, build)
     (output / CONFIG_FILE).write_text(config.to_json(), encoding="utf-8")
     pairs = [
-        read_training_pair(s, config.input, target=config.target, num_classes=len(config.classes))
-        for s in tqdm(training, desc="Reading images", disable=quiet)
+        read_training_pair(
+            sample,
+            config.input,
+            config.image_size,
+            target=config.target,
+            num_classes=len(config.classes),
+        )
+        for sample in tqdm(training, desc="Reading images", disable=quiet)
     ]
     steps_per_epoch = math.ceil((config.images_per_epoch or len(pairs)) / config.batch_size)
     bar = tqdm(
