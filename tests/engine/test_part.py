@@ -22,9 +22,9 @@ def test_a_part_is_as_in_the_whole(image):
     model = standin(Uneven(32))
     area = (slice(37, 211), slice(100, 280))
     found = predict_part(levels_of([image]), area, model, device="cpu")
-    whole = predict_image(image, model, device="cpu")
+    whole = predict_image(image, model, device="cpu").probabilities
     assert (found.level, found.corner, found.step) == (0, (37, 100), 1)
-    np.testing.assert_allclose(found.probabilities, whole[:, *area], atol=1e-5)
+    np.testing.assert_allclose(found.prediction.probabilities, whole[:, *area], atol=1e-5)
 
 
 def test_the_resolution_with_objects_of_the_models_size(monkeypatch, image):
@@ -35,7 +35,7 @@ def test_the_resolution_with_objects_of_the_models_size(monkeypatch, image):
     assert look_over(levels, model, device="cpu").level == 2
     found = predict_part(levels, (slice(400, 800), slice(0, 1120)), model, device="cpu")
     assert (found.level, found.corner, found.step) == (2, (100, 0), 4)
-    assert found.probabilities.shape == (3, 100, 280)
+    assert found.prediction.probabilities.shape == (3, 100, 280)
     assert look_over(levels, model, level=0, device="cpu").level == 0
 
 
@@ -49,7 +49,7 @@ def test_a_part_thinner_than_a_pixel_has_one(monkeypatch, image, place):
     model = standin(Painted(), object_size=12)
     found = predict_part(levels_of([large, large[::2, ::2], image]), area, model, device="cpu")
     assert (found.level, found.corner) == (2, (min(place // 4, 299), 0))
-    assert found.probabilities.shape == (3, 1, 280)
+    assert found.prediction.probabilities.shape == (3, 1, 280)
 
 
 def test_a_part_has_all_pixels_that_it_touches():

@@ -33,15 +33,17 @@ def test_any_size_keeps_its_resolution(model, shape):
 
 
 def test_probabilities_add_up_to_one(model):
-    probabilities = predict_image(picture(100, 120), model)
+    probabilities = predict_image(picture(100, 120), model).probabilities
     np.testing.assert_allclose(probabilities.sum(axis=0), 1, atol=1e-5)
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 100])
 def test_batches_do_not_matter(model, batch_size, monkeypatch):
-    expected = predict_image(picture(150, 100), model)
+    expected = predict_image(picture(150, 100), model).probabilities
     monkeypatch.setitem(BATCH_SIZES, "cpu", batch_size)
-    np.testing.assert_allclose(predict_image(picture(150, 100), model), expected, atol=1e-5)
+    np.testing.assert_allclose(
+        predict_image(picture(150, 100), model).probabilities, expected, atol=1e-5
+    )
 
 
 def test_one_tile_is_the_network_alone(model):
@@ -50,7 +52,7 @@ def test_one_tile_is_the_network_alone(model):
     with torch.no_grad():
         logits = model.network(torch.from_numpy(plane).permute(2, 0, 1)[None])
     expected = logits.softmax(dim=1)[0].numpy()
-    np.testing.assert_allclose(predict_image(image, model), expected, atol=1e-5)
+    np.testing.assert_allclose(predict_image(image, model).probabilities, expected, atol=1e-5)
 
 
 def test_whole_images_are_resized_there_and_back(tmp_path):
@@ -60,7 +62,7 @@ def test_whole_images_are_resized_there_and_back(tmp_path):
     small = resize(image / 255, (64, 64), order=1, anti_aliasing=True).astype(np.float32)
     direct = run(model.network, small[None], "both", "cpu", model.card)[0]
     expected = resize(direct, (3, 90, 130), order=1)
-    np.testing.assert_allclose(predict_image(image, model), expected, atol=1e-4)
+    np.testing.assert_allclose(predict_image(image, model).probabilities, expected, atol=1e-4)
 
 
 def test_branch_settings_differ(model):
@@ -133,16 +135,18 @@ def small_device(limit):
 
 
 def test_batches_shrink_to_the_memory_there_is(model, monkeypatch):
-    expected = predict_image(picture(150, 150), model)
+    expected = predict_image(picture(150, 150), model).probabilities
     asked, run_within = small_device(1)
     monkeypatch.setattr("napari_medt.engine.predict.run", run_within)
-    np.testing.assert_allclose(predict_image(picture(150, 150), model), expected, atol=1e-5)
+    np.testing.assert_allclose(
+        predict_image(picture(150, 150), model).probabilities, expected, atol=1e-5
+    )
     assert asked[:3] == [4, 2, 1]
     assert set(asked[3:]) == {1}
 
 
 def test_a_device_without_the_memory_hands_over_to_the_cpu(model, monkeypatch, caplog):
-    expected = predict_image(picture(150, 150), model)
+    expected = predict_image(picture(150, 150), model).probabilities
     asked, run_within = small_device(0)
     monkeypatch.setattr("napari_medt.engine.predict.run", run_within)
     monkeypatch.setattr(
@@ -150,7 +154,9 @@ def test_a_device_without_the_memory_hands_over_to_the_cpu(model, monkeypatch, c
     )
     monkeypatch.setitem(BATCH_SIZES, "meta", 2)
     monkeypatch.setattr(type(model), "inference_network", lambda self, device: self.network)
-    np.testing.assert_allclose(predict_image(picture(150, 150), model), expected, atol=1e-5)
+    np.testing.assert_allclose(
+        predict_image(picture(150, 150), model).probabilities, expected, atol=1e-5
+    )
     assert asked == [2, 1]
     assert "too little memory, so the CPU is used" in caplog.text
 

@@ -52,22 +52,22 @@ def test_planes_are_those_of_the_image_however_it_is_stored(data):
     with patch.dict(BATCH_SIZES, cpu=data.draw(st.integers(1, 9))):
         found = predicted(data.draw(stored(image)), scope, rgb=bool(samples))
     assert list(found) == axes.frames()
-    for frame, probabilities in found.items():
-        whole = predict_image(axes.plane(image, frame, channel), MODEL, device="cpu")
-        np.testing.assert_allclose(probabilities, whole, atol=1e-5)
+    for frame, prediction in found.items():
+        whole = predict_image(axes.plane(image, frame, channel), MODEL, device="cpu").probabilities
+        np.testing.assert_allclose(prediction.probabilities, whole, atol=1e-5)
 
 
 @settings(max_examples=8)
 @given(data=st.data(), shape=st.sampled_from(LONG), dtype=st.sampled_from(GRAY))
 def test_long_images(data, shape, dtype):
     image = noise(0, shape, dtype)
-    whole = predict_image(image, MODEL, device="cpu")
+    whole = predict_image(image, MODEL, device="cpu").probabilities
     low = [data.draw(st.integers(0, length - 1)) for length in shape]
     region = box_region(np.array(low), np.array(low) + 40, shape)
     scope = Scope(guess_axes(shape), ((),), region=region)
     with patch.dict(BATCH_SIZES, cpu=data.draw(st.integers(1, 50))):
         found = predicted(data.draw(stored(image)), scope)[()]
-    np.testing.assert_allclose(found, whole[:, *region.box], atol=1e-5)
+    np.testing.assert_allclose(found.probabilities, whole[:, *region.box], atol=1e-5)
 
 
 @settings(max_examples=10)
@@ -128,8 +128,8 @@ def test_planes_without_content_are_background(alpha):
     image[1, 10:30, 10:30, :3] = 240
     scope = Scope.everything(guess_axes(image.shape[:3], channel_axis=None))
     found = predicted(image, scope, standin(Painted()), rgb=True)
-    assert (found[(0,)][0] == 1).all()
-    assert (found[(1,)][0] < 0.5).any()
+    assert (found[(0,)].probabilities[0] == 1).all()
+    assert (found[(1,)].probabilities[0] < 0.5).any()
 
 
 def test_progress_goes_through_all_planes():

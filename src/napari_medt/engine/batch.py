@@ -190,7 +190,7 @@ class Batch:
             check_channel(settings.channel, scope.axes.channels)
         shape = scope.axes.labels_shape if self.probability else (0,)
         probability, planes = np.zeros(shape, np.float32), {}
-        for frame, values in predict_frames(
+        for frame, prediction in predict_frames(
             picture.shown,
             scope,
             self.model,
@@ -201,10 +201,10 @@ class Batch:
             cancelled=cancelled,
         ):
             planes[frame] = label_plane(
-                values, scope, card, threshold=settings.threshold, min_size=settings.min_size
+                prediction, scope, card, threshold=settings.threshold, min_size=settings.min_size
             )
             if self.probability:
-                probability[frame] = foreground(values)
+                probability[frame] = foreground(prediction.probabilities)
         apart = card.splits_objects
         labels = put_together(planes, scope, number_apart=apart, link=settings.link)
         return labels, probability

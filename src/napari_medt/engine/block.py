@@ -190,7 +190,10 @@ class Run:
                 probabilities, card, threshold=threshold, min_size=self.settings.min_size
             )
             return cut_block(labels, self.grid, index, self.halo).astype(np.uint32), EMPTY
-        labels = to_labels(probabilities, card, threshold=threshold, min_size=0)
+        magnification = self.settings.magnification
+        labels = to_labels(
+            probabilities, card, threshold=threshold, min_size=0, magnification=magnification
+        )
         own, record = split_block(labels, self.grid, index, self.halo)
         first, most = provisional(self.grid, index)
         if len(record.sizes) > most:

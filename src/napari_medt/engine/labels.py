@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -13,10 +15,10 @@ from napari_medt.engine.join import join_parts
 from napari_medt.engine.measure import as_ellipse, largest_part
 from napari_medt.models.card import CORE, ModelCard
 
-# Of splitting; chosen on training and validation images of both nuclei models.
-SHAPE_WEIGHT = 0.6  # of the mask's shape, beside the network's core
-SMOOTHING = 1.5  # pixels
-PASS = 0.15  # how much lower a pass between objects is than either, as a share
+# Of splitting, which is to find every border: what it cuts too much is joined again.
+SHAPE_WEIGHT = 0.3  # of the mask's shape, beside the network's core
+SMOOTHING = 1.0  # pixels
+PASS = 0.05  # how much lower a pass between objects is than either, as a share
 LEAST_DEPTH = 1e-3  # pixels; keeps the logarithm of the background finite
 
 
@@ -31,12 +33,13 @@ def to_labels(
     *,
     threshold: float | None = None,
     min_size: int | None = None,
+    magnification: float = 0.0,
 ) -> NDArray[np.int32]:
     """Turn probabilities into labels.
 
     Models with a ``core`` class give one label per object: cores are the seeds of a watershed
-    that fills the foreground. Other models give one label per class, and where the card names a
-    shape, only the one object of that shape.
+    that fills the foreground, and its needless cuts are undone. Other models give one label per
+    class, and where the card names a shape, only the one object of that shape.
 
     Parameters
     ----------
@@ -48,6 +51,9 @@ def to_labels(
         Foreground probability from which a pixel is labelled; by default the card's.
     min_size : int, optional
         Objects (or connected parts of a class) of fewer pixels are dropped; by default the card's.
+    magnification : float
+        How much larger the network saw the image, which tells the size of objects; 0 if that is
+        not known yet.
 
     Returns
     -------
@@ -60,7 +66,8 @@ def to_labels(
     mask = inside >= threshold
     if card.splits_objects:
         core = probabilities[card.classes.index(CORE)]
-        objects = join_parts(split_objects(mask, core), core)
+        typical = typical_area(card.input.object_size, magnification)
+        objects = join_parts(split_objects(mask, core), core, typical)
         return relabel_sequential(drop_small(objects, min_size))[0].astype(np.int32)
     if card.shape != "any":
         kept = drop_small(label(mask), min_size) > 0
@@ -70,6 +77,11 @@ def to_labels(
     classes = np.where(mask, 1 + probabilities[1:].argmax(axis=0), 0).astype(np.int32)
     parts = drop_small(label(classes), min_size)
     return np.where(parts > 0, classes, 0)
+
+
+def typical_area(object_size: float, magnification: float) -> float:
+    """Area in pixels of an object of the size that the network knows; 0 if that is not known."""
+    return math.pi / 4 * (object_size / magnification) ** 2 if magnification else 0.0
 
 
 def split_objects(mask: NDArray[np.bool_], core: NDArray[np.float32]) -> NDArray[np.int32]:

@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
-from numpy.typing import NDArray
-
 from napari_medt.engine.overview import look_over
 from napari_medt.engine.predict import IsCancelled, Progress
 from napari_medt.engine.segment import (
     SIDE,
+    Prediction,
     check_branches,
     check_tiled,
     predict_windows,
@@ -35,8 +33,8 @@ class Part:
 
     Attributes
     ----------
-    probabilities : array of float32
-        ``(classes, h, w)``, at the resolution that fits the model.
+    prediction : Prediction
+        At the resolution that fits the model.
     level : int
         That resolution.
     corner : tuple of int
@@ -45,7 +43,7 @@ class Part:
         How many pixels of the finest resolution one of its pixels spans.
     """
 
-    probabilities: NDArray[np.float32]
+    prediction: Prediction
     level: int
     corner: tuple[int, int]
     step: float
@@ -99,8 +97,8 @@ def predict_part(
         for piece in cut((rows, columns), max(1, int(SIDE / overview.magnification)))
     ]
     run = partial(predict_windows, windows, (rows, columns), progress=progress, cancelled=cancelled)
-    probabilities = with_fallback(run, branches, model, device)
-    return Part(probabilities, overview.level, (rows.start, columns.start), step)
+    found = Prediction(with_fallback(run, branches, model, device), overview.magnification)
+    return Part(found, overview.level, (rows.start, columns.start), step)
 
 
 def coarser(side: slice, step: float, length: int) -> slice:

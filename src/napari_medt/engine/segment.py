@@ -31,6 +31,22 @@ SIDE = 2048  # of the windows an image is cut into, in the network's pixels: bou
 logger = logging.getLogger("napari_medt")
 
 
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What the network makes of a plane.
+
+    Attributes
+    ----------
+    probabilities : array of float32
+        ``(classes, H, W)``, adding up to one over the classes.
+    magnification : float
+        How much larger the network saw it; 0 if it did not look.
+    """
+
+    probabilities: NDArray[np.float32]
+    magnification: float = 0.0
+
+
 @dataclass(frozen=True)
 class Segmentation:
     """The result of :func:`segment`.
@@ -89,7 +105,7 @@ def segment(
     Cancelled
         If `cancelled` said so.
     """
-    probabilities = predict_image(
+    found = predict_image(
         image,
         model,
         branches,
@@ -98,8 +114,14 @@ def segment(
         progress=progress,
         cancelled=cancelled,
     )
-    labels = to_labels(probabilities, model.card, threshold=threshold, min_size=min_size)
-    return Segmentation(labels, foreground(probabilities))
+    labels = to_labels(
+        found.probabilities,
+        model.card,
+        threshold=threshold,
+        min_size=min_size,
+        magnification=found.magnification,
+    )
+    return Segmentation(labels, foreground(found.probabilities))
 
 
 def predict_image(
@@ -113,26 +135,26 @@ def predict_image(
     device: str = "auto",
     progress: Progress | None = None,
     cancelled: IsCancelled | None = None,
-) -> NDArray[np.float32]:
-    """Class probabilities ``(classes, H, W)`` of a 2-D image, or of a region's box in it.
+) -> Prediction:
+    """Predict a 2-D image, or a region's box in it.
 
     See :func:`segment`. A region's probabilities are those of the whole image there.
     """
     plane = prepare(check_image(image, rgb), model.card.input)
     area = (slice(0, plane.shape[0]), slice(0, plane.shape[1])) if region is None else region.box
 
-    def run_on(place: torch.device) -> NDArray[np.float32]:
+    def run_on(place: torch.device) -> Prediction:
         run = partial(
             predict_plane, model=model, branches=branches, device=place, cancelled=cancelled
         )
         if model.card.input.scaling == "whole":
-            return run(plane, progress=progress)[:, *area]
+            return Prediction(run(plane, progress=progress)[:, *area], 1.0)
         factor = magnification or find_magnification(plane, model.card, run)
         windows = [
             Window(Held(plane), part, model, branches, factor)
             for part in cut(area, max(1, int(SIDE / factor)))
         ]
-        return predict_windows(windows, area, place, progress, cancelled)
+        return Prediction(predict_windows(windows, area, place, progress, cancelled), factor)
 
     return with_fallback(run_on, branches, model, device)
 

@@ -12,7 +12,7 @@ from napari_medt.engine.axes import COLOURS, Axes, Frame
 from napari_medt.engine.labels import to_labels
 from napari_medt.engine.predict import IsCancelled, Progress
 from napari_medt.engine.region import Region, Scope
-from napari_medt.engine.segment import choose_magnification, predict_image
+from napari_medt.engine.segment import Prediction, choose_magnification, predict_image
 from napari_medt.engine.source import reading
 from napari_medt.engine.stack import link_slices
 from napari_medt.errors import ImageError
@@ -32,7 +32,7 @@ def predict_frames(
     device: str = "auto",
     progress: Progress | None = None,
     cancelled: IsCancelled | None = None,
-) -> Iterator[tuple[Frame, NDArray[np.float32]]]:
+) -> Iterator[tuple[Frame, Prediction]]:
     """Predict plane by plane.
 
     Parameters
@@ -54,7 +54,7 @@ def predict_frames(
     Yields
     ------
     tuple
-        The plane's index, and class probabilities ``(classes, rows, columns)`` of its region.
+        The plane's index, and what the network makes of its region.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def predict_frames(
             blank += 1
             if blank == total:
                 raise ImageError("Every plane is of a single value: there is nothing to segment.")
-            yield frame, blank_probabilities(model.card, plane.shape[:2], scope.region)
+            yield frame, blank_prediction(model.card, plane.shape[:2], scope.region)
             continue
         if magnification is None and total > 1:  # for a single plane predict_image finds it
             middle = plane_at(scope.frames[total // 2])
@@ -109,15 +109,13 @@ def is_blank(plane: NDArray) -> bool:
     return bool(plane.size and (plane == plane.flat[0]).all())
 
 
-def blank_probabilities(
-    card: ModelCard, shape: tuple[int, ...], region: Region | None
-) -> NDArray[np.float32]:
-    """Class probabilities of a plane, or its region, that is all background."""
+def blank_prediction(card: ModelCard, shape: tuple[int, ...], region: Region | None) -> Prediction:
+    """Of a plane, or its region, that is all background."""
     if region is not None:
         shape = tuple(part.stop - part.start for part in region.box)
     probabilities = np.zeros((len(card.classes), *shape), np.float32)
     probabilities[0] = 1
-    return probabilities
+    return Prediction(probabilities)
 
 
 def share_of(progress: Progress | None, number: int, total: int) -> Progress | None:
@@ -128,7 +126,7 @@ def share_of(progress: Progress | None, number: int, total: int) -> Progress | N
 
 
 def label_plane(
-    probabilities: NDArray[np.float32],
+    prediction: Prediction,
     scope: Scope,
     card: ModelCard,
     *,
@@ -139,7 +137,13 @@ def label_plane(
 
     See :func:`napari_medt.engine.labels.to_labels`.
     """
-    labels = to_labels(probabilities, card, threshold=threshold, min_size=min_size)
+    labels = to_labels(
+        prediction.probabilities,
+        card,
+        threshold=threshold,
+        min_size=min_size,
+        magnification=prediction.magnification,
+    )
     return labels if scope.region is None else scope.region.clear_outside(labels)
 
 

@@ -368,7 +368,7 @@ class Masks(QObject):
             with mask.layer.block_history():
                 mask.layer.data_setitem(where, changed[where])
         as_layer(mask.written, axes)[where] = changed[where]
-        mask.outcome = replace(merge(mask.outcome, outcome), probabilities={})
+        mask.outcome = replace(merge(mask.outcome, outcome), predictions={})
         self._describe(mask)
 
     def rewrite(self, mask: Mask, base: Outcome, outcome: Outcome) -> bool:

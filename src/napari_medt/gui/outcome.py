@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from napari_medt.engine.axes import Frame
 from napari_medt.engine.region import Scope
 from napari_medt.models.card import ModelCard
+
+if TYPE_CHECKING:
+    from napari_medt.engine.segment import Prediction
 
 EARLIER = "earlier"  # in a provenance: those of the runs whose labels are still in the mask
 
@@ -40,9 +43,9 @@ class Outcome:
     ----------
     labels : array of int32
         Shaped as the image's axes less the channels; 0 outside the scope.
-    probabilities : dict
-        Of every plane, ``(classes, rows, columns)``, from which the sliders make labels again.
-        Empty where there are too many to keep.
+    predictions : dict
+        Of every plane, from which the sliders make labels again. Empty where there are too many to
+        keep.
     scope : Scope
         What the run was about.
     link : bool
@@ -61,7 +64,7 @@ class Outcome:
     """
 
     labels: NDArray[np.int32]
-    probabilities: dict[Frame, NDArray[np.float32]]
+    predictions: dict[Frame, Prediction]
     scope: Scope
     link: bool
     card: ModelCard
@@ -73,17 +76,17 @@ class Outcome:
     @property
     def adjustable(self) -> bool:
         """Whether the sliders can make its labels again."""
-        return bool(self.probabilities)
+        return bool(self.predictions)
 
 
 def relabel(outcome: Outcome, threshold: float, min_size: int) -> Outcome:
-    """Make labels with other settings, from the probabilities that are there."""
+    """Make labels with other settings, from the predictions that are there."""
     from napari_medt.engine.volume import label_plane, put_together
 
     settings: dict[str, Any] = {"threshold": threshold, "min_size": min_size}
     planes = {
-        frame: label_plane(values, outcome.scope, outcome.card, **settings)
-        for frame, values in outcome.probabilities.items()
+        frame: label_plane(prediction, outcome.scope, outcome.card, **settings)
+        for frame, prediction in outcome.predictions.items()
     }
     labels = put_together(
         planes, outcome.scope, number_apart=outcome.card.splits_objects, link=outcome.link
@@ -141,7 +144,7 @@ def merge(old: Outcome, new: Outcome) -> Outcome:
     if new.scope.complete or old.labels.shape != new.labels.shape:
         return new
     labels = overlay(old.labels, new)
-    added = {**old.probabilities, **new.probabilities}
+    added = {**old.predictions, **new.predictions}
     frames = tuple(sorted({*old.scope.frames, *new.scope.frames}))
     regions = old.scope.region is not None or new.scope.region is not None
     if regions or old.link or new.link or len(added) < len(frames):
@@ -149,7 +152,7 @@ def merge(old: Outcome, new: Outcome) -> Outcome:
     return replace(
         new,
         labels=labels,
-        probabilities=added,
+        predictions=added,
         scope=replace(new.scope, frames=frames, region=None),
         provenance=told_of_both(old, new),
     )

@@ -94,7 +94,7 @@ def carry_out(request: Request, progress: Progress, is_cancelled: IsCancelled) -
     if request.levels is not None:
         return carry_out_part(request, model, device, settings, start, progress, is_cancelled)
     kept, planes, size = {}, {}, 0
-    for frame, values in predict_frames(
+    for frame, prediction in predict_frames(
         request.image,
         scope,
         model,
@@ -104,9 +104,9 @@ def carry_out(request: Request, progress: Progress, is_cancelled: IsCancelled) -
         progress=progress,
         cancelled=is_cancelled,
     ):
-        planes[frame] = label_plane(values, scope, model.card, **settings)
-        kept[frame] = values
-        size += values.nbytes
+        planes[frame] = label_plane(prediction, scope, model.card, **settings)
+        kept[frame] = prediction
+        size += prediction.probabilities.nbytes
         if size > KEPT_BYTES:
             kept.clear()
     labels = put_together(planes, scope, number_apart=model.card.splits_objects, link=request.link)
@@ -142,12 +142,12 @@ def carry_out_part(
         progress=progress,
         cancelled=is_cancelled,
     )
-    scope = scope_of_part(part.probabilities.shape[1:], region)
-    labels = label_plane(part.probabilities, scope, model.card, **settings)
+    scope = scope_of_part(part.prediction.probabilities.shape[1:], region)
+    labels = label_plane(part.prediction, scope, model.card, **settings)
     made = told_of(request, model, device, start)
     return Outcome(
         labels,
-        {scope.frames[0]: part.probabilities},
+        {scope.frames[0]: part.prediction},
         scope,
         link=False,
         card=model.card,

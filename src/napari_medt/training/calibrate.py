@@ -71,7 +71,7 @@ def draw_pixels(
         each pixel is foreground; and how many pixels of the image each stands for.
     """
     image, truth = read_pair_for(model, sample)
-    probabilities = predict_image(image, model, device=device)
+    probabilities = predict_image(image, model, device=device).probabilities
     chosen = rng.permutation(truth.size)[:PIXELS_PER_IMAGE]
     drawn = probabilities.reshape(len(probabilities), -1)[:, chosen].T
     weights = np.full(len(chosen), truth.size / len(chosen), np.float32)
