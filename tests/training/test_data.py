@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.random import default_rng
+from PIL import Image
 from scipy import ndimage
 from skimage.draw import disk
 from skimage.transform import resize
@@ -19,6 +20,7 @@ from napari_medt.training.data import (
     core_classes,
     find_samples,
     find_splits,
+    read_pair,
     read_training_pair,
     smooth_for,
 )
@@ -104,6 +106,23 @@ def test_pairs_that_do_not_fit(tmp_path):
     imageio.imwrite(sample.image, np.zeros((5, 6), np.uint8))
     with pytest.raises(DataError, match=r"0\.png: Every pixel"):
         read_training_pair(sample, InputRule(), 32, target="classes", num_classes=2)
+
+
+def test_labels_of_a_palette_are_its_numbers_and_other_colours_are_refused(tmp_path):
+    sample = find_samples(write_data(tmp_path, 1))[0]
+    numbers = np.zeros((40, 40), np.uint8)
+    numbers[5:9, 5:9], numbers[20:25, 20:25] = 1, 2
+    mask = Image.fromarray(numbers).convert("P")
+    mask.putpalette([0, 0, 0, 0, 128, 0, 128, 0, 0])  # black, green, red
+    mask.save(sample.label)
+    _, label = read_pair(sample, target="classes", num_classes=3)
+    assert np.array_equal(label, numbers)
+    mask.convert("RGB").save(sample.label)
+    with pytest.raises(DataError, match=r"0\.png has labels in colours"):
+        read_pair(sample, target="classes", num_classes=3)
+    for mode in ("L", "LA", "RGB", "RGBA"):
+        Image.fromarray(numbers).convert(mode).save(sample.label)
+        assert np.array_equal(read_pair(sample, target="instances", num_classes=3)[1], numbers)
 
 
 @pytest.mark.parametrize("radius", [1, 2, 4, 9, 20])

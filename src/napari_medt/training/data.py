@@ -13,7 +13,7 @@ from numpy.random import default_rng
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_medt.engine.files import find_images, read_image
+from napari_medt.engine.files import find_images, read_image, read_palette_numbers
 from napari_medt.engine.image import check_image, prepare
 from napari_medt.engine.magnify import magnification_for, typical_diameter
 from napari_medt.errors import DataError, ImageError
@@ -138,15 +138,13 @@ def read_pair(
     Raises
     ------
     DataError
-        If they do not fit together; the message names the file.
+        If they do not fit together, or the labels are colours; the message names the file.
     """
-    image, label = read_image(sample.image), read_image(sample.label)
+    image, label = read_image(sample.image), read_mask(sample.label)
     try:
         image = check_image(image)
     except ImageError as error:
         raise DataError(f"{sample.image.name}: {error}") from None
-    if label.ndim == 3:  # a mask saved as RGB
-        label = label[..., 0]
     if label.shape != image.shape[:2]:
         raise DataError(
             f"{sample.label.name} is {label.shape[0]} x {label.shape[1]} pixels, its image "
@@ -161,6 +159,28 @@ def read_pair(
             f"{sample.label.name} has label {label.max()}, but there are {num_classes} classes."
         )
     return image, label.astype(np.uint8)
+
+
+def read_mask(path: Path) -> NDArray:
+    """Read labels as numbers ``(H, W)``: gray values, or those of a palette's colours.
+
+    Raises
+    ------
+    DataError
+        If they are colours without numbers.
+    """
+    mask = read_image(path)
+    if mask.ndim != 3 or mask.shape[2] > 4:
+        return mask
+    colours = mask[..., :3] if mask.shape[2] > 2 else mask[..., :1]  # less what is transparent
+    if np.array_equal(colours.min(axis=2), colours.max(axis=2)):  # gray, saved as RGB
+        return mask[..., 0]
+    numbers = read_palette_numbers(path)
+    if numbers is None:
+        raise DataError(
+            f"{path.name} has labels in colours: save them in gray, with 0 where there is nothing."
+        )
+    return numbers
 
 
 def read_training_pair(
