@@ -63,8 +63,9 @@ def test_groups_stay_together_when_a_folder_is_split(tmp_path):
 
 
 def test_an_index_from_a_spreadsheet_is_read(tmp_path):
+    """With the mark it puts in front; ids may have the suffix of the file."""
     write_data(tmp_path, 2)
-    (tmp_path / "index.csv").write_text("id,group\n0,a\n1,a\n", encoding="utf-8-sig")
+    (tmp_path / "index.csv").write_text("id,group\n0,a\n1.png,a\n", encoding="utf-8-sig")
     assert [sample.group for sample in find_samples(tmp_path)] == ["a", "a"]
 
 
@@ -73,6 +74,9 @@ def test_an_index_from_a_spreadsheet_is_read(tmp_path):
     [
         ("id;group\n0;a\n", "utf-8", "no column id"),
         ("id,group\n0,Müller\n", "latin-1", "not UTF-8"),
+        ("id,patient\n0,a\n", "utf-8", "none of the columns group"),
+        ("id,group\n1,a\n", "utf-8", r"0\.png is not in .*index\.csv: add a row"),
+        ("id,group\n", "utf-8", r"0\.png is not in"),
     ],
 )
 def test_an_index_that_cannot_be_read_is_refused(tmp_path, text, encoding, reason):

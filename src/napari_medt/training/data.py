@@ -25,6 +25,7 @@ CORE_DEPTH = 0.45
 CONTACT = 128
 CONTACT_WIDTH = 7  # pixels, at the size the network sees
 LAYOUTS = (("images", "labels"), ("img", "labelcol"))  # ours, and the published code's
+INDEX_COLUMNS = ("group", "mm_per_pixel", "head_circumference_mm")  # besides the id
 
 
 @dataclass(frozen=True)
@@ -74,13 +75,14 @@ def find_samples(folder: Path) -> list[Sample]:
     """List the samples of a folder with ``images/`` and ``labels/`` (or ``img/``, ``labelcol/``).
 
     An ``index.csv`` with columns ``id`` and ``group`` names the groups; without it every image is
-    its own. Columns ``mm_per_pixel`` and ``head_circumference_mm`` give the size of heads.
+    its own. Columns ``mm_per_pixel`` and ``head_circumference_mm`` give the size of heads. An id
+    is the name of an image, with or without its suffix.
 
     Raises
     ------
     DataError
-        If the folders are missing or empty, an image has no labels, or the index holds a size
-        that is not a positive number.
+        If the folders are missing or empty, an image has no labels or is not in the index, or the
+        index says nothing of use or holds a size that is not a positive number.
     """
     for images, labels in LAYOUTS:
         if (folder / images).is_dir() and (folder / labels).is_dir():
@@ -93,7 +95,7 @@ def find_samples(folder: Path) -> list[Sample]:
     for image in find_images(folder / images):
         if image.stem not in by_stem:
             raise DataError(f"{image.name} has no labels of the same name in {folder / labels}.")
-        row = index.get(image.stem, {})
+        row = {} if index is None else _row_of(image, index, folder)
         samples.append(
             Sample(
                 image=image,
@@ -237,9 +239,9 @@ def contacts(labels: NDArray[np.integer], width: float) -> NDArray[np.uint8]:
     return ((greatest > 0) & (least != greatest)).astype(np.uint8)
 
 
-def _read_index(index: Path) -> dict[str, dict[str, str]]:
+def _read_index(index: Path) -> dict[str, dict[str, str]] | None:
     if not index.exists():
-        return {}
+        return None
     try:
         # Spreadsheets put a byte-order mark in front, which would be part of the first name.
         with index.open(newline="", encoding="utf-8-sig") as lines:
@@ -249,7 +251,22 @@ def _read_index(index: Path) -> dict[str, dict[str, str]]:
         raise DataError(f"{index} is not UTF-8 text: save it as CSV UTF-8.") from None
     if "id" not in (reader.fieldnames or ()):
         raise DataError(f"{index} has no column id: save it with commas between its columns.")
+    if not set(INDEX_COLUMNS) & set(reader.fieldnames or ()):
+        raise DataError(
+            f"{index} has none of the columns {', '.join(INDEX_COLUMNS)}: name the one that tells "
+            "patients or slides apart group."
+        )
     return {row["id"]: row for row in rows}
+
+
+def _row_of(image: Path, index: dict[str, dict[str, str]], folder: Path) -> dict[str, str]:
+    """Find an image in the index; without its group it might be trained on and validated."""
+    for name in (image.stem, image.name):
+        if name in index:
+            return index[name]
+    raise DataError(
+        f"{image.name} is not in {folder / 'index.csv'}: add a row with its name as id."
+    )
 
 
 def _read_size(row: dict[str, str], column: str) -> float | None:
