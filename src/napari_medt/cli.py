@@ -443,7 +443,7 @@ def first_channels(data: Path) -> str:
     from napari_medt.engine.files import read_image
     from napari_medt.training.data import find_splits
 
-    return "rgb" if read_image(find_splits(data, 0)[0][0].image).ndim == 3 else "gray"
+    return "rgb" if read_image(find_splits(data)[0][0].image).ndim == 3 else "gray"
 
 
 def run_benchmark(options: argparse.Namespace) -> int:

@@ -50,16 +50,32 @@ def test_both_layouts_are_read(tmp_path, layout):
     assert pair.magnification == 1
 
 
-def test_groups_stay_together_when_a_folder_is_split(tmp_path):
-    write_data(tmp_path, 12)
-    with (tmp_path / "index.csv").open("w", newline="") as lines:
+def write_groups(folder, groups):
+    """Write images of groups of three, and the index that says so."""
+    write_data(folder, 3 * groups, size=25)
+    with (folder / "index.csv").open("w", newline="") as lines:
         writer = csv.writer(lines)
         writer.writerow(["id", "group"])
-        writer.writerows([index, f"patient {index // 3}"] for index in range(12))
-    training, validation = find_splits(tmp_path, seed=0)
+        writer.writerows([index, f"patient {index // 3}"] for index in range(3 * groups))
+    return folder
+
+
+def test_groups_stay_together_when_a_folder_is_split(tmp_path):
+    training, validation = find_splits(write_groups(tmp_path, 4))
     assert len(training) == 9
     assert {s.group for s in training}.isdisjoint({s.group for s in validation})
-    assert find_splits(tmp_path, seed=0) == (training, validation)
+    assert find_splits(tmp_path) == (training, validation)
+
+
+def test_what_was_trained_on_is_not_validated_on_when_groups_are_added(tmp_path):
+    trained, counts = set(), []
+    for count in (2, 3, 5, 8, 20, 60):
+        training, validation = find_splits(write_groups(tmp_path / str(count), count))
+        trained |= {sample.group for sample in training}
+        counts.append(len({sample.group for sample in validation}))
+        assert trained.isdisjoint({sample.group for sample in validation})
+    assert counts[0] == 1
+    assert 3 <= counts[-1] <= 9
 
 
 def test_an_index_from_a_spreadsheet_is_read(tmp_path):
@@ -91,7 +107,7 @@ def test_folders_that_cannot_be_used(tmp_path):
         find_samples(tmp_path)
     write_data(tmp_path / "a", 1)
     with pytest.raises(DataError, match="single image"):
-        find_splits(tmp_path / "a", 0)
+        find_splits(tmp_path / "a")
     (tmp_path / "a/labels/0.png").unlink()
     with pytest.raises(DataError, match=r"0\.png has no labels"):
         find_samples(tmp_path / "a")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.random import default_rng
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -24,6 +24,7 @@ CORE_DEPTH = 0.45
 # Added to the class of pixels between objects that nearly touch; they are learned with more weight.
 CONTACT = 128
 CONTACT_WIDTH = 7  # pixels, at the size the network sees
+VALIDATION_SHARE = 0.1  # of the groups, where a folder is to be split
 LAYOUTS = (("images", "labels"), ("img", "labelcol"))  # ours, and the published code's
 INDEX_COLUMNS = ("group", "mm_per_pixel", "head_circumference_mm")  # besides the id
 
@@ -110,24 +111,30 @@ def find_samples(folder: Path) -> list[Sample]:
     return samples
 
 
-def find_splits(folder: Path, seed: int) -> tuple[list[Sample], list[Sample]]:
+def find_splits(folder: Path) -> tuple[list[Sample], list[Sample]]:
     """Find training and validation samples.
 
-    ``train/`` and ``val/`` are taken as they are; a single folder is split by groups, one in ten
-    for validation.
+    ``train/`` and ``val/`` are taken as they are; a single folder is split by groups, about one in
+    ten for validation. Its name alone decides where a group goes, so what was trained on is not
+    validated on when images are added.
     """
     if (folder / "train").is_dir() and (folder / "val").is_dir():
         return find_samples(folder / "train"), find_samples(folder / "val")
     samples = find_samples(folder)
-    groups = sorted({sample.group for sample in samples})
+    groups = sorted({sample.group for sample in samples}, key=_place)
     if len(groups) < 2:
         raise DataError(f"{folder} has a single image or group: at least two are needed.")
-    chosen = default_rng(seed).permutation(groups)[: max(1, len(groups) // 10)]
-    validation = set(chosen.tolist())
+    few = sum(_place(group) < VALIDATION_SHARE for group in groups)
+    validation = set(groups[: min(max(1, few), len(groups) - 1)])
     return (
         [sample for sample in samples if sample.group not in validation],
         [sample for sample in samples if sample.group in validation],
     )
+
+
+def _place(group: str) -> float:
+    """A number from 0 to 1 that looks random, and is the same wherever and whenever."""
+    return int.from_bytes(hashlib.sha256(group.encode()).digest()[:8]) / 2**64
 
 
 def read_pair(
