@@ -157,6 +157,24 @@ def test_corrected_labels_are_kept_and_measured(inputs, out, model, again):
     assert "1 kept as you edited them" in in_words(results)
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_labels_corrected_for_another_image_are_kept_but_not_measured(inputs, out, model, again):
+    """It has the same name, or the image was changed; labels that nobody edited are replaced."""
+    run(inputs, out, model)
+    (out / "one.labels.tif").write_bytes(b"corrected")
+    other = inputs.parent / "other"
+    other.mkdir()
+    imageio.imwrite(other / "one.png", TWO)
+    imageio.imwrite(other / "two.png", ONE)
+    results = run(other, out, model, again=again)
+    assert statuses(results) == {"one": "failed", "two": "done"}
+    assert (out / "one.labels.tif").read_bytes() == b"corrected"
+    row = table(out)["one.png"]
+    assert "one.labels.tif was corrected for another or a changed image" in row["error"]
+    assert row["area_pixels"] == row["objects"] == ""
+    assert statuses(run(inputs, out, model)) == {"one": "kept", "two": "done"}
+
+
 def test_labels_from_elsewhere_and_broken_records_lose_nothing(inputs, out, model):
     out.mkdir()
     (out / "one.labels.tif").write_bytes(b"the work of a day")

@@ -1,6 +1,6 @@
 """Many images, one after the other: labels, a table of what was found, nothing done twice.
 
-Labels that somebody corrected by hand are never written over.
+Labels that somebody corrected by hand are never written over, nor taken for those of another image.
 """
 
 from __future__ import annotations
@@ -149,10 +149,10 @@ class Batch:
             return Result(item, "skipped", labels=record.labels, found=Found(**record.found))
         picture = upright(read_item(item))
         file = self.output / f"{item.name}.labels{labels_suffix(picture)}"
-        if record.is_edited(file):
+        if is_corrected(record, file, made):
             return self._keep(item, file, picture)
         labels, probability = self._predict(picture, progress, cancelled)
-        if record.is_edited(file):  # meanwhile
+        if is_corrected(record, file, made):  # meanwhile
             return self._keep(item, file, picture)
         if self.probability:
             write_tiff(self.output / f"{item.name}{PROBABILITY_SUFFIX}", probability)
@@ -208,6 +208,24 @@ class Batch:
         apart = card.splits_objects
         labels = put_together(planes, scope, number_apart=apart, link=settings.link)
         return labels, probability
+
+
+def is_corrected(record: Record, file: Path, made: dict[str, Any]) -> bool:
+    """Whether labels were edited, and are to be kept.
+
+    Raises
+    ------
+    ImageError
+        If that was for an image other than `made` tells of, or before it changed.
+    """
+    if not record.is_edited(file):
+        return False
+    if record.made.get("image", made["image"]) != made["image"]:
+        raise ImageError(
+            f"{file.name} was corrected for another or a changed image: choose another output "
+            "folder."
+        )
+    return True
 
 
 def steps_of(progress: Progress | None, number: int, total: int) -> Progress:
