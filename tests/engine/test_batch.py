@@ -142,6 +142,32 @@ def test_labels_that_are_gone_are_made_again(inputs, out, model):
     assert tifffile.imread(out / "one.probability.tif").dtype == np.float32
 
 
+def test_probabilities_are_those_of_the_labels_beside_them(inputs, out, model):
+    run(inputs, out, model, probability=True)
+    file = out / "one.probability.tif"
+    assert set(statuses(run(inputs, out, model, probability=True)).values()) == {"skipped"}
+    assert set(statuses(run(inputs, out, model)).values()) == {"skipped"}
+    assert file.is_file()
+    imageio.imwrite(inputs / "one.png", TWO)
+    assert statuses(run(inputs, out, model)) == {"one": "done", "two": "skipped"}
+    assert not file.exists()
+    tifffile.imwrite(file, np.zeros(SHAPE, np.float32))  # of whatever else
+    results = run(inputs, out, model, probability=True)
+    assert statuses(results) == {"one": "done", "two": "skipped"}
+    assert np.count_nonzero(tifffile.imread(file) > 0.5) == np.count_nonzero(TWO)
+
+
+def test_a_record_from_before_probabilities_were_noted(inputs, out, model):
+    run(inputs, out, model, probability=True)
+    for name in ("one", "two"):
+        file = out / FOLDER / f"{name}.json"
+        values = json.loads(file.read_text())
+        del values["probability"]
+        file.write_text(json.dumps(values))
+    assert set(statuses(run(inputs, out, model)).values()) == {"skipped"}
+    assert set(statuses(run(inputs, out, model, probability=True)).values()) == {"done"}
+
+
 @pytest.mark.parametrize("again", [False, True])
 def test_corrected_labels_are_kept_and_measured(inputs, out, model, again):
     run(inputs, out, model)

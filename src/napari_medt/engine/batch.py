@@ -154,23 +154,35 @@ class Batch:
         labels, probability = self._predict(picture, progress, cancelled)
         if is_corrected(record, file, made):  # meanwhile
             return self._keep(item, file, picture)
-        if self.probability:
-            write_tiff(self.output / f"{item.name}{PROBABILITY_SUFFIX}", probability)
+        told = self._write_probability(item, probability)
         found = measure(labels, picture, self.model.card, self.settings)
         known = record.written[-1:] if file.exists() else []
 
         def remember(beside: Path) -> None:
             written = [*known, sha256(beside)]
-            write_record(self.output, item.name, Record(made, file.name, written, asdict(found)))
+            remembered = Record(made, file.name, written, asdict(found), told)
+            write_record(self.output, item.name, remembered)
 
         write_labels(file, labels, picture, remember)
         return Result(item, "done", labels=file.name, found=found)
 
     def _is_current(self, item: Item, record: Record, made: dict[str, Any]) -> bool:
         probability = self.output / f"{item.name}{PROBABILITY_SUFFIX}"
-        if self.probability and not probability.is_file():
+        if self.probability and not record.has_probability(probability):
             return False
         return record.is_current(self.output, made)
+
+    def _write_probability(self, item: Item, probability: NDArray[np.float32]) -> str:
+        """Write probabilities, if they are wanted, and return their SHA-256.
+
+        If not, those of a run before are removed: they would be taken for those of the new labels.
+        """
+        file = self.output / f"{item.name}{PROBABILITY_SUFFIX}"
+        if not self.probability:
+            file.unlink(missing_ok=True)
+            return ""
+        write_tiff(file, probability)
+        return sha256(file)
 
     def _keep(self, item: Item, file: Path, picture: Picture) -> Result:
         """Measure labels that somebody corrected; blank if they do not fit the image any more."""
