@@ -430,6 +430,14 @@ def test_dicom_series_in_folders(tmp_path, out, monkeypatch):
     assert not any(PERSON in path.read_text() for path in files)
 
 
+@pytest.mark.parametrize(("thickness", "volume"), [(None, None), (3, 0.75)])
+def test_frames_of_unknown_distance_have_no_volume(tmp_path, out, model, thickness, volume):
+    values = {"NumberOfFrames": len(STACK), "PixelSpacing": [0.5, 0.5], "SliceThickness": thickness}
+    [result] = run(write_slice(tmp_path / "a.dcm", STACK, **values), out, model)
+    expected = volume and pytest.approx(result.found.area_pixels * volume)
+    assert (result.status, result.found.volume_mm3) == ("done", expected)
+
+
 def test_loose_dicom_files_are_one_series(tmp_path):
     write_series(tmp_path / "ct", "1.2.3", STACK)
     [item] = find_items(sorted((tmp_path / "ct").iterdir()))

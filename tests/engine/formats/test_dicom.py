@@ -244,6 +244,33 @@ def test_shipped_ultrasound_cine_has_time_and_millimetres():
 
 
 @pytest.mark.parametrize(
+    "values",
+    [
+        {"FrameTimeVector": [0, 30, 50, 30, 50], "FrameIncrementPointer": 0x00181065},
+        {"CineRate": 25},
+        {"RecommendedDisplayFrameRate": 25},
+        {"FrameTime": 40, "CineRate": 10},
+    ],
+)
+def test_frames_are_times_however_their_distance_is_told(tmp_path, stored, values):
+    more = {"NumberOfFrames": 5, "PixelSpacing": list(SPACING), **values}
+    picture = read_one(write_slice(tmp_path / "a", stored, **more))
+    assert picture.axes == "tyx"
+    assert picture.scale == pytest.approx((0.04, *SPACING))
+    assert picture.units == ("s", "mm", "mm")
+
+
+def test_slices_of_unknown_distance_have_no_millimetres(tmp_path, stored):
+    more = {"NumberOfFrames": 5, "PixelSpacing": list(SPACING)}
+    picture = read_one(write_slice(tmp_path / "a", stored, **more))
+    assert (picture.axes, picture.units) == ("zyx", ("pixel", "mm", "mm"))
+    assert set(picture.mm) == {"y", "x"}
+    for keyword in ("SpacingBetweenSlices", "SliceThickness"):
+        picture = read_one(write_slice(tmp_path / "a", stored, **more, **{keyword: 3}))
+        assert picture.mm["z"] == 3
+
+
+@pytest.mark.parametrize(
     "name",
     [
         "examples_palette.dcm",
