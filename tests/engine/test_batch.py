@@ -430,6 +430,31 @@ def test_dicom_series_in_folders(tmp_path, out, monkeypatch):
     assert not any(PERSON in path.read_text() for path in files)
 
 
+@pytest.mark.parametrize(
+    "orientation", [[0, 1, 0, 0, 0, -1], [1, 0, 0, 0, 0, -1], [0, 1, 0, 1, 0, 0]]
+)
+@pytest.mark.parametrize("gap", [0.5, 3])
+def test_corrected_labels_of_a_series_lie_on_its_image(tmp_path, out, model, orientation, gap):
+    """Sagittal, coronal, and axial lying on its side; of fine slices NIfTI is seen axially."""
+    normal, folder = np.cross(orientation[:3], orientation[3:]), tmp_path / "s"
+    folder.mkdir()
+    for number, plane in enumerate(STACK):
+        place = {"ImageOrientationPatient": orientation, "PixelSpacing": [0.5, 0.5]}
+        place["ImagePositionPatient"] = (gap * number * normal).tolist()
+        write_slice(folder / f"{number}", plane, SeriesInstanceUID="1.2", **place)
+    [item] = find_items([folder])
+    image = batch.upright(batch.read_item(item))
+    run(folder, out, model)
+    labels = np.random.default_rng(0).integers(0, 9, image.array.shape, np.int32)
+    file = out / "s.labels.nii.gz"
+    batch.write_labels(file, labels, image, lambda beside: None)
+    nibabel.save(nibabel.as_closest_canonical(nibabel.load(file)), file)  # as some programs do
+    assert np.array_equal(batch.read_labels(file, image), labels)
+    [kept] = run(folder, out, model)
+    assert (kept.status, kept.found.objects) == ("kept", 8)
+    assert kept.found.volume_mm3 == pytest.approx(np.count_nonzero(labels) * 0.25 * gap)
+
+
 @pytest.mark.parametrize(("thickness", "volume"), [(None, None), (3, 0.75)])
 def test_frames_of_unknown_distance_have_no_volume(tmp_path, out, model, thickness, volume):
     values = {"NumberOfFrames": len(STACK), "PixelSpacing": [0.5, 0.5], "SliceThickness": thickness}

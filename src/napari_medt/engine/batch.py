@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from napari_medt.engine.axes import Axes, check_channel, guess_axes
 from napari_medt.engine.files import make_folder, write_tiff, write_whole
-from napari_medt.engine.formats.nifti import write_nifti
+from napari_medt.engine.formats.nifti import read_nifti, view_of, write_nifti
 from napari_medt.engine.formats.picture import COLOUR, Picture
 from napari_medt.engine.formats.reading import read_any
 from napari_medt.engine.inputs import PROBABILITY_SUFFIX, Item, read_item
@@ -187,7 +187,7 @@ class Batch:
     def _keep(self, item: Item, file: Path, picture: Picture) -> Result:
         """Measure labels that somebody corrected; blank if they do not fit the image any more."""
         try:
-            found = measure(read_labels(file), picture, self.model.card, self.settings)
+            found = measure(read_labels(file, picture), picture, self.model.card, self.settings)
         except ImageError:
             found = Found()
         return Result(item, "kept", labels=file.name, found=found)
@@ -270,17 +270,19 @@ def upright(picture: Picture) -> Picture:
     )
 
 
-def read_labels(path: Path) -> NDArray:
-    """Read labels that somebody may have saved again.
+def read_labels(path: Path, image: Picture) -> NDArray:
+    """Read labels that somebody may have saved again, as they lie on their image.
 
     Raises
     ------
     ImageError
         With one sentence for the user.
     """
-    picture = upright(read_any(path))
+    if image.affine is not None:  # NIfTI, which is seen in another plane than slices may be taken
+        return upright(read_nifti(path, view_of(image.affine))).array
+    labels = upright(read_any(path))
     # Labels have no colours: these are slices that a program, such as napari, took for some.
-    return np.moveaxis(picture.array, -1, -3) if picture.rgb else picture.array
+    return np.moveaxis(labels.array, -1, -3) if labels.rgb else labels.array
 
 
 def axes_of(picture: Picture) -> Axes:

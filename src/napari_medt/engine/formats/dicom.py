@@ -163,7 +163,7 @@ def _read_frames(path: Path) -> list[Frame]:
 def _assemble(frames: list[Frame], header: Dataset, stem: str) -> Picture:
     """Put frames in order and say where they lie."""
     directions = _directions(header)
-    times, frames = _arrange(frames, directions[:, 2])
+    times, frames = _arrange(frames, _way_of_slices(directions[:, 2]))
     placed = frames[0].position is not None
     if not placed and any(header.get(name) is not None for name in FRAME_TIMES + FRAME_RATES):
         times = len(frames)
@@ -208,8 +208,17 @@ def _time_step(header: Dataset) -> float:
     return 1 / float(rate) if rate else 0.0
 
 
+def _way_of_slices(normal: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Turn the normal of sagittal slices from the patient's right to left, as NIfTI is seen.
+
+    So labels that were saved as NIfTI have their slices in the order of the image's.
+    """
+    sagittal = np.abs(normal).argmax() == 0
+    return -normal if sagittal and normal[0] < 0 else normal
+
+
 def _arrange(frames: list[Frame], normal: NDArray[np.float64]) -> tuple[int, list[Frame]]:
-    """Sort frames by time, and within a time along the normal; returns how many times there are.
+    """Sort frames by time, and within a time along a normal; returns how many times there are.
 
     Frames without a position are slices in the order of the file, and frames of which some places
     have more than others are times.
