@@ -131,6 +131,30 @@ def test_evaluate_refuses_a_folder_before_it_measures(tiny_model, tmp_path, caps
     assert printed.out == ""
 
 
+@pytest.mark.parametrize("name", ["worst", "worst.xyz", "worst.tif"])
+def test_evaluate_refuses_other_pictures_before_it_measures(tiny_model, tmp_path, capsys, name):
+    data = write_data(tmp_path / "data", 1)
+    picture = tmp_path / "new" / name
+    assert run("evaluate", "--model", tiny_model, "--data", data, "--worst", picture) == 1
+    printed = capsys.readouterr()
+    assert f"{name} would be a PNG picture: let its name end in .png." in printed.err
+    assert printed.out == ""
+    assert not picture.parent.exists()
+
+
+def test_a_card_is_saved_even_if_the_worst_cannot_be_drawn(
+    tiny_model, tmp_path, capsys, monkeypatch
+):
+    data = write_data(tmp_path / "data", 2)
+    full = Mock(side_effect=OSError(28, "No space left on device"))
+    monkeypatch.setattr("napari_medt.training.worst.draw_worst", full)
+    picture = tmp_path / "worst.png"
+    arguments = ("--model", tiny_model, "--data", data, "--worst", picture, "--save-card")
+    assert run("evaluate", *arguments) == 1
+    assert "No space left" in capsys.readouterr().err
+    assert load_model(tiny_model).card.accuracy["both"]["images"] == 2
+
+
 def test_evaluate_measures_and_writes_json(tiny_model, tmp_path, capsys):
     data = write_data(tmp_path / "data", 3)
     file = tmp_path / "reports" / "scores.json"
