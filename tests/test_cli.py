@@ -318,10 +318,31 @@ def test_settings_that_do_not_fit(tmp_path, capsys):
         ({"classes": ["tumour", "stroma"]}, "must be 'background'"),
         ({"input": {"object_size": 20}}, "object_size needs"),
         ({"shape": "ellipse", "classes": ["background", "a", "b"]}, "a single class"),
+        ({"input": None}, "input must be an object"),
+        ({"input": {"scaling": []}}, "scaling must be one of"),
+        ({"branch_dropout": [0.3]}, "branch_dropout must be two shares"),
+        ({"branch_dropout": [0.6, 0.6]}, "branch_dropout must be two shares"),
+        ({"branch_dropout": [-0.1, 0.6]}, "branch_dropout must be two shares"),
+        ({"branch_dropout": None}, "do not fit"),
+        ({"images_per_epoch": -5}, "images_per_epoch must not be negative"),
+        ({"seed": -1}, "seed must be from 0"),
+        ({"seed": 10**30}, "seed must be from 0"),
+        ({"learning_rate": -1}, "learning_rate must be a positive number"),
+        ({"learning_rate": "fast"}, "do not fit"),
     ]:
         config.write_text(json.dumps(settings))
         assert run("train", "--data", data, "--output", tmp_path / "m", "--config", config) == 1
         assert reason in capsys.readouterr().err
+    assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.parametrize(
+    "option", [("--images-per-epoch", -5), ("--learning-rate", "nan"), ("--seed", -1)]
+)
+def test_options_of_training_that_do_not_fit(tmp_path, capsys, option):
+    data = write_data(tmp_path / "data", 3)
+    assert run("train", "--data", data, "--output", tmp_path / "m", *option) == 1
+    assert "The training settings do not fit: " in capsys.readouterr().err
     assert not (tmp_path / "m").exists()
 
 

@@ -429,9 +429,11 @@ def read_options(options: argparse.Namespace) -> Any:
     for name in TrainingConfig.__dataclass_fields__:
         if getattr(options, name, None) is not None:
             values[name] = getattr(options, name)
-    rule = dict(values.get("input", {}))
-    channels = options.channels or rule.get("channels") or first_channels(options.data)
-    rule["channels"] = channels
+    given = values.get("input", {})
+    if not isinstance(given, dict):
+        raise DataError("The training settings do not fit: input must be an object of settings.")
+    channels = options.channels or given.get("channels") or first_channels(options.data)
+    rule = {**given, "channels": channels}
     if options.scaling:
         rule["scaling"] = options.scaling
     try:
