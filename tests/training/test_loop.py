@@ -122,6 +122,38 @@ def test_a_run_goes_on_with_its_images_only(data, tmp_path, monkeypatch):
     assert train(CONFIG, data, output, device="cpu", quiet=True).training["epochs"] == 4
 
 
+@pytest.mark.parametrize("size", [0, 100, 2000, -1])
+def test_a_damaged_checkpoint_is_refused(data, tmp_path, monkeypatch, size):
+    output = interrupted(data, tmp_path / "m", monkeypatch)
+    checkpoint = output / loop.CHECKPOINT_FILE
+    checkpoint.write_bytes(checkpoint.read_bytes()[:size])
+    with pytest.raises(DataError, match=r"checkpoint\.pt cannot be read: delete it or choose"):
+        train(CONFIG, data, output, device="cpu", quiet=True)
+
+
+def test_a_file_that_is_no_checkpoint_is_refused(data, tmp_path):
+    (tmp_path / "m").mkdir()
+    torch.save({"weights": torch.zeros(3)}, tmp_path / "m" / loop.CHECKPOINT_FILE)
+    with pytest.raises(DataError, match="cannot be read"):
+        train(CONFIG, data, tmp_path / "m", device="cpu", quiet=True)
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(tmp_path):
+    """A limit on the size of files stands in for the disk."""
+    resource = pytest.importorskip("resource")
+    state, path = loop.start(CONFIG, tmp_path, torch.device("cpu")), tmp_path / "checkpoint.pt"
+    loop.save_checkpoint(path, state, CONFIG)
+    before, limits = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, limits[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            loop.save_checkpoint(path, state, CONFIG)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_objects_are_chosen_by_panoptic_quality_and_masks_by_dice():
     assert choice({"dice": 0.9, "pq": 0.6}) == 0.6
     assert choice({"dice": 0.9}) == 0.9

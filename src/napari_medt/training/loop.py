@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import math
 import multiprocessing
 import os
@@ -482,7 +483,9 @@ def save_checkpoint(path: Path, state: State, config: TrainingConfig) -> None:
         "images": state.images,
         **{name: getattr(state, name) for name in COUNTED},
     }
-    write_whole(path, lambda beside: torch.save(values, beside))
+    file = io.BytesIO()  # on a full disk torch raises errors that do not say so
+    torch.save(values, file)
+    write_whole(path, lambda beside: beside.write_bytes(file.getbuffer()))
 
 
 def load_checkpoint(path: Path, state: State, config: TrainingConfig, device: torch.device) -> None:
@@ -491,10 +494,10 @@ def load_checkpoint(path: Path, state: State, config: TrainingConfig, device: to
     Raises
     ------
     DataError
-        If the checkpoint belongs to a run with another configuration.
+        If the checkpoint is damaged, or belongs to a run with another configuration.
     """
-    values = torch.load(path, map_location=device, weights_only=True)
-    if TrainingConfig.from_dict(values["config"]) != config:
+    begun, values = read_checkpoint(path, device)
+    if begun != config:
         raise DataError(
             f"{path.parent} holds an unfinished run with another configuration: go on with that "
             "one, or choose another output folder."
@@ -506,3 +509,23 @@ def load_checkpoint(path: Path, state: State, config: TrainingConfig, device: to
     state.images = values.get("images", {})  # older checkpoints do not tell
     for name in COUNTED:
         setattr(state, name, values[name])
+
+
+def read_checkpoint(path: Path, device: torch.device) -> tuple[TrainingConfig, dict[str, Any]]:
+    """Read the configuration and all values of a checkpoint.
+
+    Raises
+    ------
+    DataError
+        If it is damaged.
+    """
+    file = io.BytesIO(path.read_bytes())
+    try:
+        values = torch.load(file, map_location=device, weights_only=True)
+        return TrainingConfig.from_dict(values["config"]), values
+    except (torch.cuda.OutOfMemoryError, MemoryError):
+        raise
+    except Exception:  # a damaged file makes torch raise anything
+        raise DataError(
+            f"The checkpoint {path} cannot be read: delete it or choose another output folder."
+        ) from None

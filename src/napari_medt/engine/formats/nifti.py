@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import gzip
-import zlib
 from pathlib import Path
 from typing import Any
 
 import nibabel
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
 from nibabel.orientations import (
     apply_orientation,
     axcodes2ornt,
@@ -55,14 +53,14 @@ def read_nifti(path: Path, view: str = "") -> Picture:
     try:
         image: Any = nibabel.load(path)
         values = _values(image, path.name)
-    except ImageError:
+        space, time = image.header.get_xyzt_units()
+    except (ImageError, MemoryError):
         raise
     except FileNotFoundError:
         raise ImageError(f"There is no file {path}.") from None
-    except (ImageFileError, OSError, EOFError, ValueError, zlib.error):
+    except Exception:  # a damaged file makes nibabel raise anything
         raise ImageError(f"{path.name} is not a NIfTI file that can be read.") from None
     colours = image.get_data_dtype().names is not None
-    space, time = image.header.get_xyzt_units()
     affine = image.affine.copy()
     affine[:3] *= SPACE_UNITS.get(space, 1.0)
     try:
