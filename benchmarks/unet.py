@@ -100,7 +100,7 @@ def train_baseline(config, data, output, start_from, device):
             start_with(network, torch.load(start_from / WEIGHTS, weights_only=True))
         return network
 
-    training, validation = find_splits(data, config.seed)
+    training, validation = find_splits(data)
     state = learn(config, training, validation, output, build=build, device=device)
     torch.save(state.average.state_dict(), output / WEIGHTS)
     card = replace(card_of(state, config), name="unet")
@@ -147,7 +147,7 @@ def main(arguments=None):
     config = TrainingConfig.from_dict(read_config(options.config))
     medt = load_model(options.model or config.name)
     unet = train_baseline(config, options.data, options.output, options.start_from, options.device)
-    _, samples = find_splits(options.data, config.seed)
+    _, samples = find_splits(options.data)
     device = options.device
     unet_accuracy = {"both": summarise(evaluate(unet, samples, device=device))}
     medt_accuracy = accuracy_table(medt, samples, device=device)

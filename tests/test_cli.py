@@ -131,6 +131,30 @@ def test_evaluate_refuses_a_folder_before_it_measures(tiny_model, tmp_path, caps
     assert printed.out == ""
 
 
+@pytest.mark.parametrize("name", ["worst", "worst.xyz", "worst.tif"])
+def test_evaluate_refuses_other_pictures_before_it_measures(tiny_model, tmp_path, capsys, name):
+    data = write_data(tmp_path / "data", 1)
+    picture = tmp_path / "new" / name
+    assert run("evaluate", "--model", tiny_model, "--data", data, "--worst", picture) == 1
+    printed = capsys.readouterr()
+    assert f"{name} would be a PNG picture: let its name end in .png." in printed.err
+    assert printed.out == ""
+    assert not picture.parent.exists()
+
+
+def test_a_card_is_saved_even_if_the_worst_cannot_be_drawn(
+    tiny_model, tmp_path, capsys, monkeypatch
+):
+    data = write_data(tmp_path / "data", 2)
+    full = Mock(side_effect=OSError(28, "No space left on device"))
+    monkeypatch.setattr("napari_medt.training.worst.draw_worst", full)
+    picture = tmp_path / "worst.png"
+    arguments = ("--model", tiny_model, "--data", data, "--worst", picture, "--save-card")
+    assert run("evaluate", *arguments) == 1
+    assert "No space left" in capsys.readouterr().err
+    assert load_model(tiny_model).card.accuracy["both"]["images"] == 2
+
+
 def test_evaluate_measures_and_writes_json(tiny_model, tmp_path, capsys):
     data = write_data(tmp_path / "data", 3)
     file = tmp_path / "reports" / "scores.json"
@@ -294,10 +318,31 @@ def test_settings_that_do_not_fit(tmp_path, capsys):
         ({"classes": ["tumour", "stroma"]}, "must be 'background'"),
         ({"input": {"object_size": 20}}, "object_size needs"),
         ({"shape": "ellipse", "classes": ["background", "a", "b"]}, "a single class"),
+        ({"input": None}, "input must be an object"),
+        ({"input": {"scaling": []}}, "scaling must be one of"),
+        ({"branch_dropout": [0.3]}, "branch_dropout must be two shares"),
+        ({"branch_dropout": [0.6, 0.6]}, "branch_dropout must be two shares"),
+        ({"branch_dropout": [-0.1, 0.6]}, "branch_dropout must be two shares"),
+        ({"branch_dropout": None}, "do not fit"),
+        ({"images_per_epoch": -5}, "images_per_epoch must not be negative"),
+        ({"seed": -1}, "seed must be from 0"),
+        ({"seed": 10**30}, "seed must be from 0"),
+        ({"learning_rate": -1}, "learning_rate must be a positive number"),
+        ({"learning_rate": "fast"}, "do not fit"),
     ]:
         config.write_text(json.dumps(settings))
         assert run("train", "--data", data, "--output", tmp_path / "m", "--config", config) == 1
         assert reason in capsys.readouterr().err
+    assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.parametrize(
+    "option", [("--images-per-epoch", -5), ("--learning-rate", "nan"), ("--seed", -1)]
+)
+def test_options_of_training_that_do_not_fit(tmp_path, capsys, option):
+    data = write_data(tmp_path / "data", 3)
+    assert run("train", "--data", data, "--output", tmp_path / "m", *option) == 1
+    assert "The training settings do not fit: " in capsys.readouterr().err
     assert not (tmp_path / "m").exists()
 
 

@@ -315,11 +315,11 @@ def run_evaluate(options: argparse.Namespace) -> int:
     print(model.card.name, *accuracy_lines(accuracy), sep="\n")
     if options.json:
         write_scores(options.json, model, accuracy, scores)
+    if options.save_card:
+        save_model(options.model, replace(model.card, accuracy=accuracy), model.network)
     if options.worst:
         worst = draw_worst(options.worst, model, scores[settings[0]], settings[0], options.device)
         print("Worst:", ", ".join(f"{s.sample.image.name} {s.measures['dice']:.3f}" for s in worst))
-    if options.save_card:
-        save_model(options.model, replace(model.card, accuracy=accuracy), model.network)
     return 0
 
 
@@ -339,6 +339,8 @@ def check_outputs(options: argparse.Namespace) -> None:
     for file in filter(None, (options.json, options.worst)):
         if file.is_dir():
             raise DataError(f"{file} is a folder: give the name of a file.")
+        if file == options.worst and file.suffix.lower() != ".png":
+            raise DataError(f"{file} would be a PNG picture: let its name end in .png.")
         make_folder(file.parent)
     if not options.save_card:
         return
@@ -427,9 +429,11 @@ def read_options(options: argparse.Namespace) -> Any:
     for name in TrainingConfig.__dataclass_fields__:
         if getattr(options, name, None) is not None:
             values[name] = getattr(options, name)
-    rule = dict(values.get("input", {}))
-    channels = options.channels or rule.get("channels") or first_channels(options.data)
-    rule["channels"] = channels
+    given = values.get("input", {})
+    if not isinstance(given, dict):
+        raise DataError("The training settings do not fit: input must be an object of settings.")
+    channels = options.channels or given.get("channels") or first_channels(options.data)
+    rule = {**given, "channels": channels}
     if options.scaling:
         rule["scaling"] = options.scaling
     try:
@@ -443,7 +447,7 @@ def first_channels(data: Path) -> str:
     from napari_medt.engine.files import read_image
     from napari_medt.training.data import find_splits
 
-    return "rgb" if read_image(find_splits(data, 0)[0][0].image).ndim == 3 else "gray"
+    return "rgb" if read_image(find_splits(data)[0][0].image).ndim == 3 else "gray"
 
 
 def run_benchmark(options: argparse.Namespace) -> int:

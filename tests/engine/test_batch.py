@@ -142,6 +142,32 @@ def test_labels_that_are_gone_are_made_again(inputs, out, model):
     assert tifffile.imread(out / "one.probability.tif").dtype == np.float32
 
 
+def test_probabilities_are_those_of_the_labels_beside_them(inputs, out, model):
+    run(inputs, out, model, probability=True)
+    file = out / "one.probability.tif"
+    assert set(statuses(run(inputs, out, model, probability=True)).values()) == {"skipped"}
+    assert set(statuses(run(inputs, out, model)).values()) == {"skipped"}
+    assert file.is_file()
+    imageio.imwrite(inputs / "one.png", TWO)
+    assert statuses(run(inputs, out, model)) == {"one": "done", "two": "skipped"}
+    assert not file.exists()
+    tifffile.imwrite(file, np.zeros(SHAPE, np.float32))  # of whatever else
+    results = run(inputs, out, model, probability=True)
+    assert statuses(results) == {"one": "done", "two": "skipped"}
+    assert np.count_nonzero(tifffile.imread(file) > 0.5) == np.count_nonzero(TWO)
+
+
+def test_a_record_from_before_probabilities_were_noted(inputs, out, model):
+    run(inputs, out, model, probability=True)
+    for name in ("one", "two"):
+        file = out / FOLDER / f"{name}.json"
+        values = json.loads(file.read_text())
+        del values["probability"]
+        file.write_text(json.dumps(values))
+    assert set(statuses(run(inputs, out, model)).values()) == {"skipped"}
+    assert set(statuses(run(inputs, out, model, probability=True)).values()) == {"done"}
+
+
 @pytest.mark.parametrize("again", [False, True])
 def test_corrected_labels_are_kept_and_measured(inputs, out, model, again):
     run(inputs, out, model)
@@ -155,6 +181,24 @@ def test_corrected_labels_are_kept_and_measured(inputs, out, model, again):
     assert row["status"] == "kept, edited"
     assert (row["objects"], row["area_pixels"]) == ("2", "6")
     assert "1 kept as you edited them" in in_words(results)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_labels_corrected_for_another_image_are_kept_but_not_measured(inputs, out, model, again):
+    """It has the same name, or the image was changed; labels that nobody edited are replaced."""
+    run(inputs, out, model)
+    (out / "one.labels.tif").write_bytes(b"corrected")
+    other = inputs.parent / "other"
+    other.mkdir()
+    imageio.imwrite(other / "one.png", TWO)
+    imageio.imwrite(other / "two.png", ONE)
+    results = run(other, out, model, again=again)
+    assert statuses(results) == {"one": "failed", "two": "done"}
+    assert (out / "one.labels.tif").read_bytes() == b"corrected"
+    row = table(out)["one.png"]
+    assert "one.labels.tif was corrected for another or a changed image" in row["error"]
+    assert row["area_pixels"] == row["objects"] == ""
+    assert statuses(run(inputs, out, model)) == {"one": "kept", "two": "done"}
 
 
 def test_labels_from_elsewhere_and_broken_records_lose_nothing(inputs, out, model):
@@ -384,6 +428,39 @@ def test_dicom_series_in_folders(tmp_path, out, monkeypatch):
     assert results["scouts-1.2.4.0"].found.area_mm2 == pytest.approx(np.count_nonzero(TWO) / 4)
     files = [path for path in out.rglob("*") if path.suffix in (".json", ".csv")]
     assert not any(PERSON in path.read_text() for path in files)
+
+
+@pytest.mark.parametrize(
+    "orientation", [[0, 1, 0, 0, 0, -1], [1, 0, 0, 0, 0, -1], [0, 1, 0, 1, 0, 0]]
+)
+@pytest.mark.parametrize("gap", [0.5, 3])
+def test_corrected_labels_of_a_series_lie_on_its_image(tmp_path, out, model, orientation, gap):
+    """Sagittal, coronal, and axial lying on its side; of fine slices NIfTI is seen axially."""
+    normal, folder = np.cross(orientation[:3], orientation[3:]), tmp_path / "s"
+    folder.mkdir()
+    for number, plane in enumerate(STACK):
+        place = {"ImageOrientationPatient": orientation, "PixelSpacing": [0.5, 0.5]}
+        place["ImagePositionPatient"] = (gap * number * normal).tolist()
+        write_slice(folder / f"{number}", plane, SeriesInstanceUID="1.2", **place)
+    [item] = find_items([folder])
+    image = batch.upright(batch.read_item(item))
+    run(folder, out, model)
+    labels = np.random.default_rng(0).integers(0, 9, image.array.shape, np.int32)
+    file = out / "s.labels.nii.gz"
+    batch.write_labels(file, labels, image, lambda beside: None)
+    nibabel.save(nibabel.as_closest_canonical(nibabel.load(file)), file)  # as some programs do
+    assert np.array_equal(batch.read_labels(file, image), labels)
+    [kept] = run(folder, out, model)
+    assert (kept.status, kept.found.objects) == ("kept", 8)
+    assert kept.found.volume_mm3 == pytest.approx(np.count_nonzero(labels) * 0.25 * gap)
+
+
+@pytest.mark.parametrize(("thickness", "volume"), [(None, None), (3, 0.75)])
+def test_frames_of_unknown_distance_have_no_volume(tmp_path, out, model, thickness, volume):
+    values = {"NumberOfFrames": len(STACK), "PixelSpacing": [0.5, 0.5], "SliceThickness": thickness}
+    [result] = run(write_slice(tmp_path / "a.dcm", STACK, **values), out, model)
+    expected = volume and pytest.approx(result.found.area_pixels * volume)
+    assert (result.status, result.found.volume_mm3) == ("done", expected)
 
 
 def test_loose_dicom_files_are_one_series(tmp_path):

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from napari_medt.cli import main
-from napari_medt.engine.block import Run
+from napari_medt.engine.block import STATE, Run
 from napari_medt.engine.predict import BATCH_SIZES
 from napari_medt.engine.pyramid import open_levels
 from napari_medt.engine.segment import predict_image, segment
@@ -116,6 +116,15 @@ def test_other_settings_do_not_go_on(slide, tmp_path, monkeypatch):
         segment_slide(open_levels(slide), model, output, magnification=1, device="cpu")
     with pytest.raises(DataError, match="another threshold"):
         segment_slide(open_levels(slide), model, output, threshold=0.7, device="cpu")
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '{"level": 0}', "", '{"limits": 3}'])
+def test_a_folder_that_is_no_run_is_refused(slide, tmp_path, text):
+    state = tmp_path / "out.zarr" / STATE
+    state.mkdir(parents=True)
+    (state / "settings.json").write_text(text)
+    with pytest.raises(DataError, match="not a run to go on with"):
+        segment_slide(open_levels(slide), load_model("nuclei-fluorescence"), state.parent)
 
 
 def test_a_slide_is_one_image(slide, tmp_path, capsys):

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.random import default_rng
+from PIL import Image
 from scipy import ndimage
 from skimage.draw import disk
 from skimage.transform import resize
@@ -19,6 +20,7 @@ from napari_medt.training.data import (
     core_classes,
     find_samples,
     find_splits,
+    read_pair,
     read_training_pair,
     smooth_for,
 )
@@ -48,21 +50,38 @@ def test_both_layouts_are_read(tmp_path, layout):
     assert pair.magnification == 1
 
 
-def test_groups_stay_together_when_a_folder_is_split(tmp_path):
-    write_data(tmp_path, 12)
-    with (tmp_path / "index.csv").open("w", newline="") as lines:
+def write_groups(folder, groups):
+    """Write images of groups of three, and the index that says so."""
+    write_data(folder, 3 * groups, size=25)
+    with (folder / "index.csv").open("w", newline="") as lines:
         writer = csv.writer(lines)
         writer.writerow(["id", "group"])
-        writer.writerows([index, f"patient {index // 3}"] for index in range(12))
-    training, validation = find_splits(tmp_path, seed=0)
+        writer.writerows([index, f"patient {index // 3}"] for index in range(3 * groups))
+    return folder
+
+
+def test_groups_stay_together_when_a_folder_is_split(tmp_path):
+    training, validation = find_splits(write_groups(tmp_path, 4))
     assert len(training) == 9
     assert {s.group for s in training}.isdisjoint({s.group for s in validation})
-    assert find_splits(tmp_path, seed=0) == (training, validation)
+    assert find_splits(tmp_path) == (training, validation)
+
+
+def test_what_was_trained_on_is_not_validated_on_when_groups_are_added(tmp_path):
+    trained, counts = set(), []
+    for count in (2, 3, 5, 8, 20, 60):
+        training, validation = find_splits(write_groups(tmp_path / str(count), count))
+        trained |= {sample.group for sample in training}
+        counts.append(len({sample.group for sample in validation}))
+        assert trained.isdisjoint({sample.group for sample in validation})
+    assert counts[0] == 1
+    assert 3 <= counts[-1] <= 9
 
 
 def test_an_index_from_a_spreadsheet_is_read(tmp_path):
+    """With the mark it puts in front; ids may have the suffix of the file."""
     write_data(tmp_path, 2)
-    (tmp_path / "index.csv").write_text("id,group\n0,a\n1,a\n", encoding="utf-8-sig")
+    (tmp_path / "index.csv").write_text("id,group\n0,a\n1.png,a\n", encoding="utf-8-sig")
     assert [sample.group for sample in find_samples(tmp_path)] == ["a", "a"]
 
 
@@ -71,6 +90,9 @@ def test_an_index_from_a_spreadsheet_is_read(tmp_path):
     [
         ("id;group\n0;a\n", "utf-8", "no column id"),
         ("id,group\n0,Müller\n", "latin-1", "not UTF-8"),
+        ("id,patient\n0,a\n", "utf-8", "none of the columns group"),
+        ("id,group\n1,a\n", "utf-8", r"0\.png is not in .*index\.csv: add a row"),
+        ("id,group\n", "utf-8", r"0\.png is not in"),
     ],
 )
 def test_an_index_that_cannot_be_read_is_refused(tmp_path, text, encoding, reason):
@@ -85,7 +107,7 @@ def test_folders_that_cannot_be_used(tmp_path):
         find_samples(tmp_path)
     write_data(tmp_path / "a", 1)
     with pytest.raises(DataError, match="single image"):
-        find_splits(tmp_path / "a", 0)
+        find_splits(tmp_path / "a")
     (tmp_path / "a/labels/0.png").unlink()
     with pytest.raises(DataError, match=r"0\.png has no labels"):
         find_samples(tmp_path / "a")
@@ -104,6 +126,23 @@ def test_pairs_that_do_not_fit(tmp_path):
     imageio.imwrite(sample.image, np.zeros((5, 6), np.uint8))
     with pytest.raises(DataError, match=r"0\.png: Every pixel"):
         read_training_pair(sample, InputRule(), 32, target="classes", num_classes=2)
+
+
+def test_labels_of_a_palette_are_its_numbers_and_other_colours_are_refused(tmp_path):
+    sample = find_samples(write_data(tmp_path, 1))[0]
+    numbers = np.zeros((40, 40), np.uint8)
+    numbers[5:9, 5:9], numbers[20:25, 20:25] = 1, 2
+    mask = Image.fromarray(numbers).convert("P")
+    mask.putpalette([0, 0, 0, 0, 128, 0, 128, 0, 0])  # black, green, red
+    mask.save(sample.label)
+    _, label = read_pair(sample, target="classes", num_classes=3)
+    assert np.array_equal(label, numbers)
+    mask.convert("RGB").save(sample.label)
+    with pytest.raises(DataError, match=r"0\.png has labels in colours"):
+        read_pair(sample, target="classes", num_classes=3)
+    for mode in ("L", "LA", "RGB", "RGBA"):
+        Image.fromarray(numbers).convert(mode).save(sample.label)
+        assert np.array_equal(read_pair(sample, target="instances", num_classes=3)[1], numbers)
 
 
 @pytest.mark.parametrize("radius", [1, 2, 4, 9, 20])

@@ -96,6 +96,64 @@ def test_an_interrupted_run_goes_on_exactly(data, tmp_path, monkeypatch):
     assert all(torch.equal(straight[key], broken[key]) for key in straight)
 
 
+def interrupt(*arguments):
+    raise KeyboardInterrupt
+
+
+def interrupted(data, output, monkeypatch):
+    """A run that is stopped after its first epoch."""
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "write_log", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            train(CONFIG, data, output, device="cpu", quiet=True)
+    return output
+
+
+def test_a_run_goes_on_with_its_images_only(data, tmp_path, monkeypatch):
+    output = interrupted(data, tmp_path / "m", monkeypatch)
+    for kind in ("images", "labels"):  # an image that was trained on is to be validated on
+        (data / "train" / kind / "5.png").rename(data / "val" / kind / "5.png")
+    with pytest.raises(DataError, match="unfinished run with other images"):
+        train(CONFIG, data, output, device="cpu", quiet=True)
+    checkpoint = output / loop.CHECKPOINT_FILE
+    older = torch.load(checkpoint)
+    del older["images"]
+    torch.save(older, checkpoint)
+    assert train(CONFIG, data, output, device="cpu", quiet=True).training["epochs"] == 4
+
+
+@pytest.mark.parametrize("size", [0, 100, 2000, -1])
+def test_a_damaged_checkpoint_is_refused(data, tmp_path, monkeypatch, size):
+    output = interrupted(data, tmp_path / "m", monkeypatch)
+    checkpoint = output / loop.CHECKPOINT_FILE
+    checkpoint.write_bytes(checkpoint.read_bytes()[:size])
+    with pytest.raises(DataError, match=r"checkpoint\.pt cannot be read: delete it or choose"):
+        train(CONFIG, data, output, device="cpu", quiet=True)
+
+
+def test_a_file_that_is_no_checkpoint_is_refused(data, tmp_path):
+    (tmp_path / "m").mkdir()
+    torch.save({"weights": torch.zeros(3)}, tmp_path / "m" / loop.CHECKPOINT_FILE)
+    with pytest.raises(DataError, match="cannot be read"):
+        train(CONFIG, data, tmp_path / "m", device="cpu", quiet=True)
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(tmp_path):
+    """A limit on the size of files stands in for the disk."""
+    resource = pytest.importorskip("resource")
+    state, path = loop.start(CONFIG, tmp_path, torch.device("cpu")), tmp_path / "checkpoint.pt"
+    loop.save_checkpoint(path, state, CONFIG)
+    before, limits = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, limits[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            loop.save_checkpoint(path, state, CONFIG)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_objects_are_chosen_by_panoptic_quality_and_masks_by_dice():
     assert choice({"dice": 0.9, "pq": 0.6}) == 0.6
     assert choice({"dice": 0.9}) == 0.9
@@ -110,7 +168,7 @@ def test_the_best_weights_are_kept_not_the_last(data, tmp_path, monkeypatch):
 
     monkeypatch.setattr(loop, "evaluate", score)
     monkeypatch.setattr(loop, "summarise", lambda pq: {"dice": 1 - pq, "pq": pq})
-    training, validation = find_splits(data, 0)
+    training, validation = find_splits(data)
     config = replace(CONFIG, validate_every=1)
     state = learn(config, training, validation, tmp_path / "m", device="cpu", quiet=True)
     kept = state.average.state_dict()

@@ -14,7 +14,7 @@ def test_the_lowest_dice_comes_first(tiny_model, tmp_path):
     samples = find_samples(write_data(tmp_path / "data", ROWS + 2))
     dices = [0.9, 0.2, 0.8, 0.1, 0.95, 0.5]
     scores = [Score(s, {"dice": d}, np.ones((3, 15))) for s, d in zip(samples, dices, strict=True)]
-    path = tmp_path / "worst.png"
+    path = tmp_path / "WORST.PNG"
     worst = draw_worst(path, load_model(tiny_model), scores, "both", "cpu")
     assert [score.measures["dice"] for score in worst] == [0.1, 0.2, 0.5, 0.8]
     assert imageio.imread(path).std() > 10

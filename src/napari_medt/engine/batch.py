@@ -1,6 +1,6 @@
 """Many images, one after the other: labels, a table of what was found, nothing done twice.
 
-Labels that somebody corrected by hand are never written over.
+Labels that somebody corrected by hand are never written over, nor taken for those of another image.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from napari_medt.engine.axes import Axes, check_channel, guess_axes
 from napari_medt.engine.files import make_folder, write_tiff, write_whole
-from napari_medt.engine.formats.nifti import write_nifti
+from napari_medt.engine.formats.nifti import read_nifti, view_of, write_nifti
 from napari_medt.engine.formats.picture import COLOUR, Picture
 from napari_medt.engine.formats.reading import read_any
 from napari_medt.engine.inputs import PROBABILITY_SUFFIX, Item, read_item
@@ -149,33 +149,45 @@ class Batch:
             return Result(item, "skipped", labels=record.labels, found=Found(**record.found))
         picture = upright(read_item(item))
         file = self.output / f"{item.name}.labels{labels_suffix(picture)}"
-        if record.is_edited(file):
+        if is_corrected(record, file, made):
             return self._keep(item, file, picture)
         labels, probability = self._predict(picture, progress, cancelled)
-        if record.is_edited(file):  # meanwhile
+        if is_corrected(record, file, made):  # meanwhile
             return self._keep(item, file, picture)
-        if self.probability:
-            write_tiff(self.output / f"{item.name}{PROBABILITY_SUFFIX}", probability)
+        told = self._write_probability(item, probability)
         found = measure(labels, picture, self.model.card, self.settings)
         known = record.written[-1:] if file.exists() else []
 
         def remember(beside: Path) -> None:
             written = [*known, sha256(beside)]
-            write_record(self.output, item.name, Record(made, file.name, written, asdict(found)))
+            remembered = Record(made, file.name, written, asdict(found), told)
+            write_record(self.output, item.name, remembered)
 
         write_labels(file, labels, picture, remember)
         return Result(item, "done", labels=file.name, found=found)
 
     def _is_current(self, item: Item, record: Record, made: dict[str, Any]) -> bool:
         probability = self.output / f"{item.name}{PROBABILITY_SUFFIX}"
-        if self.probability and not probability.is_file():
+        if self.probability and not record.has_probability(probability):
             return False
         return record.is_current(self.output, made)
+
+    def _write_probability(self, item: Item, probability: NDArray[np.float32]) -> str:
+        """Write probabilities, if they are wanted, and return their SHA-256.
+
+        If not, those of a run before are removed: they would be taken for those of the new labels.
+        """
+        file = self.output / f"{item.name}{PROBABILITY_SUFFIX}"
+        if not self.probability:
+            file.unlink(missing_ok=True)
+            return ""
+        write_tiff(file, probability)
+        return sha256(file)
 
     def _keep(self, item: Item, file: Path, picture: Picture) -> Result:
         """Measure labels that somebody corrected; blank if they do not fit the image any more."""
         try:
-            found = measure(read_labels(file), picture, self.model.card, self.settings)
+            found = measure(read_labels(file, picture), picture, self.model.card, self.settings)
         except ImageError:
             found = Found()
         return Result(item, "kept", labels=file.name, found=found)
@@ -210,6 +222,24 @@ class Batch:
         return labels, probability
 
 
+def is_corrected(record: Record, file: Path, made: dict[str, Any]) -> bool:
+    """Whether labels were edited, and are to be kept.
+
+    Raises
+    ------
+    ImageError
+        If that was for an image other than `made` tells of, or before it changed.
+    """
+    if not record.is_edited(file):
+        return False
+    if record.made.get("image", made["image"]) != made["image"]:
+        raise ImageError(
+            f"{file.name} was corrected for another or a changed image: choose another output "
+            "folder."
+        )
+    return True
+
+
 def steps_of(progress: Progress | None, number: int, total: int) -> Progress:
     """Progress of one of several images, told as that of all; images count the same."""
     if progress is None:
@@ -240,17 +270,19 @@ def upright(picture: Picture) -> Picture:
     )
 
 
-def read_labels(path: Path) -> NDArray:
-    """Read labels that somebody may have saved again.
+def read_labels(path: Path, image: Picture) -> NDArray:
+    """Read labels that somebody may have saved again, as they lie on their image.
 
     Raises
     ------
     ImageError
         With one sentence for the user.
     """
-    picture = upright(read_any(path))
+    if image.affine is not None:  # NIfTI, which is seen in another plane than slices may be taken
+        return upright(read_nifti(path, view_of(image.affine))).array
+    labels = upright(read_any(path))
     # Labels have no colours: these are slices that a program, such as napari, took for some.
-    return np.moveaxis(picture.array, -1, -3) if picture.rgb else picture.array
+    return np.moveaxis(labels.array, -1, -3) if labels.rgb else labels.array
 
 
 def axes_of(picture: Picture) -> Axes:

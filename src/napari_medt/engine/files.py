@@ -45,6 +45,16 @@ def read_image(path: Path) -> NDArray:
         raise ImageError(f"{path.name} is not an image that can be read.") from error
 
 
+def read_palette_numbers(path: Path) -> NDArray | None:
+    """Read the numbers ``(H, W)`` of an image with a palette; None if it has none."""
+    if path.suffix.lower() in (".tif", ".tiff"):
+        return None  # there :func:`read_image` gives the numbers
+    file = path.read_bytes()
+    if imageio.immeta(file, extension=path.suffix).get("mode") != "P":
+        return None
+    return np.asarray(imageio.imread(file, extension=path.suffix, mode="P"))
+
+
 def make_folder(folder: Path) -> None:
     """Make a folder that can be written to.
 

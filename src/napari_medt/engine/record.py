@@ -74,17 +74,24 @@ class Record:
         first, so a file that is neither holds somebody's work even if a run was killed.
     found : dict
         What was measured; see :class:`napari_medt.engine.summary.Found`.
+    probability : str
+        SHA-256 of the probabilities written with the labels; empty if there were none.
     """
 
     made: dict[str, Any] = field(default_factory=dict)
     labels: str = ""
     written: list[str] = field(default_factory=list)
     found: dict[str, Any] = field(default_factory=dict)
+    probability: str = ""
 
     def is_current(self, output: Path, made: dict[str, Any]) -> bool:
         """Whether the labels are there, as they were written, and would be made the same again."""
         file = output / self.labels
         return self.made == made and file.is_file() and sha256(file) == self.written[-1]
+
+    def has_probability(self, file: Path) -> bool:
+        """Whether a file holds the probabilities that were written with the labels."""
+        return file.is_file() and sha256(file) == self.probability
 
     def is_edited(self, labels: Path) -> bool:
         """Whether a label file is there that is not what was written."""

@@ -214,7 +214,7 @@ def check_same(folder: Path, asked: dict[str, Any], levels: Sequence[Level]) -> 
     """
     try:
         settings = asdict(Settings.read(folder))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, KeyError):
         raise DataError(
             f"{folder} is there already and is not a run to go on with: choose another output."
         ) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -111,6 +112,15 @@ class TrainingConfig:
         for name in ("epochs", "batch_size", "validate_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1")
+        if self.images_per_epoch < 0:
+            raise ValueError("images_per_epoch must not be negative; 0 takes all")
+        if not 0 <= self.seed < 2**63:
+            raise ValueError("seed must be from 0 to 2^63 - 1")
+        if not 0 < self.learning_rate < math.inf:
+            raise ValueError("learning_rate must be a positive number")
+        shares = list(self.branch_dropout)
+        if len(shares) != 2 or not all(0 <= share <= 1 for share in shares) or sum(shares) > 1:
+            raise ValueError("branch_dropout must be two shares from 0 to 1, together at most 1")
         if self.target == "instances":
             object.__setattr__(self, "classes", INSTANCE_CLASSES)
         _ = self.card  # refuses what makes no network, or no card

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.random import default_rng
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_medt.engine.files import find_images, read_image
+from napari_medt.engine.files import find_images, read_image, read_palette_numbers
 from napari_medt.engine.image import check_image, prepare
 from napari_medt.engine.magnify import magnification_for, typical_diameter
 from napari_medt.errors import DataError, ImageError
@@ -24,7 +24,9 @@ CORE_DEPTH = 0.45
 # Added to the class of pixels between objects that nearly touch; they are learned with more weight.
 CONTACT = 128
 CONTACT_WIDTH = 7  # pixels, at the size the network sees
+VALIDATION_SHARE = 0.1  # of the groups, where a folder is to be split
 LAYOUTS = (("images", "labels"), ("img", "labelcol"))  # ours, and the published code's
+INDEX_COLUMNS = ("group", "mm_per_pixel", "head_circumference_mm")  # besides the id
 
 
 @dataclass(frozen=True)
@@ -74,13 +76,14 @@ def find_samples(folder: Path) -> list[Sample]:
     """List the samples of a folder with ``images/`` and ``labels/`` (or ``img/``, ``labelcol/``).
 
     An ``index.csv`` with columns ``id`` and ``group`` names the groups; without it every image is
-    its own. Columns ``mm_per_pixel`` and ``head_circumference_mm`` give the size of heads.
+    its own. Columns ``mm_per_pixel`` and ``head_circumference_mm`` give the size of heads. An id
+    is the name of an image, with or without its suffix.
 
     Raises
     ------
     DataError
-        If the folders are missing or empty, an image has no labels, or the index holds a size
-        that is not a positive number.
+        If the folders are missing or empty, an image has no labels or is not in the index, or the
+        index says nothing of use or holds a size that is not a positive number.
     """
     for images, labels in LAYOUTS:
         if (folder / images).is_dir() and (folder / labels).is_dir():
@@ -93,7 +96,7 @@ def find_samples(folder: Path) -> list[Sample]:
     for image in find_images(folder / images):
         if image.stem not in by_stem:
             raise DataError(f"{image.name} has no labels of the same name in {folder / labels}.")
-        row = index.get(image.stem, {})
+        row = {} if index is None else _row_of(image, index, folder)
         samples.append(
             Sample(
                 image=image,
@@ -108,24 +111,30 @@ def find_samples(folder: Path) -> list[Sample]:
     return samples
 
 
-def find_splits(folder: Path, seed: int) -> tuple[list[Sample], list[Sample]]:
+def find_splits(folder: Path) -> tuple[list[Sample], list[Sample]]:
     """Find training and validation samples.
 
-    ``train/`` and ``val/`` are taken as they are; a single folder is split by groups, one in ten
-    for validation.
+    ``train/`` and ``val/`` are taken as they are; a single folder is split by groups, about one in
+    ten for validation. Its name alone decides where a group goes, so what was trained on is not
+    validated on when images are added.
     """
     if (folder / "train").is_dir() and (folder / "val").is_dir():
         return find_samples(folder / "train"), find_samples(folder / "val")
     samples = find_samples(folder)
-    groups = sorted({sample.group for sample in samples})
+    groups = sorted({sample.group for sample in samples}, key=_place)
     if len(groups) < 2:
         raise DataError(f"{folder} has a single image or group: at least two are needed.")
-    chosen = default_rng(seed).permutation(groups)[: max(1, len(groups) // 10)]
-    validation = set(chosen.tolist())
+    few = sum(_place(group) < VALIDATION_SHARE for group in groups)
+    validation = set(groups[: min(max(1, few), len(groups) - 1)])
     return (
         [sample for sample in samples if sample.group not in validation],
         [sample for sample in samples if sample.group in validation],
     )
+
+
+def _place(group: str) -> float:
+    """A number from 0 to 1 that looks random, and is the same wherever and whenever."""
+    return int.from_bytes(hashlib.sha256(group.encode()).digest()[:8]) / 2**64
 
 
 def read_pair(
@@ -138,15 +147,13 @@ def read_pair(
     Raises
     ------
     DataError
-        If they do not fit together; the message names the file.
+        If they do not fit together, or the labels are colours; the message names the file.
     """
-    image, label = read_image(sample.image), read_image(sample.label)
+    image, label = read_image(sample.image), read_mask(sample.label)
     try:
         image = check_image(image)
     except ImageError as error:
         raise DataError(f"{sample.image.name}: {error}") from None
-    if label.ndim == 3:  # a mask saved as RGB
-        label = label[..., 0]
     if label.shape != image.shape[:2]:
         raise DataError(
             f"{sample.label.name} is {label.shape[0]} x {label.shape[1]} pixels, its image "
@@ -161,6 +168,28 @@ def read_pair(
             f"{sample.label.name} has label {label.max()}, but there are {num_classes} classes."
         )
     return image, label.astype(np.uint8)
+
+
+def read_mask(path: Path) -> NDArray:
+    """Read labels as numbers ``(H, W)``: gray values, or those of a palette's colours.
+
+    Raises
+    ------
+    DataError
+        If they are colours without numbers.
+    """
+    mask = read_image(path)
+    if mask.ndim != 3 or mask.shape[2] > 4:
+        return mask
+    colours = mask[..., :3] if mask.shape[2] > 2 else mask[..., :1]  # less what is transparent
+    if np.array_equal(colours.min(axis=2), colours.max(axis=2)):  # gray, saved as RGB
+        return mask[..., 0]
+    numbers = read_palette_numbers(path)
+    if numbers is None:
+        raise DataError(
+            f"{path.name} has labels in colours: save them in gray, with 0 where there is nothing."
+        )
+    return numbers
 
 
 def read_training_pair(
@@ -217,9 +246,9 @@ def contacts(labels: NDArray[np.integer], width: float) -> NDArray[np.uint8]:
     return ((greatest > 0) & (least != greatest)).astype(np.uint8)
 
 
-def _read_index(index: Path) -> dict[str, dict[str, str]]:
+def _read_index(index: Path) -> dict[str, dict[str, str]] | None:
     if not index.exists():
-        return {}
+        return None
     try:
         # Spreadsheets put a byte-order mark in front, which would be part of the first name.
         with index.open(newline="", encoding="utf-8-sig") as lines:
@@ -229,7 +258,22 @@ def _read_index(index: Path) -> dict[str, dict[str, str]]:
         raise DataError(f"{index} is not UTF-8 text: save it as CSV UTF-8.") from None
     if "id" not in (reader.fieldnames or ()):
         raise DataError(f"{index} has no column id: save it with commas between its columns.")
+    if not set(INDEX_COLUMNS) & set(reader.fieldnames or ()):
+        raise DataError(
+            f"{index} has none of the columns {', '.join(INDEX_COLUMNS)}: name the one that tells "
+            "patients or slides apart group."
+        )
     return {row["id"]: row for row in rows}
+
+
+def _row_of(image: Path, index: dict[str, dict[str, str]], folder: Path) -> dict[str, str]:
+    """Find an image in the index; without its group it might be trained on and validated."""
+    for name in (image.stem, image.name):
+        if name in index:
+            return index[name]
+    raise DataError(
+        f"{image.name} is not in {folder / 'index.csv'}: add a row with its name as id."
+    )
 
 
 def _read_size(row: dict[str, str], column: str) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import math
 import multiprocessing
 import os
@@ -46,6 +47,7 @@ from napari_medt.training.losses import segmentation_loss
 
 CHECKPOINT_FILE = "checkpoint.pt"
 CONFIG_FILE = "training.json"
+COUNTED = ("epoch", "step", "seconds", "best", "log")  # what a checkpoint tells besides weights
 NORMALISED = 0.75  # share of views at the magnification of the image's objects
 MOST_WORKERS = 8
 GRADIENT_NORM = 5.0  # longer gradients are shortened: attention's first steps can be wild
@@ -73,6 +75,8 @@ class State:
         The average's state_dict then.
     log : list of dict
         One row per epoch, as in ``log.csv``.
+    images : dict
+        Names of the images of ``"training"`` and ``"validation"``; empty if not known.
     """
 
     network: nn.Module
@@ -84,6 +88,7 @@ class State:
     best: float = -1.0
     best_weights: dict[str, Tensor] = field(default_factory=dict)
     log: list[dict[str, Any]] = field(default_factory=list)
+    images: dict[str, list[str]] = field(default_factory=dict)
 
 
 class Views(Dataset):
@@ -146,7 +151,7 @@ def train(
         What to train and how.
     data : Path
         ``train/`` and ``val/``, each with ``images/`` and ``labels/``; or one such folder, of
-        which one group in ten is set aside for validation.
+        which about one group in ten is set aside for validation.
     output : Path
         The model folder to make. While training it also holds a checkpoint, from which the same
         call goes on exactly where an interruption left it (on the same kind of machine, to the
@@ -168,7 +173,7 @@ def train(
     """
     if (output / CARD_FILE).exists():
         raise DataError(f"{output} already holds a finished model: choose another output folder.")
-    training, validation = find_splits(data, config.seed)
+    training, validation = find_splits(data)
     domain = find_domain(training, config.input)
     state = learn(config, training, validation, output, device=device, quiet=quiet)
     (output / DOMAIN_FILE).write_text(domain.to_json(), encoding="utf-8")
@@ -204,6 +209,7 @@ def learn(
     where = choose_device(device)
     make_folder(output)
     state = start(config, output, where, build)
+    keep_to_images(state, training, validation, output)
     (output / CONFIG_FILE).write_text(config.to_json(), encoding="utf-8")
     pairs = [
         read_training_pair(
@@ -260,6 +266,28 @@ def start(
     if checkpoint.exists():
         load_checkpoint(checkpoint, state, config, device)
     return state
+
+
+def keep_to_images(
+    state: State, training: list[Sample], validation: list[Sample], output: Path
+) -> None:
+    """Let a run go on only with the images it began with, or those validated might be trained on.
+
+    Raises
+    ------
+    DataError
+        If they are others.
+    """
+    images = {
+        "training": [sample.image.name for sample in training],
+        "validation": [sample.image.name for sample in validation],
+    }
+    if state.images and state.images != images:
+        raise DataError(
+            f"{output} holds an unfinished run with other images: go on with those, or choose "
+            "another output folder."
+        )
+    state.images = images
 
 
 def weights_to_start_from(config: TrainingConfig) -> dict[str, Tensor]:
@@ -452,9 +480,12 @@ def save_checkpoint(path: Path, state: State, config: TrainingConfig) -> None:
         "average": state.average.state_dict(),
         "optimizer": state.optimizer.state_dict(),
         "best_weights": state.best_weights,
-        **{name: getattr(state, name) for name in ("epoch", "step", "seconds", "best", "log")},
+        "images": state.images,
+        **{name: getattr(state, name) for name in COUNTED},
     }
-    write_whole(path, lambda beside: torch.save(values, beside))
+    file = io.BytesIO()  # on a full disk torch raises errors that do not say so
+    torch.save(values, file)
+    write_whole(path, lambda beside: beside.write_bytes(file.getbuffer()))
 
 
 def load_checkpoint(path: Path, state: State, config: TrainingConfig, device: torch.device) -> None:
@@ -463,10 +494,10 @@ def load_checkpoint(path: Path, state: State, config: TrainingConfig, device: to
     Raises
     ------
     DataError
-        If the checkpoint belongs to a run with another configuration.
+        If the checkpoint is damaged, or belongs to a run with another configuration.
     """
-    values = torch.load(path, map_location=device, weights_only=True)
-    if TrainingConfig.from_dict(values["config"]) != config:
+    begun, values = read_checkpoint(path, device)
+    if begun != config:
         raise DataError(
             f"{path.parent} holds an unfinished run with another configuration: go on with that "
             "one, or choose another output folder."
@@ -475,5 +506,26 @@ def load_checkpoint(path: Path, state: State, config: TrainingConfig, device: to
     state.average.load_state_dict(values["average"])
     state.optimizer.load_state_dict(values["optimizer"])
     state.best_weights = values["best_weights"]
-    for name in ("epoch", "step", "seconds", "best", "log"):
+    state.images = values.get("images", {})  # older checkpoints do not tell
+    for name in COUNTED:
         setattr(state, name, values[name])
+
+
+def read_checkpoint(path: Path, device: torch.device) -> tuple[TrainingConfig, dict[str, Any]]:
+    """Read the configuration and all values of a checkpoint.
+
+    Raises
+    ------
+    DataError
+        If it is damaged.
+    """
+    file = io.BytesIO(path.read_bytes())
+    try:
+        values = torch.load(file, map_location=device, weights_only=True)
+        return TrainingConfig.from_dict(values["config"]), values
+    except (torch.cuda.OutOfMemoryError, MemoryError):
+        raise
+    except Exception:  # a damaged file makes torch raise anything
+        raise DataError(
+            f"The checkpoint {path} cannot be read: delete it or choose another output folder."
+        ) from None

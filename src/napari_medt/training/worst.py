@@ -58,7 +58,7 @@ def draw_worst(
             axes.imshow(colour(image, shown))
             axes.set_title(title)
             axes.set_axis_off()
-    write_whole(path, lambda beside: figure.savefig(beside, dpi=100))
+    write_whole(path, lambda beside: figure.savefig(beside, format="png", dpi=100))
     return worst
 
 

@@ -8,6 +8,7 @@ from pydicom.data import get_testdata_file
 from pydicom.pixels.processing import apply_rescale
 
 from napari_medt.engine.formats.dicom import find_dicom, is_dicom_folder, read_dicom
+from napari_medt.engine.formats.nifti import read_nifti, write_nifti
 from napari_medt.engine.formats.picture import Patient
 from napari_medt.errors import ImageError
 from tests.engine.formats.conftest import PERSON, write_slice
@@ -82,6 +83,17 @@ def test_the_way_to_the_patient_survives_as_plain_values(series):
 def test_an_axial_series_lies_in_patient_coordinates(tmp_path, stored):
     series = write_series(tmp_path / "axial", stored, np.eye(3))
     assert read_one(*find_dicom(series)).translate == pytest.approx(ORIGIN[::-1])
+
+
+def test_sagittal_slices_go_from_right_to_left_as_in_nifti(tmp_path, stored):
+    sagittal = np.array([[0, 0, -1], [1, 0, 0], [0, -1, 0]])
+    picture = read_one(*find_dicom(write_series(tmp_path / "a", stored, sagittal)))
+    assert np.array_equal(picture.array, stored[::-1] - 1024)
+    assert picture.affine @ (0, 0, 4, 1) == pytest.approx([*ORIGIN, 1])
+    write_nifti(tmp_path / "a.nii", picture.array, picture.affine)
+    again = read_nifti(tmp_path / "a.nii")
+    assert np.array_equal(again.array, picture.array)
+    assert np.allclose(again.affine, picture.affine)
 
 
 def test_one_slice_lies_where_it_lies_in_its_series(series, stored):
@@ -241,6 +253,33 @@ def test_shipped_ultrasound_cine_has_time_and_millimetres():
     assert (picture.axes, picture.array.shape) == ("tyxs", (30, 240, 320, 3))
     assert picture.scale == pytest.approx((1 / 30, 0.51, 0.51), rel=0.01)
     assert picture.units == ("s", "mm", "mm")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"FrameTimeVector": [0, 30, 50, 30, 50], "FrameIncrementPointer": 0x00181065},
+        {"CineRate": 25},
+        {"RecommendedDisplayFrameRate": 25},
+        {"FrameTime": 40, "CineRate": 10},
+    ],
+)
+def test_frames_are_times_however_their_distance_is_told(tmp_path, stored, values):
+    more = {"NumberOfFrames": 5, "PixelSpacing": list(SPACING), **values}
+    picture = read_one(write_slice(tmp_path / "a", stored, **more))
+    assert picture.axes == "tyx"
+    assert picture.scale == pytest.approx((0.04, *SPACING))
+    assert picture.units == ("s", "mm", "mm")
+
+
+def test_slices_of_unknown_distance_have_no_millimetres(tmp_path, stored):
+    more = {"NumberOfFrames": 5, "PixelSpacing": list(SPACING)}
+    picture = read_one(write_slice(tmp_path / "a", stored, **more))
+    assert (picture.axes, picture.units) == ("zyx", ("pixel", "mm", "mm"))
+    assert set(picture.mm) == {"y", "x"}
+    for keyword in ("SpacingBetweenSlices", "SliceThickness"):
+        picture = read_one(write_slice(tmp_path / "a", stored, **more, **{keyword: 3}))
+        assert picture.mm["z"] == 3
 
 
 @pytest.mark.parametrize(

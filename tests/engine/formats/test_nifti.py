@@ -169,6 +169,18 @@ def test_what_cannot_be_read_is_said_in_one_sentence(tmp_path):
             read_nifti(path)
 
 
+@pytest.mark.parametrize(
+    ("place", "value"), [(70, 99), (123, 255), (40, 200)], ids=["type", "units", "axes"]
+)
+def test_a_damaged_header_is_said_in_one_sentence(tmp_path, place, value):
+    path = save(tmp_path / "a.nii", marked(), np.eye(4))
+    data = bytearray(path.read_bytes())
+    data[place] = value
+    path.write_bytes(data)
+    with pytest.raises(ImageError, match=r"a\.nii is not a NIfTI file that can be read"):
+        read_nifti(path)
+
+
 def test_labels_with_too_many_axes_are_refused(tmp_path):
     with pytest.raises(ImageError, match="5 axes"):
         write_nifti(tmp_path / "out.nii", np.zeros((1, 1, 1, 2, 2), int), np.eye(4))

@@ -35,6 +35,9 @@ SAME_PLACE = 0.01  # mm: positions nearer than this are one
 UNEVEN = 0.1  # of the mean distance between slices
 CENTIMETRES = 3  # code of ultrasound's unit of length
 TISSUE_IMAGE = 1  # code of ultrasound's two-dimensional regions
+# Any of them tells that frames are times, and how far apart: in milliseconds, or times a second.
+FRAME_TIMES = ("FrameTime", "FrameTimeVector")
+FRAME_RATES = ("CineRate", "RecommendedDisplayFrameRate")
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,34 +163,62 @@ def _read_frames(path: Path) -> list[Frame]:
 def _assemble(frames: list[Frame], header: Dataset, stem: str) -> Picture:
     """Put frames in order and say where they lie."""
     directions = _directions(header)
-    times, frames = _arrange(frames, directions[:, 2])
-    if frames[0].position is None and "FrameTime" in header:
+    times, frames = _arrange(frames, _way_of_slices(directions[:, 2]))
+    placed = frames[0].position is not None
+    if not placed and any(header.get(name) is not None for name in FRAME_TIMES + FRAME_RATES):
         times = len(frames)
     planes = np.stack([frame.pixels for frame in frames])
     array = planes.reshape(times, len(frames) // times, *planes.shape[1:])
     axes = "tzyxs"[: array.ndim]
     if times == 1:
         array, axes = array[0], axes[1:]
-    spacing = _pixel_spacing(header)
+    spacing, distance = _pixel_spacing(header), _slice_distance(header)
     picture = volume(
         array,
         axes,
-        _affine(frames[: len(frames) // times], directions, spacing or (1.0, 1.0), header),
-        time_step=float(header.get("FrameTime") or 0) / 1000,
+        _affine(frames[: len(frames) // times], directions, spacing or (1.0, 1.0), distance or 1.0),
+        time_step=_time_step(header),
         name=_name(header, stem),
         window=_window(header),
         inverted=header.get("PhotometricInterpretation") == "MONOCHROME1",
     )
-    if frames[0].position is None:
+    if not placed:
         picture = replace(picture, patient=None)
     if spacing is None:
-        units = tuple(unit if unit == "s" else "pixel" for unit in picture.units)
-        picture = replace(picture, units=units)
+        picture = _without_units(picture, "zyx")
+    if not placed and not distance:
+        picture = _without_units(picture, "z")
     return picture
 
 
+def _without_units(picture: Picture, axes: str) -> Picture:
+    """Leave open how large a pixel is along some axes."""
+    units = zip(picture.axes, picture.units, strict=False)  # the axes may end in colours
+    return replace(picture, units=tuple("pixel" if axis in axes else unit for axis, unit in units))
+
+
+def _time_step(header: Dataset) -> float:
+    """Seconds between times, the mean where they vary; 0 if unknown."""
+    if step := header.get("FrameTime"):
+        return float(step) / 1000
+    steps = np.atleast_1d(np.array(header.get("FrameTimeVector") or [], float))[1:]
+    if steps.any():  # the first is that of the first frame from itself
+        return float(steps.mean()) / 1000
+    rate = next((header.get(name) for name in FRAME_RATES if header.get(name)), 0)
+    return 1 / float(rate) if rate else 0.0
+
+
+def _way_of_slices(normal: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Turn the normal of sagittal slices from the patient's right to left, as NIfTI is seen.
+
+    So labels that were saved as NIfTI have their slices in the order of the image's.
+    """
+    sagittal = np.abs(normal).argmax() == 0
+    return -normal if sagittal and normal[0] < 0 else normal
+
+
 def _arrange(frames: list[Frame], normal: NDArray[np.float64]) -> tuple[int, list[Frame]]:
-    """Sort frames by time, and within a time along the normal; returns how many times there are.
+    """Sort frames by time, and within a time along a normal; returns how many times there are.
 
     Frames without a position are slices in the order of the file, and frames of which some places
     have more than others are times.
@@ -214,11 +245,11 @@ def _affine(
     slices: list[Frame],
     directions: NDArray[np.float64],
     spacing: tuple[float, float],
-    header: Dataset,
+    distance: float,
 ) -> Affine:
     """From column, row and slice to the patient, in mm."""
     affine = np.eye(4)
-    affine[:3, :3] = directions * (spacing[1], spacing[0], _slice_distance(header))
+    affine[:3, :3] = directions * (spacing[1], spacing[0], distance)
     first, last = slices[0].position, slices[-1].position
     if first is not None and last is not None:
         affine[:3, 3] = first
@@ -276,12 +307,12 @@ def _ultrasound_spacing(data: Dataset) -> tuple[float, float] | None:
 
 
 def _slice_distance(data: Dataset) -> float:
-    """Millimetres from slice to slice where positions do not tell."""
+    """Millimetres from slice to slice where positions do not tell; 0 if unknown."""
     for keyword in ("SpacingBetweenSlices", "SliceThickness"):
         distance = abs(float(_find(data, 0, "PixelMeasuresSequence", keyword) or 0))
         if distance:
             return distance
-    return 1.0
+    return 0.0
 
 
 def _window(data: Dataset) -> tuple[float, float] | None:

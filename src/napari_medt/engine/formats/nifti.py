@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import gzip
-import zlib
 from pathlib import Path
 from typing import Any
 
 import nibabel
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
 from nibabel.orientations import (
     apply_orientation,
     axcodes2ornt,
@@ -35,10 +33,17 @@ TIME_UNITS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
 SPACE_UNITS = {"meter": 1e3, "micron": 1e-3}
 
 
-def read_nifti(path: Path) -> Picture:
+def read_nifti(path: Path, view: str = "") -> Picture:
     """Read a NIfTI file: slices as a radiologist sees them, in the plane they were taken in.
 
     Only flips and swaps axes, so no value changes.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    view : str
+        Where columns, rows and slices are to lead instead; see :func:`view_of`.
 
     Raises
     ------
@@ -48,24 +53,29 @@ def read_nifti(path: Path) -> Picture:
     try:
         image: Any = nibabel.load(path)
         values = _values(image, path.name)
-    except ImageError:
+        space, time = image.header.get_xyzt_units()
+    except (ImageError, MemoryError):
         raise
     except FileNotFoundError:
         raise ImageError(f"There is no file {path}.") from None
-    except (ImageFileError, OSError, EOFError, ValueError, zlib.error):
+    except Exception:  # a damaged file makes nibabel raise anything
         raise ImageError(f"{path.name} is not a NIfTI file that can be read.") from None
     colours = image.get_data_dtype().names is not None
-    space, time = image.header.get_xyzt_units()
     affine = image.affine.copy()
     affine[:3] *= SPACE_UNITS.get(space, 1.0)
     try:
-        return _place(values, colours, affine, _time_step(image, time), stem(path))
+        return _place(values, colours, affine, view, _time_step(image, time), stem(path))
     except ImageError:
         raise
     except ValueError:
         raise ImageError(
             f"{path.name} does not say where its voxels lie: repair the affine in its header."
         ) from None
+
+
+def view_of(affine: Affine) -> str:
+    """Anatomical codes of columns, rows and slices, by their way to left, back and head."""
+    return _codes(TO_LPS @ affine)
 
 
 def stem(path: Path) -> str:
@@ -138,12 +148,19 @@ def _time_step(image: Any, unit: str) -> float:
     return float(zooms[3]) * TIME_UNITS.get(unit, 0.0) if len(zooms) > 3 else 0.0
 
 
-def _place(values: NDArray, colours: bool, affine: Affine, time_step: float, name: str) -> Picture:
-    """Turn the stored array so that it is seen right side up."""
+def _codes(affine: Affine) -> str:
+    return "".join(ornt2axcodes(io_orientation(affine)))
+
+
+def _place(
+    values: NDArray, colours: bool, affine: Affine, view: str, time_step: float, name: str
+) -> Picture:
+    """Turn the stored array as asked for, else so that it is seen right side up."""
     split_affine(affine)  # refuses what has no orientation
     values, axes = _name_axes(values, colours)
-    stored = "".join(ornt2axcodes(io_orientation(affine)))
-    values, affine = _reorient(values, affine, _view(values.shape, affine, stored))
+    stored = _codes(affine)
+    view = view or _view(values.shape, affine, stored)
+    values, affine = _reorient(values, affine, view)
     order = [axes.index(axis) for axis in sorted(axes, key="ctzyxs".index)]
     return volume(
         values.transpose(order),
