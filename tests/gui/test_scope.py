@@ -119,6 +119,25 @@ def test_slice_after_slice_into_one_mask(hands, viewer, widget, batches, stack):
     assert mask.data[1, 0, 3, 3] == 99
 
 
+def test_a_hidden_mask_is_added_to_in_one_step(hands, viewer, widget, batches, stack):
+    viewer.add_image(stack[0, :, 1], axis_labels=("z", "y", "x"))
+    choose(widget.scope._planes, "The plane that is shown")
+    viewer.dims.set_current_step(0, 0)
+    mask = hands.click_segment_and_wait()
+    mask.data_setitem((np.array([0]), np.array([3]), np.array([3])), 99)
+    edited = mask.data.copy()
+    mask.visible = False
+    viewer.dims.set_current_step(0, 1)
+    assert hands.click_segment_and_wait() is mask
+    assert mask.visible
+    assert mask.data[1].any()
+    mask.data_setitem((np.array([1]), np.array([3]), np.array([3])), 98)
+    mask.undo()
+    assert mask.data[1].any(), "the next stroke is a step of its own"
+    mask.undo()
+    assert np.array_equal(mask.data, edited)
+
+
 def test_rgb_channels_and_colour(hands, viewer, widget, batches, stack):
     viewer.add_image(np.repeat(stack[0, :, 1, ..., None], 3, axis=-1), rgb=True)
     assert widget.scope._words.text() == "3 slices of 200 x 240, in colour"

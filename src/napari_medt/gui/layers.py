@@ -362,6 +362,7 @@ class Masks(QObject):
     def _lay_into(self, mask: Mask, outcome: Outcome) -> None:
         """Exchange a part of an edited mask, in one step of its history."""
         axes = outcome.scope.axes
+        mask.layer.visible = True  # of a hidden layer napari holds no view that it could update
         changed = as_layer(overlay(mask.labels, outcome), axes)
         where = np.nonzero(changed != np.asarray(mask.layer.data))
         if len(where[0]):
