@@ -482,6 +482,35 @@ def test_removed_image_drops_the_run(hands, viewer, widget, batches, blobs):
     assert not viewer.layers
 
 
+def test_a_mask_stays_that_of_the_data_it_was_made_of(hands, viewer, widget, batches, blobs):
+    image = viewer.add_image(np.stack([blobs] * 6), axis_labels=("z", "y", "x"))
+    widget.scope._planes.setCurrentIndex(1)
+    viewer.dims.set_current_step(0, 0)
+    mask = hands.click_segment_and_wait()
+    mask.data_setitem((np.array([5]), np.array([3]), np.array([3])), 99)
+    kept = mask.data.copy()
+    for other in (255 - image.data, np.stack([blobs[:150]] * 7)):
+        image.data = other
+        widget.scope._planes.setCurrentIndex(1)
+        viewer.dims.set_current_step(0, 3)
+        newest = hands.click_segment_and_wait()
+        assert newest is not mask
+        assert newest.data.shape == other.shape
+        assert np.array_equal(mask.data, kept)
+    assert len(hands.masks()) == 3
+
+
+def test_an_image_of_another_size_drops_the_run(hands, viewer, widget, batches, blobs):
+    image = viewer.add_image(np.stack([blobs] * 6))
+    batches.hold()
+    hands.click("Segment")
+    image.data = blobs
+    batches.go_on()
+    hands.wait(widget.segment.isEnabled)
+    assert "another size" in widget.message.text()
+    assert not hands.masks()
+
+
 def test_removed_mask_is_forgotten(hands, viewer, widget, batches, blobs):
     viewer.add_image(blobs)
     mask = hands.click_segment_and_wait()

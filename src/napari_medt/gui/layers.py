@@ -264,7 +264,7 @@ class Mask:
     layer : Labels
         The layer.
     image : Image or None
-        What it is a mask of, while that is in the viewer.
+        What it is a mask of, while that is in the viewer with the same data.
     model : str
         Name or path of the model.
     outcome : Outcome
@@ -301,7 +301,8 @@ class Mask:
     def holds(self, outcome: Outcome) -> bool:
         """Whether the layer lies where the labels of another run belong."""
         old, new = self.outcome, outcome
-        return old.place == new.place and old.scope.axes.roles == new.scope.axes.roles
+        same_axes = old.scope.axes.roles == new.scope.axes.roles
+        return old.place == new.place and same_axes and self.written.shape == new.labels.shape
 
     def edited_within(self, scope: Scope) -> bool:
         """Whether what the layer holds within a scope is not what was written there."""
@@ -389,6 +390,7 @@ class Masks(QObject):
         self._masks.append(mask)
         self._describe(mask)
         self._viewer.add_layer(layer)
+        image.events.data.connect(self._on_other_image)
         layer.events.paint.connect(self._on_paint)
         layer.events.data.connect(self._on_data)
         layer.events.set_data.connect(self._on_drawn)  # all that tells of undo and redo
@@ -431,10 +433,18 @@ class Masks(QObject):
         if mask is not None and mask.painted:
             self.edited.emit(mask)
 
+    def _on_other_image(self, event: Event) -> None:
+        """Let go of the masks of an image whose data were replaced."""
+        self._part_from(event.source)
+        self.changed.emit()
+
     def _on_removed(self, event: Event) -> None:
         gone = event.value
-        for mask in self._masks:
-            if mask.image is gone:
-                mask.image = None  # so that its pixels can be freed
+        self._part_from(gone)
         self._masks = [mask for mask in self._masks if mask.layer is not gone]
         self.changed.emit()
+
+    def _part_from(self, image: Image) -> None:
+        for mask in self._masks:
+            if mask.image is image:
+                mask.image = None  # so that its pixels can be freed

@@ -29,7 +29,7 @@ from napari_medt.gui.choices import BranchChoice, ImageChoice, LabelSettings, Mo
 from napari_medt.gui.fit import FitNote
 from napari_medt.gui.folder import FolderRun
 from napari_medt.gui.job import Job, NewestJob, run_job
-from napari_medt.gui.layers import LARGEST, Mask, Masks, mm_per_pixel
+from napari_medt.gui.layers import LARGEST, Mask, Masks, axes_of, mm_per_pixel
 from napari_medt.gui.outcome import Outcome, in_words, relabel
 from napari_medt.gui.progress import RunProgress
 from napari_medt.gui.run import Request, carry_out, warm_up
@@ -324,6 +324,9 @@ class SegmentWidget(QWidget):
             QTimer.singleShot(MOUSE_WAIT, self._land)
             return
         self._end()
+        if axes_of(run.image).shape != run.request.scope.axes.shape:
+            self.say("The image now has another size, so the result was dropped.")
+            return
         self._masks.place(run.outcome, run.image, run.request.model)
         self._refresh()
         seconds = run.outcome.provenance["seconds"]
