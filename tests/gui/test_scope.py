@@ -119,6 +119,41 @@ def test_slice_after_slice_into_one_mask(hands, viewer, widget, batches, stack):
     assert mask.data[1, 0, 3, 3] == 99
 
 
+def test_layers_of_several_units(hands, viewer, widget, batches, stack):
+    """What napari shows in one unit is found in an image of another one."""
+    image = viewer.add_image(
+        stack[0, :, 1], scale=(2, 0.5, 0.5), units="mm", axis_labels=("z", "y", "x")
+    )
+    viewer.add_image(stack[0, 0, 1], scale=(500, 500), units="um")
+    corners = 500.0 * np.array([[40, 60], [40, 120], [90, 120], [90, 60]])
+    viewer.add_shapes([corners], shape_type="polygon", units="um")
+    widget.image.setCurrentIndex(widget.image.findText(image.name))
+    choose(widget.scope._planes, "The plane that is shown")
+    choose(widget.scope._region, SHAPES)
+    viewer.dims.set_current_step(0, 1)
+    assert np.array_equal(image._slice.image.raw, image.data[1])
+    mask = hands.click_segment_and_wait()
+    planes, rows, columns = np.nonzero(mask.data)
+    assert set(planes) == {1}
+    assert set(rows) <= set(range(40, 91))
+    assert set(columns) <= set(range(60, 121))
+
+
+def test_a_plane_that_is_not_shown_is_a_sentence(hands, viewer, widget, batches, stack):
+    viewer.add_image(np.zeros((9, *SHAPE), np.uint8), name="longer")
+    viewer.add_image(stack[0, :, 1], axis_labels=("z", "y", "x"))
+    choose(widget.scope._planes, "The plane that is shown")
+    viewer.dims.set_current_step(0, 5)
+    hands.click("Segment")
+    assert "beyond the planes of the image" in widget.message.text()
+    viewer.dims.set_current_step(0, 1)
+    viewer.dims.order = (1, 0, 2)
+    hands.click("Segment")
+    assert "shows no plane of the image" in widget.message.text()
+    viewer.dims.order = (0, 2, 1)
+    assert set(np.nonzero(hands.click_segment_and_wait().data)[0]) == {1}
+
+
 def test_a_hidden_mask_is_added_to_in_one_step(hands, viewer, widget, batches, stack):
     viewer.add_image(stack[0, :, 1], axis_labels=("z", "y", "x"))
     choose(widget.scope._planes, "The plane that is shown")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Image, Labels, Shapes
+from napari.layers import Image, Labels, Layer, Shapes
 from napari.utils.events import Event
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
@@ -173,9 +173,39 @@ def to_world(image: Image) -> NDArray[np.float64]:
     return matrix
 
 
+def units_of_viewer(layer: Layer, viewer: napari.Viewer) -> NDArray[np.float64]:
+    """How many of the viewer's units one unit of a layer is, along each axis of the layer.
+
+    napari shows layers of several units in one of them, but places each by its own.
+    """
+    units = getattr(viewer.dims, "units", None)  # not in napari 0.6; None where units disagree
+    if units is None:
+        return np.ones(layer.ndim)
+    pairs = zip(layer.units, units[-layer.ndim :], strict=True)
+    return np.array([(1 * own).to(shown).magnitude for own, shown in pairs])
+
+
+def pixels_at(image: Image, points: Any, viewer: napari.Viewer) -> NDArray[np.float64]:
+    """Where points ``(N, axes of the viewer)`` lie in an image: ``(N, axes of the image)``."""
+    own = np.asarray(points)[:, -image.ndim :] / units_of_viewer(image, viewer)
+    return np.array([image.world_to_data(point) for point in own])
+
+
 def shown_frame(image: Image, axes: Axes, viewer: napari.Viewer) -> Frame:
-    """Return the plane of an image that the viewer shows."""
-    return axes.frame_at(image.world_to_data(viewer.dims.point[-image.ndim :]))
+    """Return the plane of an image that the viewer shows.
+
+    Raises
+    ------
+    ImageError
+        If it shows none.
+    """
+    dims = viewer.dims
+    if set(dims.displayed) != {dims.ndim - 2, dims.ndim - 1}:
+        raise ImageError(
+            "The view shows no plane of the image: switch to 2-D and to the usual order of axes, "
+            "or choose all planes."
+        )
+    return axes.frame_at(pixels_at(image, [dims.point], viewer)[0])
 
 
 def view_region(image: Image, viewer: napari.Viewer) -> Region:
@@ -220,10 +250,9 @@ def shapes_region(image: Image, viewer: napari.Viewer) -> Region:
     for index in chosen:
         vertices = outline(layer.data[index], layer.shape_type[index])
         world = np.array([layer.data_to_world(vertex) for vertex in vertices])
-        point = np.tile(viewer.dims.point, (len(world), 1))  # for axes the shapes do not have
-        point[:, point.shape[1] - world.shape[1] :] = world
-        pixels = [image.world_to_data(vertex) for vertex in point[:, -image.ndim :]]
-        outlines.append(np.array(pixels)[:, -2:])
+        points = np.tile(viewer.dims.point, (len(world), 1))  # for axes the shapes do not have
+        points[:, -layer.ndim :] = world * units_of_viewer(layer, viewer)
+        outlines.append(pixels_at(image, points, viewer)[:, -2:])
     return outline_region(outlines, plane_shape(image))
 
 
