@@ -222,9 +222,21 @@ def view_region(image: Image, viewer: napari.Viewer) -> Region:
             "The view does not show rows and columns as they are in the image: switch to 2-D and "
             "to the usual order of axes, or choose the whole image."
         )
-    factor = image.downsample_factors[image.data_level] if image.multiscale else 1
-    low, high = (image.corner_pixels * factor)[:, image.ndim - 2 :]
-    return box_region(low, high, plane_shape(image))
+    corners = window_corners(image, viewer)[:, image.ndim - 2 :]
+    return box_region(corners.min(axis=0), corners.max(axis=0), plane_shape(image))
+
+
+def window_corners(image: Image, viewer: napari.Viewer) -> NDArray[np.float64]:
+    """Where the corners of the window lie in an image, in pixels: ``(corners, axes)``."""
+    if not hasattr(viewer, "canvas"):  # before napari 0.9, which made the layer's corners coarse
+        factor = image.downsample_factors[image.data_level] if image.multiscale else 1
+        return np.asarray(image.corner_pixels * factor, float)
+    camera, size = viewer.scene.camera, viewer.canvas.viewbox_size(viewer.layers)
+    half = np.array(size) / (2 * camera.zoom)
+    signs = np.array([[-1, -1], [-1, 1], [1, -1], [1, 1]])
+    points = np.tile(viewer.dims.point, (4, 1))
+    points[:, -2:] = np.array(camera.center)[-2:] + signs * half
+    return pixels_at(image, points, viewer)
 
 
 def shapes_region(image: Image, viewer: napari.Viewer) -> Region:
