@@ -8,6 +8,7 @@ from napari_medt.gui.layers import METADATA
 from napari_medt.gui.scope import SHAPES, VIEW
 from napari_medt.gui.widget import SegmentWidget
 from napari_medt.sample_data.generate import draw
+from tests.conftest import make_model
 from tests.gui.conftest import SHAPE
 
 
@@ -171,6 +172,32 @@ def test_a_hidden_mask_is_added_to_in_one_step(hands, viewer, widget, batches, s
     assert mask.data[1].any(), "the next stroke is a step of its own"
     mask.undo()
     assert np.array_equal(mask.data, edited)
+
+
+def test_corrections_beside_what_was_segmented_are_counted(
+    hands, viewer, widget, batches, stack, tmp_path
+):
+    viewer.add_image(stack[0, :, 1], axis_labels=("z", "y", "x"))
+    choose(widget.scope._planes, "The plane that is shown")
+    viewer.dims.set_current_step(0, 0)
+    mask = hands.click_segment_and_wait()
+    assert "20 objects" in widget.message.text()
+    viewer.dims.set_current_step(0, 1)
+    mask.fill((1, 5, 5), 21)
+    hands.wait(lambda: widget.message.text() == "As corrected: 21 objects.")
+
+    widget.model.open_folder(make_model(tmp_path, classes=("background", "left", "right")))
+    corners = np.array([[0, 10, 10], [0, 10, 19], [0, 19, 19], [0, 19, 10]])
+    viewer.add_shapes([corners], shape_type="polygon")
+    choose(widget.scope._region, SHAPES)
+    viewer.dims.set_current_step(0, 0)
+    mask = hands.click_segment_and_wait()
+    assert "% of what was segmented" in widget.message.text()
+    mask.fill((0, 199, 239), 1)
+    mask.fill((1, 5, 5), 1)
+    share = 100 * np.count_nonzero(mask.data) / mask.data.size
+    assert share > 60
+    hands.wait(lambda: widget.message.text() == f"As corrected: {share:.1f} % of the image.")
 
 
 def test_rgb_channels_and_colour(hands, viewer, widget, batches, stack):

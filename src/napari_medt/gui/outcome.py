@@ -113,6 +113,13 @@ def in_words(
     return f"{found}, {report}" if report else found
 
 
+def corrected_in_words(labels: NDArray[np.int32], run: Outcome) -> str:
+    """Say what the labels of a run hold after corrections, which may lie outside its scope."""
+    found = found_in_words(labels, Scope.everything(run.scope.axes), run.card)
+    report = report_on(labels, run.scope, run.card, run.mm_per_pixel)
+    return f"{found}, {report}" if report else found
+
+
 def found_in_words(labels: NDArray[np.int32], scope: Scope, card: ModelCard) -> str:
     """Say how many objects, or what share of it, labels hold within a scope."""
     planes = [labels[part] for part in scope.parts()]

@@ -30,7 +30,7 @@ from napari_medt.gui.fit import FitNote
 from napari_medt.gui.folder import FolderRun
 from napari_medt.gui.job import Job, NewestJob, run_job
 from napari_medt.gui.layers import LARGEST, Mask, Masks, axes_of, mm_per_pixel
-from napari_medt.gui.outcome import Outcome, in_words, relabel
+from napari_medt.gui.outcome import Outcome, corrected_in_words, relabel
 from napari_medt.gui.progress import RunProgress
 from napari_medt.gui.run import Request, carry_out, warm_up
 from napari_medt.gui.scope import ScopeChoice
@@ -361,7 +361,7 @@ class SegmentWidget(QWidget):
 
     def _count_again(self) -> None:
         if (mask := self._corrected) is not None and self._idle:
-            self._counting.submit(partial(corrected_in_words, mask))
+            self._counting.submit(partial(count_corrected, mask))
 
     def _on_counted(self, sentence: str) -> None:
         # Only what is new, since to look at another plane is announced like undo.
@@ -376,12 +376,12 @@ def relabel_mask(mask: Mask, threshold: float, min_size: int) -> tuple[Mask, Out
     return mask, base, relabel(base, threshold, min_size)
 
 
-def corrected_in_words(mask: Mask) -> str:
+def count_corrected(mask: Mask) -> str:
     """Say what a mask holds now; nothing of one so large that counting takes long."""
-    labels, run = mask.labels, mask.outcome
+    labels = mask.labels
     if labels.size > LARGEST or labels.shape != mask.written.shape:
         return ""
-    return f"As corrected: {in_words(labels, run.scope, run.card, run.mm_per_pixel)}."
+    return f"As corrected: {corrected_in_words(labels, mask.outcome)}."
 
 
 def why_locked(mask: Mask | None) -> str:
