@@ -203,6 +203,21 @@ def test_no_kind_of_edit_is_overwritten(hands, viewer, widget, batches, blobs, e
     assert widget.settings._threshold.isEnabled()
 
 
+def test_only_the_selected_mask_is_counted(hands, viewer, widget, batches, blobs):
+    viewer.add_image(np.stack([blobs] * 6), axis_labels=("z", "y", "x"))
+    mask = hands.click_segment_and_wait()
+    mask.fill((0, 5, 5), 121)
+    hands.wait(lambda: widget.message.text() == "As corrected: 121 objects.")
+    assert hands.click_segment_and_wait() is not mask
+    said = widget.message.text()
+    viewer.dims.set_current_step(0, 3)
+    hands.qtbot.wait(600)
+    assert widget.message.text() == said
+    viewer.layers.selection.active = mask
+    mask.undo()
+    hands.wait(lambda: widget.message.text() == "As corrected: 120 objects.")
+
+
 def test_edit_during_the_run_is_kept(hands, viewer, widget, batches, blobs):
     viewer.add_image(blobs)
     mask = hands.click_segment_and_wait()

@@ -356,15 +356,17 @@ class SegmentWidget(QWidget):
             self._refresh()
 
     def _on_edited(self, mask: Mask) -> None:
-        self._corrected = mask
-        self._edits.start()
+        # To look at another plane is announced like undo, for masks that are not selected, too.
+        if mask.layer is self._viewer.layers.selection.active:
+            self._corrected = mask
+            self._edits.start()
 
     def _count_again(self) -> None:
         if (mask := self._corrected) is not None and self._idle:
             self._counting.submit(partial(count_corrected, mask))
 
     def _on_counted(self, sentence: str) -> None:
-        # Only what is new, since to look at another plane is announced like undo.
+        # Only what is new, since other messages stay when another plane is looked at.
         if sentence != self._counted and self._idle:
             self._counted = sentence
             self.say(sentence)
