@@ -362,12 +362,13 @@ class SegmentWidget(QWidget):
             self._edits.start()
 
     def _count_again(self) -> None:
-        if (mask := self._corrected) is not None and self._idle:
+        # Runs that write files leave masks alone, which can be painted meanwhile.
+        if (mask := self._corrected) is not None and self._run is None:
             self._counting.submit(partial(count_corrected, mask))
 
     def _on_counted(self, sentence: str) -> None:
         # Only what is new, since other messages stay when another plane is looked at.
-        if sentence != self._counted and self._idle:
+        if sentence != self._counted and self._run is None:
             self._counted = sentence
             self.say(sentence)
 
