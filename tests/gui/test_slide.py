@@ -97,6 +97,12 @@ def test_the_whole_streams_into_a_file(
     labels = np.asarray(layer.data[0])
     assert ((labels > 0) == (finest >= 128)).mean() > 0.99
 
+    viewer.layers.remove(layer)
+    hands.click("Segment")
+    hands.wait(widget.segment.isEnabled)
+    [again] = [layer for layer in viewer.layers if isinstance(layer, Labels)]
+    assert np.array_equal(np.asarray(again.data[0]), labels), "what is finished is shown again"
+
 
 def objects(output):
     return int(np.asarray(zarr.open(str(output), mode="r")["0"]).max())
