@@ -1,5 +1,7 @@
 """Stacks, channels and regions in a real viewer."""
 
+import threading
+
 import numpy as np
 import pytest
 from napari.layers import Labels
@@ -317,3 +319,18 @@ def test_the_model_that_fits_is_chosen_until_the_user_chooses(qtbot, viewer):
     choose(widget.scope._channel, "1")
     qtbot.waitUntil(lambda: "check the mask with care" in widget.fit.text(), timeout=60_000)
     assert widget.model.card.name == "skin-lesion"
+
+
+def test_another_image_ends_the_wait_for_a_model(qtbot, viewer, blobs, monkeypatch):
+    compared = threading.Event()
+    monkeypatch.setattr("napari_medt.gui.fit.compare", lambda read: compared.wait(20) and {})
+    widget = SegmentWidget(viewer)
+    viewer.window.add_dock_widget(widget)
+    widget._request = lambda: pytest.fail("Segment was clicked for another image")
+    viewer.add_image(blobs)
+    widget.segment.click()
+    assert "Looking at the image" in widget.message.text()
+    viewer.add_image(255 - blobs)
+    compared.set()
+    qtbot.waitUntil(lambda: not widget.fit.looking)
+    assert not widget.message.text()

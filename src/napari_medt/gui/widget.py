@@ -205,7 +205,9 @@ class SegmentWidget(QWidget):
 
     def _look(self) -> None:
         """Compare a newly chosen image with what the models were trained on."""
-        self._waiting = False
+        if self._waiting:
+            self._waiting = False
+            self.say("")  # Segment has to be clicked again
         try:
             self.fit.look_at(self.scope.middle_plane() if self.image.image else None)
         except ImageError:
