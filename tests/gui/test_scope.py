@@ -176,6 +176,31 @@ def test_a_hidden_mask_is_added_to_in_one_step(hands, viewer, widget, batches, s
     assert np.array_equal(mask.data, edited)
 
 
+def test_a_plane_is_laid_into_a_mask_without_copying_it(hands, viewer, widget, batches, stack):
+    """A copy of a large stack would stop the window."""
+    image = viewer.add_image(stack[0])
+    choose(widget.scope._channel, "2")
+    choose(widget.scope._planes, "The plane that is shown")
+    viewer.dims.set_current_step(0, 0)
+    mask = hands.click_segment_and_wait()
+    data = mask.data
+    image.data[1, 1] = 0
+    image.data[1, 1, 5:25, 5:25] = 200
+    for slice_ in (1, 0, 2):
+        viewer.dims.set_current_step(0, slice_)
+        assert hands.click_segment_and_wait() is mask
+        assert mask.data is data
+        shown = mask._slice.image
+        assert np.array_equal(shown.raw, data[slice_, 0])
+        assert np.array_equal(shown.view > 0, shown.raw > 0)
+        if slice_ == 0:  # from here on as a step to undo
+            assert not widget._mask().edited
+            mask.data_setitem(tuple(np.array([[1], [0], [150], [150]])), 99)
+            edited = data.copy()
+    mask.undo()
+    assert np.array_equal(data, edited)
+
+
 def test_corrections_beside_what_was_segmented_are_counted(
     hands, viewer, widget, batches, stack, tmp_path
 ):

@@ -156,6 +156,15 @@ def test_untouched_mask_is_renewed_in_place(hands, viewer, widget, batches, blob
     assert tuple(mask.scale) == (0.5, 0.25)
 
 
+def test_a_mask_of_another_type_is_left_alone(hands, viewer, widget, batches, blobs):
+    """Small numbers would not hold the labels of every run."""
+    viewer.add_image(blobs)
+    mask = hands.click_segment_and_wait()
+    mask.data = mask.data.astype(np.uint8)
+    assert hands.click_segment_and_wait() is not mask
+    assert mask.data.dtype == np.uint8
+
+
 def edit_by_fill(mask):
     mask.fill((25, 24), 7)
 

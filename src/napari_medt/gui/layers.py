@@ -19,7 +19,7 @@ from napari_medt.engine.mix import Channel, Mix
 from napari_medt.engine.region import Region, Scope, box_region, outline_region
 from napari_medt.engine.source import Level, level_of
 from napari_medt.errors import ImageError
-from napari_medt.gui.outcome import Outcome, Place, merge, overlay
+from napari_medt.gui.outcome import Outcome, Place, exchanged, merge
 
 if TYPE_CHECKING:
     import napari
@@ -147,6 +147,18 @@ def as_layer(labels: NDArray[np.int32], axes: Axes) -> NDArray[np.int32]:
     """View labels, shaped as the axes less the channels, as a layer holds them."""
     axis = channels_within(axes)
     return labels if axis is None else np.expand_dims(labels, axis)
+
+
+def layer_index(part: tuple[Any, ...], chosen: NDArray, axes: Axes) -> tuple[NDArray, ...]:
+    """Say where the chosen pixels of a part of labels are in a layer of them."""
+    *frame, rows, columns = part
+    pixels = np.nonzero(chosen)
+    index = [np.full(len(pixels[0]), place) for place in frame]
+    index += [at + (side.start or 0) for at, side in zip(pixels, (rows, columns), strict=True)]
+    axis = channels_within(axes)
+    if axis is not None:
+        index.insert(axis, np.zeros_like(index[0]))
+    return tuple(index)
 
 
 def spread_of(axes: Axes, place: Place | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -340,10 +352,12 @@ class Mask:
         return self.painted or not np.array_equal(self.labels, self.written)
 
     def holds(self, outcome: Outcome) -> bool:
-        """Whether the layer lies where the labels of another run belong."""
-        old, new = self.outcome, outcome
+        """Whether the layer lies where the labels of another run belong, and can take them."""
+        old, new, data = self.outcome, outcome, self.layer.data
         same_axes = old.scope.axes.roles == new.scope.axes.roles
-        return old.place == new.place and same_axes and self.written.shape == new.labels.shape
+        same_shape = self.written.shape == new.labels.shape
+        writable = isinstance(data, np.ndarray) and data.dtype == new.labels.dtype
+        return old.place == new.place and same_axes and same_shape and writable
 
     def edited_within(self, scope: Scope) -> bool:
         """Whether what the layer holds within a scope is not what was written there."""
@@ -393,7 +407,7 @@ class Masks(QObject):
         elif not mask.edited:
             for name, value in placement(image, outcome.scope.axes, outcome.place).items():
                 setattr(mask.layer, name, value)
-            self._write(mask, merge(mask.outcome, outcome))
+            self._renew(mask, outcome)
         elif not outcome.scope.complete and not mask.edited_within(outcome.scope):
             self._lay_into(mask, outcome)
         else:
@@ -401,17 +415,29 @@ class Masks(QObject):
         self._viewer.layers.selection.active = mask.layer
         return mask
 
+    def _renew(self, mask: Mask, outcome: Outcome) -> None:
+        """Exchange what a run was about in a mask that was not edited."""
+        if outcome.scope.complete:
+            self._write(mask, outcome)
+            return
+        labels = mask.labels
+        for part, values in exchanged(labels, outcome):
+            labels[part] = mask.written[part] = values
+        mask.outcome = merge(mask.outcome, outcome, labels)
+        mask.layer.refresh()
+        self._describe(mask)
+
     def _lay_into(self, mask: Mask, outcome: Outcome) -> None:
         """Exchange a part of an edited mask, in one step of its history."""
-        axes = outcome.scope.axes
         mask.layer.visible = True  # of a hidden layer napari holds no view that it could update
-        changed = as_layer(overlay(mask.labels, outcome), axes)
-        where = np.nonzero(changed != np.asarray(mask.layer.data))
-        if len(where[0]):
-            with mask.layer.block_history():
-                mask.layer.data_setitem(where, changed[where])
-        as_layer(mask.written, axes)[where] = changed[where]
-        mask.outcome = replace(merge(mask.outcome, outcome), probabilities={})
+        labels = mask.labels
+        with mask.layer.block_history():
+            for part, values in exchanged(labels, outcome):
+                changed = values != labels[part]
+                where = layer_index(part, changed, outcome.scope.axes)
+                mask.layer.data_setitem(where, values[changed])
+                mask.written[part] = values
+        mask.outcome = replace(merge(mask.outcome, outcome, labels), probabilities={})
         self._describe(mask)
 
     def rewrite(self, mask: Mask, base: Outcome, outcome: Outcome) -> bool:

@@ -325,14 +325,14 @@ class SegmentWidget(QWidget):
         if QApplication.mouseButtons() != Qt.MouseButton.NoButton:
             QTimer.singleShot(MOUSE_WAIT, self._land)
             return
-        self._end()
+        self._run = None
         if axes_of(run.image).shape != run.request.scope.axes.shape:
             self.say("The image now has another size, so the result was dropped.")
-            return
-        self._masks.place(run.outcome, run.image, run.request.model)
+        else:
+            self._masks.place(run.outcome, run.image, run.request.model)
+            seconds = run.outcome.provenance["seconds"]
+            self.say(f"{run.outcome.words} in {seconds:.1f} s. Paint or erase to correct the mask.")
         self._refresh()
-        seconds = run.outcome.provenance["seconds"]
-        self.say(f"{run.outcome.words} in {seconds:.1f} s. Paint or erase to correct the mask.")
 
     # The mask
 
