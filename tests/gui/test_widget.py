@@ -524,6 +524,19 @@ def test_a_mask_stays_that_of_the_data_it_was_made_of(hands, viewer, widget, bat
     assert len(hands.masks()) == 3
 
 
+def test_data_replaced_during_a_run_get_a_mask_of_their_own(hands, viewer, widget, batches, blobs):
+    image = viewer.add_image(blobs)
+    batches.hold()
+    hands.click("Segment")
+    image.data = 255 - blobs
+    batches.go_on()
+    hands.wait(widget.segment.isEnabled)
+    [mask] = hands.masks()
+    kept = mask.data.copy()
+    assert hands.click_segment_and_wait() is not mask
+    assert np.array_equal(mask.data, kept)
+
+
 def test_an_image_of_another_size_drops_the_run(hands, viewer, widget, batches, blobs):
     image = viewer.add_image(np.stack([blobs] * 6))
     batches.hold()

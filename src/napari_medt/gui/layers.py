@@ -447,6 +447,12 @@ class Masks(QObject):
         self._write(mask, outcome)
         return True
 
+    def let_go_of(self, image: Image) -> None:
+        """Add no more to the masks of an image, which is gone or has other data."""
+        for mask in self._masks:
+            if mask.image is image:
+                mask.image = None  # so that its pixels can be freed
+
     def _add(self, outcome: Outcome, image: Image, model: str) -> Mask:
         name = f"{image.name} - {outcome.card.name} mask"
         carried = {key: image.metadata[key] for key in (PATIENT,) if key in image.metadata}
@@ -501,17 +507,11 @@ class Masks(QObject):
             self.edited.emit(mask)
 
     def _on_other_image(self, event: Event) -> None:
-        """Let go of the masks of an image whose data were replaced."""
-        self._part_from(event.source)
+        self.let_go_of(event.source)
         self.changed.emit()
 
     def _on_removed(self, event: Event) -> None:
         gone = event.value
-        self._part_from(gone)
+        self.let_go_of(gone)
         self._masks = [mask for mask in self._masks if mask.layer is not gone]
         self.changed.emit()
-
-    def _part_from(self, image: Image) -> None:
-        for mask in self._masks:
-            if mask.image is image:
-                mask.image = None  # so that its pixels can be freed

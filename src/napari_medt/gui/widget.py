@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
 from napari.utils.events import Event
@@ -60,6 +60,7 @@ class Run:
 
     job: Job
     image: Image
+    data: Any
     request: Request
     outcome: Outcome | None = None
 
@@ -246,7 +247,7 @@ class SegmentWidget(QWidget):
             refused=self._on_refused,
             crashed=self._on_crashed,
         )
-        self._run = Run(job, image, request)
+        self._run = Run(job, image, image.data, request)
         self._refresh()
 
     def _request(self) -> tuple[Image, Request | None]:
@@ -330,6 +331,8 @@ class SegmentWidget(QWidget):
             self.say("The image now has another size, so the result was dropped.")
         else:
             self._masks.place(run.outcome, run.image, run.request.model)
+            if run.image.data is not run.data:
+                self._masks.let_go_of(run.image)
             seconds = run.outcome.provenance["seconds"]
             self.say(f"{run.outcome.words} in {seconds:.1f} s. Paint or erase to correct the mask.")
         self._refresh()
