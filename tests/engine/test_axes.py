@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_medt.engine.axes import Axes, guess_axes
+from napari_medt.errors import ImageError
 
 
 @pytest.mark.parametrize(
@@ -67,5 +68,9 @@ def test_channels_become_colours():
 
 @given(position=st.tuples(*[st.floats(-5, 20)] * 4))
 def test_the_plane_that_is_shown(position):
-    frame = guess_axes((6, 2, 64, 48)).frame_at(position)
-    assert abs(frame[0] - np.clip(position[0], 0, 5)) <= 0.5
+    axes = guess_axes((6, 2, 64, 48))
+    if not -0.5 <= position[0] < 5.5:
+        with pytest.raises(ImageError, match="beyond the planes"):
+            axes.frame_at(position)
+        return
+    assert abs(axes.frame_at(position)[0] - position[0]) <= 0.5

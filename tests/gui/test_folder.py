@@ -152,6 +152,17 @@ def test_one_run_at_a_time(hands, viewer, widget, batches, blobs, images, pick):
     assert not list(images.glob("*.tif"))
 
 
+def test_a_mask_is_counted_while_a_folder_runs(hands, viewer, widget, batches, blobs, images, pick):
+    viewer.add_image(blobs)
+    mask = hands.click_segment_and_wait()
+    batches.hold()
+    pick(images)
+    hands.paint(mask, 10, 100)
+    hands.wait(lambda: widget.message.text() == "As corrected: 21 objects.")
+    assert widget.folder.running
+    hands.click("Cancel")
+
+
 def test_mistakes_get_a_sentence(hands, widget, pick, tmp_path, monkeypatch):
     empty, file = tmp_path / "empty", tmp_path / "file"
     empty.mkdir()

@@ -134,6 +134,24 @@ def test_micrometres_are_saved_as_millimetres(tmp_path):
     assert nibabel.load(written).header.get_zooms() == pytest.approx((0.25, 0.5, 1))
 
 
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"axis_labels": ("t", "y", "x"), "units": ("pixel", "mm", "mm")},
+        {"axis_labels": ("Time", "y", "x"), "units": ("s", "mm", "mm")},
+        {"units": ("ms", "mm", "mm")},
+    ],
+)
+def test_times_of_a_slice_are_no_slices(tmp_path, about):
+    data = np.arange(3 * 4 * 6).reshape(3, 4, 6)
+    labels = Labels(data, scale=(40, 2, 3), translate=(7, 5, 4), **about)
+    [written] = write_labels(str(tmp_path / "mask.nii"), *labels.as_layer_data_tuple()[:2])
+    back = nibabel.load(written)
+    assert np.array_equal(np.asarray(back.dataobj), data.T[:, :, np.newaxis])
+    assert back.header.get_zooms()[:3] == pytest.approx((3, 2, 1))
+    assert np.abs(back.affine[:3, 3]) == pytest.approx((4, 5, 0))
+
+
 def test_turned_labels_are_not_saved_askew(tmp_path):
     labels = Labels(np.ones((4, 6), int), rotate=30)
     with pytest.raises(ImageError, match="rotated"):

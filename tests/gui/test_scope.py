@@ -1,5 +1,7 @@
 """Stacks, channels and regions in a real viewer."""
 
+import threading
+
 import numpy as np
 import pytest
 from napari.layers import Labels
@@ -8,6 +10,7 @@ from napari_medt.gui.layers import METADATA
 from napari_medt.gui.scope import SHAPES, VIEW
 from napari_medt.gui.widget import SegmentWidget
 from napari_medt.sample_data.generate import draw
+from tests.conftest import make_model
 from tests.gui.conftest import SHAPE
 
 
@@ -119,6 +122,111 @@ def test_slice_after_slice_into_one_mask(hands, viewer, widget, batches, stack):
     assert mask.data[1, 0, 3, 3] == 99
 
 
+def test_layers_of_several_units(hands, viewer, widget, batches, stack):
+    """What napari shows in one unit is found in an image of another one."""
+    image = viewer.add_image(
+        stack[0, :, 1], scale=(2, 0.5, 0.5), units="mm", axis_labels=("z", "y", "x")
+    )
+    viewer.add_image(stack[0, 0, 1], scale=(500, 500), units="um")
+    corners = 500.0 * np.array([[40, 60], [40, 120], [90, 120], [90, 60]])
+    viewer.add_shapes([corners], shape_type="polygon", units="um")
+    widget.image.setCurrentIndex(widget.image.findText(image.name))
+    choose(widget.scope._planes, "The plane that is shown")
+    choose(widget.scope._region, SHAPES)
+    viewer.dims.set_current_step(0, 1)
+    assert np.array_equal(image._slice.image.raw, image.data[1])
+    mask = hands.click_segment_and_wait()
+    planes, rows, columns = np.nonzero(mask.data)
+    assert set(planes) == {1}
+    assert set(rows) <= set(range(40, 91))
+    assert set(columns) <= set(range(60, 121))
+
+
+def test_a_plane_that_is_not_shown_is_a_sentence(hands, viewer, widget, batches, stack):
+    viewer.add_image(np.zeros((9, *SHAPE), np.uint8), name="longer")
+    viewer.add_image(stack[0, :, 1], axis_labels=("z", "y", "x"))
+    choose(widget.scope._planes, "The plane that is shown")
+    viewer.dims.set_current_step(0, 5)
+    hands.click("Segment")
+    assert "beyond the planes of the image" in widget.message.text()
+    viewer.dims.set_current_step(0, 1)
+    viewer.dims.order = (1, 0, 2)
+    hands.click("Segment")
+    assert "shows no plane of the image" in widget.message.text()
+    viewer.dims.order = (0, 2, 1)
+    assert set(np.nonzero(hands.click_segment_and_wait().data)[0]) == {1}
+
+
+def test_a_hidden_mask_is_added_to_in_one_step(hands, viewer, widget, batches, stack):
+    viewer.add_image(stack[0, :, 1], axis_labels=("z", "y", "x"))
+    choose(widget.scope._planes, "The plane that is shown")
+    viewer.dims.set_current_step(0, 0)
+    mask = hands.click_segment_and_wait()
+    mask.data_setitem((np.array([0]), np.array([3]), np.array([3])), 99)
+    edited = mask.data.copy()
+    mask.visible = False
+    viewer.dims.set_current_step(0, 1)
+    assert hands.click_segment_and_wait() is mask
+    assert mask.visible
+    assert mask.data[1].any()
+    mask.data_setitem((np.array([1]), np.array([3]), np.array([3])), 98)
+    mask.undo()
+    assert mask.data[1].any(), "the next stroke is a step of its own"
+    mask.undo()
+    assert np.array_equal(mask.data, edited)
+
+
+def test_a_plane_is_laid_into_a_mask_without_copying_it(hands, viewer, widget, batches, stack):
+    """A copy of a large stack would stop the window."""
+    image = viewer.add_image(stack[0])
+    choose(widget.scope._channel, "2")
+    choose(widget.scope._planes, "The plane that is shown")
+    viewer.dims.set_current_step(0, 0)
+    mask = hands.click_segment_and_wait()
+    data = mask.data
+    image.data[1, 1] = 0
+    image.data[1, 1, 5:25, 5:25] = 200
+    for slice_ in (1, 0, 2):
+        viewer.dims.set_current_step(0, slice_)
+        assert hands.click_segment_and_wait() is mask
+        assert mask.data is data
+        shown = mask._slice.image
+        assert np.array_equal(shown.raw, data[slice_, 0])
+        assert np.array_equal(shown.view > 0, shown.raw > 0)
+        if slice_ == 0:  # from here on as a step to undo
+            assert not widget._mask().edited
+            mask.data_setitem(tuple(np.array([[1], [0], [150], [150]])), 99)
+            edited = data.copy()
+    mask.undo()
+    assert np.array_equal(data, edited)
+
+
+def test_corrections_beside_what_was_segmented_are_counted(
+    hands, viewer, widget, batches, stack, tmp_path
+):
+    viewer.add_image(stack[0, :, 1], axis_labels=("z", "y", "x"))
+    choose(widget.scope._planes, "The plane that is shown")
+    viewer.dims.set_current_step(0, 0)
+    mask = hands.click_segment_and_wait()
+    assert "20 objects" in widget.message.text()
+    viewer.dims.set_current_step(0, 1)
+    mask.fill((1, 5, 5), 21)
+    hands.wait(lambda: widget.message.text() == "As corrected: 21 objects.")
+
+    widget.model.open_folder(make_model(tmp_path, classes=("background", "left", "right")))
+    corners = np.array([[0, 10, 10], [0, 10, 19], [0, 19, 19], [0, 19, 10]])
+    viewer.add_shapes([corners], shape_type="polygon")
+    choose(widget.scope._region, SHAPES)
+    viewer.dims.set_current_step(0, 0)
+    mask = hands.click_segment_and_wait()
+    assert "% of what was segmented" in widget.message.text()
+    mask.fill((0, 199, 239), 1)
+    mask.fill((1, 5, 5), 1)
+    share = 100 * np.count_nonzero(mask.data) / mask.data.size
+    assert share > 60
+    hands.wait(lambda: widget.message.text() == f"As corrected: {share:.1f} % of the image.")
+
+
 def test_rgb_channels_and_colour(hands, viewer, widget, batches, stack):
     viewer.add_image(np.repeat(stack[0, :, 1, ..., None], 3, axis=-1), rgb=True)
     assert widget.scope._words.text() == "3 slices of 200 x 240, in colour"
@@ -145,7 +253,6 @@ def test_a_region_leaves_the_rest_alone(hands, viewer, widget, batches, blobs):
     mask = hands.click_segment_and_wait()
     hands.paint(mask, 150, 5)
     before = mask.data.copy()
-    image.data = np.zeros_like(blobs)
     image.data[:] = 255 - blobs
     square = np.array([[40, 60], [40, 120], [90, 120], [90, 60]]) * 2 + [5, 7]
     viewer.add_shapes([square], shape_type="polygon")
@@ -237,3 +344,18 @@ def test_the_model_that_fits_is_chosen_until_the_user_chooses(qtbot, viewer):
     choose(widget.scope._channel, "1")
     qtbot.waitUntil(lambda: "check the mask with care" in widget.fit.text(), timeout=60_000)
     assert widget.model.card.name == "skin-lesion"
+
+
+def test_another_image_ends_the_wait_for_a_model(qtbot, viewer, blobs, monkeypatch):
+    compared = threading.Event()
+    monkeypatch.setattr("napari_medt.gui.fit.compare", lambda read: compared.wait(20) and {})
+    widget = SegmentWidget(viewer)
+    viewer.window.add_dock_widget(widget)
+    widget._request = lambda: pytest.fail("Segment was clicked for another image")
+    viewer.add_image(blobs)
+    widget.segment.click()
+    assert "Looking at the image" in widget.message.text()
+    viewer.add_image(255 - blobs)
+    compared.set()
+    qtbot.waitUntil(lambda: not widget.fit.looking)
+    assert not widget.message.text()

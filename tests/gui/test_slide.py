@@ -51,6 +51,27 @@ def test_the_view_becomes_a_mask_that_can_be_painted(hands, viewer, widget, batc
     assert np.abs(pixels - 801).max() < 400
 
 
+@pytest.mark.parametrize("rotate", [0, 20])
+def test_the_view_is_no_more_than_the_window(hands, viewer, widget, batches, slide, rotate):
+    """Also where napari has read more than that."""
+    slide.rotate = rotate
+    choose(widget.scope._region, VIEW)
+    look_at(hands, slide, (801, 803))
+    camera = getattr(viewer, "scene", viewer).camera
+    camera.zoom *= 3
+    hands.qtbot.wait(100)
+    size = np.array(viewer.window._qt_viewer.canvas.size) / camera.zoom / slide.scale  # in pixels
+    angle = np.deg2rad(rotate)
+    seen = np.cos(angle) * size + np.sin(angle) * size[::-1]
+    mask = hands.click_segment_and_wait()
+    first, last = (
+        slide.world_to_data(mask.data_to_world(corner))
+        for corner in ((0, 0), np.array(mask.data.shape) - 1)
+    )
+    assert last - first == pytest.approx(seen, abs=6)
+    assert (first + last) / 2 == pytest.approx((801, 803), abs=6)
+
+
 def test_another_view_is_another_mask(hands, viewer, widget, batches, slide):
     choose(widget.scope._region, VIEW)
     look_at(hands, slide, (801, 803))
@@ -75,6 +96,12 @@ def test_the_whole_streams_into_a_file(
     finest = np.asarray(slide.data[0])
     labels = np.asarray(layer.data[0])
     assert ((labels > 0) == (finest >= 128)).mean() > 0.99
+
+    viewer.layers.remove(layer)
+    hands.click("Segment")
+    hands.wait(widget.segment.isEnabled)
+    [again] = [layer for layer in viewer.layers if isinstance(layer, Labels)]
+    assert np.array_equal(np.asarray(again.data[0]), labels), "what is finished is shown again"
 
 
 def objects(output):

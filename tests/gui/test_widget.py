@@ -156,6 +156,15 @@ def test_untouched_mask_is_renewed_in_place(hands, viewer, widget, batches, blob
     assert tuple(mask.scale) == (0.5, 0.25)
 
 
+def test_a_mask_of_another_type_is_left_alone(hands, viewer, widget, batches, blobs):
+    """Small numbers would not hold the labels of every run."""
+    viewer.add_image(blobs)
+    mask = hands.click_segment_and_wait()
+    mask.data = mask.data.astype(np.uint8)
+    assert hands.click_segment_and_wait() is not mask
+    assert mask.data.dtype == np.uint8
+
+
 def edit_by_fill(mask):
     mask.fill((25, 24), 7)
 
@@ -201,6 +210,21 @@ def test_no_kind_of_edit_is_overwritten(hands, viewer, widget, batches, blobs, e
     assert hands.click_segment_and_wait() is not mask
     assert np.array_equal(mask.data, kept)
     assert widget.settings._threshold.isEnabled()
+
+
+def test_only_the_selected_mask_is_counted(hands, viewer, widget, batches, blobs):
+    viewer.add_image(np.stack([blobs] * 6), axis_labels=("z", "y", "x"))
+    mask = hands.click_segment_and_wait()
+    mask.fill((0, 5, 5), 121)
+    hands.wait(lambda: widget.message.text() == "As corrected: 121 objects.")
+    assert hands.click_segment_and_wait() is not mask
+    said = widget.message.text()
+    viewer.dims.set_current_step(0, 3)
+    hands.qtbot.wait(600)
+    assert widget.message.text() == said
+    viewer.layers.selection.active = mask
+    mask.undo()
+    hands.wait(lambda: widget.message.text() == "As corrected: 120 objects.")
 
 
 def test_edit_during_the_run_is_kept(hands, viewer, widget, batches, blobs):
@@ -480,6 +504,48 @@ def test_removed_image_drops_the_run(hands, viewer, widget, batches, blobs):
     batches.go_on()
     hands.qtbot.wait(200)
     assert not viewer.layers
+
+
+def test_a_mask_stays_that_of_the_data_it_was_made_of(hands, viewer, widget, batches, blobs):
+    image = viewer.add_image(np.stack([blobs] * 6), axis_labels=("z", "y", "x"))
+    widget.scope._planes.setCurrentIndex(1)
+    viewer.dims.set_current_step(0, 0)
+    mask = hands.click_segment_and_wait()
+    mask.data_setitem((np.array([5]), np.array([3]), np.array([3])), 99)
+    kept = mask.data.copy()
+    for other in (255 - image.data, np.stack([blobs[:150]] * 7)):
+        image.data = other
+        widget.scope._planes.setCurrentIndex(1)
+        viewer.dims.set_current_step(0, 3)
+        newest = hands.click_segment_and_wait()
+        assert newest is not mask
+        assert newest.data.shape == other.shape
+        assert np.array_equal(mask.data, kept)
+    assert len(hands.masks()) == 3
+
+
+def test_data_replaced_during_a_run_get_a_mask_of_their_own(hands, viewer, widget, batches, blobs):
+    image = viewer.add_image(blobs)
+    batches.hold()
+    hands.click("Segment")
+    image.data = 255 - blobs
+    batches.go_on()
+    hands.wait(widget.segment.isEnabled)
+    [mask] = hands.masks()
+    kept = mask.data.copy()
+    assert hands.click_segment_and_wait() is not mask
+    assert np.array_equal(mask.data, kept)
+
+
+def test_an_image_of_another_size_drops_the_run(hands, viewer, widget, batches, blobs):
+    image = viewer.add_image(np.stack([blobs] * 6))
+    batches.hold()
+    hands.click("Segment")
+    image.data = blobs
+    batches.go_on()
+    hands.wait(widget.segment.isEnabled)
+    assert "another size" in widget.message.text()
+    assert not hands.masks()
 
 
 def test_removed_mask_is_forgotten(hands, viewer, widget, batches, blobs):

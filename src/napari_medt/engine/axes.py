@@ -77,9 +77,20 @@ class Axes:
         return list(product(*(range(self.shape[axis]) for axis in self.stacked)))
 
     def frame_at(self, position: Sequence[float]) -> Frame:
-        """Return the plane at a position given in pixels along all axes."""
-        nearest = np.clip(np.rint(position), 0, np.array(self.shape) - 1).astype(int)
-        return tuple(int(nearest[axis]) for axis in self.stacked)
+        """Return the plane at a position given in pixels along all axes.
+
+        Raises
+        ------
+        ImageError
+            If there is none.
+        """
+        frame = tuple(int(np.rint(position[axis])) for axis in self.stacked)
+        if frame not in self.frames():
+            raise ImageError(
+                "The view lies beyond the planes of the image: move the slider to one of them, or "
+                "choose all planes."
+            )
+        return frame
 
     def plane(self, data: Any, frame: Frame, channel: int | None) -> Any:
         """Take one plane out of an image.

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.draw import polygon2mask
 
 from napari_medt.engine.axes import Axes, Frame
 from napari_medt.errors import ImageError
+
+MOST = 100_000_000  # pixels of a box around shapes: what lies inside is held in memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +111,7 @@ def outline_region(outlines: Sequence[NDArray], shape: tuple[int, int]) -> Regio
     Raises
     ------
     ImageError
-        If no pixel of the plane lies inside.
+        If no pixel of the plane lies inside, or the outlines span too many.
     """
     touch = "The shapes do not touch the image: draw them on it."
     vertices = np.concatenate(outlines)
@@ -120,9 +121,52 @@ def outline_region(outlines: Sequence[NDArray], shape: tuple[int, int]) -> Regio
         raise ImageError(touch) from None
     corner = (box.rows.start, box.columns.start)
     size = (box.rows.stop - corner[0], box.columns.stop - corner[1])
+    if size[0] * size[1] > MOST:
+        raise ImageError(
+            f"The shapes span {size[0]} x {size[1]} pixels, too many to segment at once: draw them "
+            "smaller or closer together."
+        )
     inside = np.zeros(size, bool)
     for outline in outlines:
-        inside |= polygon2mask(size, outline - corner)
+        fill(outline - corner, inside)
     if not inside.any():
         raise ImageError(touch)
     return Region(box.rows, box.columns, inside)
+
+
+def fill(outline: NDArray, inside: NDArray[np.bool_]) -> None:
+    """Set the pixels ``(rows, columns)`` inside an outline, and those on it, to True."""
+    first = np.clip(np.floor(outline.min(axis=0)), 0, inside.shape).astype(int)
+    last = np.clip(np.floor(outline.max(axis=0)) + 1, 0, inside.shape).astype(int)
+    part = inside[first[0] : last[0], first[1] : last[1]]
+    if part.size:
+        part |= filled(outline - first, part.shape)
+
+
+def filled(outline: NDArray, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return what lies inside an outline or on it, row by row.
+
+    A pixel is inside if an odd number of edges lies left of it. scikit-image asks that for every
+    pixel and edge, which takes seconds for a freehand outline.
+    """
+    height, width = shape
+    passed = np.zeros((height, width + 1), bool)  # the first pixels right of an odd number of edges
+    on: list[tuple[NDArray, ...]] = []
+    for ends in zip(outline, np.roll(outline, -1, axis=0), strict=True):
+        (top, left), (bottom, right) = sorted(map(tuple, ends))
+        rows = np.arange(max(np.ceil(top), 0), min(np.floor(bottom) + 1, height)).astype(int)
+        if top == bottom:
+            columns = np.arange(max(np.ceil(left), 0), min(np.floor(right) + 1, width)).astype(int)
+            on.append(np.ix_(rows, columns))
+            continue
+        # Rounded, since many edges pass right through pixels.
+        edge = np.round(left + (rows - top) * ((right - left) / (bottom - top)), 9)
+        columns = np.clip(np.ceil(edge), 0, width).astype(int)
+        above = rows < bottom  # where two edges meet, one of them counts
+        passed[rows[above], columns[above]] ^= True
+        exact = (columns == edge) & (columns < width)
+        on.append((rows[exact], columns[exact]))
+    inside = np.logical_xor.accumulate(passed, axis=1)[:, :width]
+    for pixels in on:
+        inside[pixels] = True
+    return inside

@@ -11,6 +11,7 @@ import numpy as np
 from napari.layers import Layer
 from numpy.typing import NDArray
 
+from napari_medt.engine.axes import ROLES
 from napari_medt.engine.formats import dicom
 from napari_medt.engine.formats.nifti import write_nifti
 from napari_medt.engine.formats.picture import INVERTED, PATIENT, Patient, Picture, placement
@@ -18,7 +19,7 @@ from napari_medt.engine.formats.reading import read_pictures
 from napari_medt.errors import ImageError
 from napari_medt.gui.layers import METADATA
 
-VECTORS = ("scale", "translate", "units")  # of a layer, one value for each axis
+VECTORS = ("scale", "translate", "units", "axis_labels")  # of a layer, one value for each axis
 LayerData = tuple[NDArray, dict[str, Any], str]
 Reader = Callable[[str | Sequence[str]], list[LayerData]]
 
@@ -84,8 +85,10 @@ def write_labels(path: str, labels: Any, options: dict[str, Any]) -> list[str]:
         raise ImageError("The labels are rotated or sheared: undo that before you save as NIfTI.")
     labels, options = without_channels(labels, options)
     patient = patient_of(options["metadata"])
-    affine = patient.affine @ placement_mm(options, labels.ndim)
-    write_nifti(Path(path), labels, affine, patient.orientation)
+    axes = "tyx" if is_cine(options, labels.ndim) else "tzyx"[-labels.ndim :]
+    affine = patient.affine @ placement_mm(options, axes)
+    volumes = labels[:, np.newaxis] if axes == "tyx" else labels
+    write_nifti(Path(path), volumes, affine, patient.orientation)
     return [path]
 
 
@@ -109,11 +112,18 @@ def is_upright(options: dict[str, Any], ndim: int) -> bool:
     return all(np.allclose(options[name], value) for name, value in none.items() if name in options)
 
 
-def placement_mm(options: dict[str, Any], ndim: int) -> NDArray[np.float64]:
-    """From column, row and slice to a layer's space in mm."""
+def is_cine(options: dict[str, Any], ndim: int) -> bool:
+    """Whether a layer holds times of a single slice, as the name or unit of its first axis says."""
+    if ndim != 3:
+        return False
+    name, unit = options["axis_labels"][0], options["units"][0]
+    return ROLES.get(name.lower()) == "time" or unit.is_compatible_with("s")
+
+
+def placement_mm(options: dict[str, Any], axes: str) -> NDArray[np.float64]:
+    """From column, row and slice to the space in mm of a layer with these axes."""
     lengths = [unit for unit in options["units"] if unit.is_compatible_with("mm")]
     factor = (1 * lengths[-1]).to("mm").magnitude if lengths else 1.0
-    axes = "tzyx"[-ndim:]
     scale, translate = (np.array(options[name]) * factor for name in ("scale", "translate"))
     return placement(axes, scale, translate)
 

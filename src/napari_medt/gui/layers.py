@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Image, Labels, Shapes
+from napari.layers import Image, Labels, Layer, Shapes
 from napari.utils.events import Event
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
@@ -19,7 +19,7 @@ from napari_medt.engine.mix import Channel, Mix
 from napari_medt.engine.region import Region, Scope, box_region, outline_region
 from napari_medt.engine.source import Level, level_of
 from napari_medt.errors import ImageError
-from napari_medt.gui.outcome import Outcome, Place, merge, overlay
+from napari_medt.gui.outcome import Outcome, Place, exchanged, merge
 
 if TYPE_CHECKING:
     import napari
@@ -149,6 +149,18 @@ def as_layer(labels: NDArray[np.int32], axes: Axes) -> NDArray[np.int32]:
     return labels if axis is None else np.expand_dims(labels, axis)
 
 
+def layer_index(part: tuple[Any, ...], chosen: NDArray, axes: Axes) -> tuple[NDArray, ...]:
+    """Say where the chosen pixels of a part of labels are in a layer of them."""
+    *frame, rows, columns = part
+    pixels = np.nonzero(chosen)
+    index = [np.full(len(pixels[0]), place) for place in frame]
+    index += [at + (side.start or 0) for at, side in zip(pixels, (rows, columns), strict=True)]
+    axis = channels_within(axes)
+    if axis is not None:
+        index.insert(axis, np.zeros_like(index[0]))
+    return tuple(index)
+
+
 def spread_of(axes: Axes, place: Place | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """How many pixels a label spans along the axes of its layer, and where the first one lies.
 
@@ -173,9 +185,39 @@ def to_world(image: Image) -> NDArray[np.float64]:
     return matrix
 
 
+def units_of_viewer(layer: Layer, viewer: napari.Viewer) -> NDArray[np.float64]:
+    """How many of the viewer's units one unit of a layer is, along each axis of the layer.
+
+    napari shows layers of several units in one of them, but places each by its own.
+    """
+    units = getattr(viewer.dims, "units", None)  # not in napari 0.6; None where units disagree
+    if units is None:
+        return np.ones(layer.ndim)
+    pairs = zip(layer.units, units[-layer.ndim :], strict=True)
+    return np.array([(1 * own).to(shown).magnitude for own, shown in pairs])
+
+
+def pixels_at(image: Image, points: Any, viewer: napari.Viewer) -> NDArray[np.float64]:
+    """Where points ``(N, axes of the viewer)`` lie in an image: ``(N, axes of the image)``."""
+    own = np.asarray(points)[:, -image.ndim :] / units_of_viewer(image, viewer)
+    return np.array([image.world_to_data(point) for point in own])
+
+
 def shown_frame(image: Image, axes: Axes, viewer: napari.Viewer) -> Frame:
-    """Return the plane of an image that the viewer shows."""
-    return axes.frame_at(image.world_to_data(viewer.dims.point[-image.ndim :]))
+    """Return the plane of an image that the viewer shows.
+
+    Raises
+    ------
+    ImageError
+        If it shows none.
+    """
+    dims = viewer.dims
+    if set(dims.displayed) != {dims.ndim - 2, dims.ndim - 1}:
+        raise ImageError(
+            "The view shows no plane of the image: switch to 2-D and to the usual order of axes, "
+            "or choose all planes."
+        )
+    return axes.frame_at(pixels_at(image, [dims.point], viewer)[0])
 
 
 def view_region(image: Image, viewer: napari.Viewer) -> Region:
@@ -192,9 +234,21 @@ def view_region(image: Image, viewer: napari.Viewer) -> Region:
             "The view does not show rows and columns as they are in the image: switch to 2-D and "
             "to the usual order of axes, or choose the whole image."
         )
-    factor = image.downsample_factors[image.data_level] if image.multiscale else 1
-    low, high = (image.corner_pixels * factor)[:, image.ndim - 2 :]
-    return box_region(low, high, plane_shape(image))
+    corners = window_corners(image, viewer)[:, image.ndim - 2 :]
+    return box_region(corners.min(axis=0), corners.max(axis=0), plane_shape(image))
+
+
+def window_corners(image: Image, viewer: napari.Viewer) -> NDArray[np.float64]:
+    """Where the corners of the window lie in an image, in pixels: ``(corners, axes)``."""
+    if not hasattr(viewer, "canvas"):  # before napari 0.9, which made the layer's corners coarse
+        factor = image.downsample_factors[image.data_level] if image.multiscale else 1
+        return np.asarray(image.corner_pixels * factor, float)
+    camera, size = viewer.scene.camera, viewer.canvas.viewbox_size(viewer.layers)
+    half = np.array(size) / (2 * camera.zoom)
+    signs = np.array([[-1, -1], [-1, 1], [1, -1], [1, 1]])
+    points = np.tile(viewer.dims.point, (4, 1))
+    points[:, -2:] = np.array(camera.center)[-2:] + signs * half
+    return pixels_at(image, points, viewer)
 
 
 def shapes_region(image: Image, viewer: napari.Viewer) -> Region:
@@ -220,10 +274,9 @@ def shapes_region(image: Image, viewer: napari.Viewer) -> Region:
     for index in chosen:
         vertices = outline(layer.data[index], layer.shape_type[index])
         world = np.array([layer.data_to_world(vertex) for vertex in vertices])
-        point = np.tile(viewer.dims.point, (len(world), 1))  # for axes the shapes do not have
-        point[:, point.shape[1] - world.shape[1] :] = world
-        pixels = [image.world_to_data(vertex) for vertex in point[:, -image.ndim :]]
-        outlines.append(np.array(pixels)[:, -2:])
+        points = np.tile(viewer.dims.point, (len(world), 1))  # for axes the shapes do not have
+        points[:, -layer.ndim :] = world * units_of_viewer(layer, viewer)
+        outlines.append(pixels_at(image, points, viewer)[:, -2:])
     return outline_region(outlines, plane_shape(image))
 
 
@@ -264,7 +317,7 @@ class Mask:
     layer : Labels
         The layer.
     image : Image or None
-        What it is a mask of, while that is in the viewer.
+        What it is a mask of, while that is in the viewer with the same data.
     model : str
         Name or path of the model.
     outcome : Outcome
@@ -299,9 +352,12 @@ class Mask:
         return self.painted or not np.array_equal(self.labels, self.written)
 
     def holds(self, outcome: Outcome) -> bool:
-        """Whether the layer lies where the labels of another run belong."""
-        old, new = self.outcome, outcome
-        return old.place == new.place and old.scope.axes.roles == new.scope.axes.roles
+        """Whether the layer lies where the labels of another run belong, and can take them."""
+        old, new, data = self.outcome, outcome, self.layer.data
+        same_axes = old.scope.axes.roles == new.scope.axes.roles
+        same_shape = self.written.shape == new.labels.shape
+        writable = isinstance(data, np.ndarray) and data.dtype == new.labels.dtype
+        return old.place == new.place and same_axes and same_shape and writable
 
     def edited_within(self, scope: Scope) -> bool:
         """Whether what the layer holds within a scope is not what was written there."""
@@ -351,7 +407,7 @@ class Masks(QObject):
         elif not mask.edited:
             for name, value in placement(image, outcome.scope.axes, outcome.place).items():
                 setattr(mask.layer, name, value)
-            self._write(mask, merge(mask.outcome, outcome))
+            self._renew(mask, outcome)
         elif not outcome.scope.complete and not mask.edited_within(outcome.scope):
             self._lay_into(mask, outcome)
         else:
@@ -359,16 +415,29 @@ class Masks(QObject):
         self._viewer.layers.selection.active = mask.layer
         return mask
 
+    def _renew(self, mask: Mask, outcome: Outcome) -> None:
+        """Exchange what a run was about in a mask that was not edited."""
+        if outcome.scope.complete:
+            self._write(mask, outcome)
+            return
+        labels = mask.labels
+        for part, values in exchanged(labels, outcome):
+            labels[part] = mask.written[part] = values
+        mask.outcome = merge(mask.outcome, outcome, labels)
+        mask.layer.refresh()
+        self._describe(mask)
+
     def _lay_into(self, mask: Mask, outcome: Outcome) -> None:
         """Exchange a part of an edited mask, in one step of its history."""
-        axes = outcome.scope.axes
-        changed = as_layer(overlay(mask.labels, outcome), axes)
-        where = np.nonzero(changed != np.asarray(mask.layer.data))
-        if len(where[0]):
-            with mask.layer.block_history():
-                mask.layer.data_setitem(where, changed[where])
-        as_layer(mask.written, axes)[where] = changed[where]
-        mask.outcome = replace(merge(mask.outcome, outcome), predictions={})
+        mask.layer.visible = True  # of a hidden layer napari holds no view that it could update
+        labels = mask.labels
+        with mask.layer.block_history():
+            for part, values in exchanged(labels, outcome):
+                changed = values != labels[part]
+                where = layer_index(part, changed, outcome.scope.axes)
+                mask.layer.data_setitem(where, values[changed])
+                mask.written[part] = values
+        mask.outcome = replace(merge(mask.outcome, outcome, labels), predictions={})
         self._describe(mask)
 
     def rewrite(self, mask: Mask, base: Outcome, outcome: Outcome) -> bool:
@@ -377,6 +446,12 @@ class Masks(QObject):
             return False
         self._write(mask, outcome)
         return True
+
+    def let_go_of(self, image: Image) -> None:
+        """Add no more to the masks of an image, which is gone or has other data."""
+        for mask in self._masks:
+            if mask.image is image:
+                mask.image = None  # so that its pixels can be freed
 
     def _add(self, outcome: Outcome, image: Image, model: str) -> Mask:
         name = f"{image.name} - {outcome.card.name} mask"
@@ -388,6 +463,7 @@ class Masks(QObject):
         self._masks.append(mask)
         self._describe(mask)
         self._viewer.add_layer(layer)
+        image.events.data.connect(self._on_other_image)
         layer.events.paint.connect(self._on_paint)
         layer.events.data.connect(self._on_data)
         layer.events.set_data.connect(self._on_drawn)  # all that tells of undo and redo
@@ -430,10 +506,12 @@ class Masks(QObject):
         if mask is not None and mask.painted:
             self.edited.emit(mask)
 
+    def _on_other_image(self, event: Event) -> None:
+        self.let_go_of(event.source)
+        self.changed.emit()
+
     def _on_removed(self, event: Event) -> None:
         gone = event.value
-        for mask in self._masks:
-            if mask.image is gone:
-                mask.image = None  # so that its pixels can be freed
+        self.let_go_of(gone)
         self._masks = [mask for mask in self._masks if mask.layer is not gone]
         self.changed.emit()

@@ -116,6 +116,13 @@ def in_words(
     return f"{found}, {report}" if report else found
 
 
+def corrected_in_words(labels: NDArray[np.int32], run: Outcome) -> str:
+    """Say what the labels of a run hold after corrections, which may lie outside its scope."""
+    found = found_in_words(labels, Scope.everything(run.scope.axes), run.card)
+    report = report_on(labels, run.scope, run.card, run.mm_per_pixel)
+    return f"{found}, {report}" if report else found
+
+
 def found_in_words(labels: NDArray[np.int32], scope: Scope, card: ModelCard) -> str:
     """Say how many objects, or what share of it, labels hold within a scope."""
     planes = [labels[part] for part in scope.parts()]
@@ -136,14 +143,11 @@ def count_labels(planes: Sequence[NDArray[np.int32]]) -> int:
     return int(np.count_nonzero(found))
 
 
-def merge(old: Outcome, new: Outcome) -> Outcome:
-    """Lay a new outcome over an older one of the same image and model.
+def merge(old: Outcome, new: Outcome, labels: NDArray[np.int32]) -> Outcome:
+    """Tell of `labels`, those of a run in which what a newer one segmented was exchanged.
 
     Planes add up, and the sliders go on for all of them. With regions only the labels add up.
     """
-    if new.scope.complete or old.labels.shape != new.labels.shape:
-        return new
-    labels = overlay(old.labels, new)
     added = {**old.predictions, **new.predictions}
     frames = tuple(sorted({*old.scope.frames, *new.scope.frames}))
     regions = old.scope.region is not None or new.scope.region is not None
@@ -164,14 +168,17 @@ def told_of_both(old: Outcome, new: Outcome) -> dict[str, Any]:
     return {**new.provenance, EARLIER: [*before.pop(EARLIER, []), before]}
 
 
-def overlay(labels: NDArray[np.int32], new: Outcome) -> NDArray[np.int32]:
-    """Return a copy of `labels` with what lies within the scope of a new outcome exchanged."""
-    merged = labels.copy()
+def exchanged(
+    labels: NDArray[np.int32], new: Outcome
+) -> list[tuple[tuple[Any, ...], NDArray[np.int32]]]:
+    """Return the parts of `labels` that a new outcome is about, each with what it is to hold.
+
+    Only the parts, since a copy of a large stack stops the window.
+    """
     offset = int(labels.max(initial=0)) if new.card.splits_objects else 0
+    inside = None if new.scope.region is None else new.scope.region.inside
+    parts = []
     for part in new.scope.parts():
-        found = new.labels[part]
-        found = np.where(found > 0, found + offset, 0)
-        region = new.scope.region
-        inside = None if region is None else region.inside
-        merged[part] = found if inside is None else np.where(inside, found, merged[part])
-    return merged
+        found = np.where(new.labels[part] > 0, new.labels[part] + offset, 0)
+        parts.append((part, found if inside is None else np.where(inside, found, labels[part])))
+    return parts

@@ -142,7 +142,8 @@ class SlideRun(FileRun):
         return layer
 
     def _on_succeeded(self, summary: Summary) -> None:
-        if self._layer is not None:
-            self._layer.refresh()
+        if self._layer is None:  # nothing was left to do
+            self._layer = self._show()
+        self._layer.refresh()
         self._end()
         self.said.emit(f"{summary.in_words()} The labels are in {self._request.output}.")

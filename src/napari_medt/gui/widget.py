@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
 from napari.utils.events import Event
@@ -29,8 +29,8 @@ from napari_medt.gui.choices import BranchChoice, ImageChoice, LabelSettings, Mo
 from napari_medt.gui.fit import FitNote
 from napari_medt.gui.folder import FolderRun
 from napari_medt.gui.job import Job, NewestJob, run_job
-from napari_medt.gui.layers import LARGEST, Mask, Masks, mm_per_pixel
-from napari_medt.gui.outcome import Outcome, in_words, relabel
+from napari_medt.gui.layers import LARGEST, Mask, Masks, axes_of, mm_per_pixel
+from napari_medt.gui.outcome import Outcome, corrected_in_words, relabel
 from napari_medt.gui.progress import RunProgress
 from napari_medt.gui.run import Request, carry_out, warm_up
 from napari_medt.gui.scope import ScopeChoice
@@ -60,6 +60,7 @@ class Run:
 
     job: Job
     image: Image
+    data: Any
     request: Request
     outcome: Outcome | None = None
 
@@ -205,7 +206,9 @@ class SegmentWidget(QWidget):
 
     def _look(self) -> None:
         """Compare a newly chosen image with what the models were trained on."""
-        self._waiting = False
+        if self._waiting:
+            self._waiting = False
+            self.say("")  # Segment has to be clicked again
         try:
             self.fit.look_at(self.scope.middle_plane() if self.image.image else None)
         except ImageError:
@@ -244,7 +247,7 @@ class SegmentWidget(QWidget):
             refused=self._on_refused,
             crashed=self._on_crashed,
         )
-        self._run = Run(job, image, request)
+        self._run = Run(job, image, image.data, request)
         self._refresh()
 
     def _request(self) -> tuple[Image, Request | None]:
@@ -323,11 +326,16 @@ class SegmentWidget(QWidget):
         if QApplication.mouseButtons() != Qt.MouseButton.NoButton:
             QTimer.singleShot(MOUSE_WAIT, self._land)
             return
-        self._end()
-        self._masks.place(run.outcome, run.image, run.request.model)
+        self._run = None
+        if axes_of(run.image).shape != run.request.scope.axes.shape:
+            self.say("The image now has another size, so the result was dropped.")
+        else:
+            self._masks.place(run.outcome, run.image, run.request.model)
+            if run.image.data is not run.data:
+                self._masks.let_go_of(run.image)
+            seconds = run.outcome.provenance["seconds"]
+            self.say(f"{run.outcome.words} in {seconds:.1f} s. Paint or erase to correct the mask.")
         self._refresh()
-        seconds = run.outcome.provenance["seconds"]
-        self.say(f"{run.outcome.words} in {seconds:.1f} s. Paint or erase to correct the mask.")
 
     # The mask
 
@@ -353,16 +361,19 @@ class SegmentWidget(QWidget):
             self._refresh()
 
     def _on_edited(self, mask: Mask) -> None:
-        self._corrected = mask
-        self._edits.start()
+        # To look at another plane is announced like undo, for masks that are not selected, too.
+        if mask.layer is self._viewer.layers.selection.active:
+            self._corrected = mask
+            self._edits.start()
 
     def _count_again(self) -> None:
-        if (mask := self._corrected) is not None and self._idle:
-            self._counting.submit(partial(corrected_in_words, mask))
+        # Runs that write files leave masks alone, which can be painted meanwhile.
+        if (mask := self._corrected) is not None and self._run is None:
+            self._counting.submit(partial(count_corrected, mask))
 
     def _on_counted(self, sentence: str) -> None:
-        # Only what is new, since to look at another plane is announced like undo.
-        if sentence != self._counted and self._idle:
+        # Only what is new, since other messages stay when another plane is looked at.
+        if sentence != self._counted and self._run is None:
             self._counted = sentence
             self.say(sentence)
 
@@ -373,12 +384,12 @@ def relabel_mask(mask: Mask, threshold: float, min_size: int) -> tuple[Mask, Out
     return mask, base, relabel(base, threshold, min_size)
 
 
-def corrected_in_words(mask: Mask) -> str:
+def count_corrected(mask: Mask) -> str:
     """Say what a mask holds now; nothing of one so large that counting takes long."""
-    labels, run = mask.labels, mask.outcome
+    labels = mask.labels
     if labels.size > LARGEST or labels.shape != mask.written.shape:
         return ""
-    return f"As corrected: {in_words(labels, run.scope, run.card, run.mm_per_pixel)}."
+    return f"As corrected: {corrected_in_words(labels, mask.outcome)}."
 
 
 def why_locked(mask: Mask | None) -> str:
