@@ -272,7 +272,7 @@ def test_probabilities_of_blocks_are_those_of_the_image(
 ):
     image = np.random.default_rng(0).integers(0, 255, shape + (3,) * colour, np.uint8)
     model = standin(Uneven(32), intensity="percentile")
-    whole = predict_image(image, model, magnification=magnification, device="cpu")
+    whole = predict_image(image, model, magnification=magnification, device="cpu").probabilities
     levels, output = (
         levels_of([data.draw(stored(image))]),
         tmp_path_factory.mktemp("run") / "a.zarr",

@@ -47,7 +47,7 @@ def test_images_cut_into_windows(monkeypatch, side):
     image = (255 * noise(210, 170)[..., 0]).astype(np.uint8)
     region = Region(slice(20, 150), slice(41, 170))
     told = []
-    whole = segment.predict_image(image, MODEL, magnification=1.3, device=CPU)
+    whole = segment.predict_image(image, MODEL, magnification=1.3, device=CPU).probabilities
     monkeypatch.setattr(segment, "SIDE", side)
     found = segment.predict_image(
         image,
@@ -57,7 +57,7 @@ def test_images_cut_into_windows(monkeypatch, side):
         device=CPU,
         progress=lambda *counts: told.append(counts),
     )
-    np.testing.assert_allclose(found, whole[:, *region.box], atol=1e-5)
+    np.testing.assert_allclose(found.probabilities, whole[:, *region.box], atol=1e-5)
     assert [done for done, _ in told] == sorted(done for done, _ in told)
     assert told[0][0] == 0
     assert told[-1][0] == told[-1][1]
