@@ -25,8 +25,7 @@ from napari_medt.models.store import load_model
 from napari_medt.training.data import find_samples, read_pair
 
 MODELS = ("nuclei-fluorescence", "nuclei-histology")
-# From this probability on, pairs are joined: a wrong border costs two objects, a missing one too,
-# but parts that are wrongly apart are many.
+# From this probability on, pairs are joined; chosen by AP on training and validation images.
 LIKELY = 0.3
 DECAY = 1e-3  # of the weights of standardised traits
 
@@ -45,12 +44,10 @@ def examples(probabilities, truth, card, magnification):
     labels = split_objects(foreground(probabilities) >= card.threshold, core)
     parts = Parts(labels, core, typical_area(card.input.object_size, magnification))
     owner = owners(labels, truth)
-    found = list(pairs_of(parts, owner))
-    joined = 0
-    while same := [p for p in parts.pairs() if owner[p[0]] == owner[p[1]] > 0]:
-        parts.join(same[0])
-        joined += 1
-    return found + list(pairs_of(parts, owner)) if joined else found
+    found, cut = list(pairs_of(parts, owner)), len(parts.parts)
+    while same := next((p for p in parts.pairs() if owner[p[0]] == owner[p[1]] > 0), None):
+        parts.join(same)
+    return found + list(pairs_of(parts, owner)) if len(parts.parts) < cut else found
 
 
 def pairs_of(parts, owner):

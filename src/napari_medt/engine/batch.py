@@ -167,17 +167,19 @@ class Batch:
         return Result(item, "done", labels=file.name, found=found)
 
     def _is_current(self, item: Item, record: Record, made: dict[str, Any]) -> bool:
-        probability = self.output / f"{item.name}{PROBABILITY_SUFFIX}"
-        if self.probability and not record.has_probability(probability):
+        if not record.is_current(self.output, made):
             return False
-        return record.is_current(self.output, made)
+        return not self.probability or record.has_probability(self._probability_file(item))
+
+    def _probability_file(self, item: Item) -> Path:
+        return self.output / f"{item.name}{PROBABILITY_SUFFIX}"
 
     def _write_probability(self, item: Item, probability: NDArray[np.float32]) -> str:
         """Write probabilities, if they are wanted, and return their SHA-256.
 
         If not, those of a run before are removed: they would be taken for those of the new labels.
         """
-        file = self.output / f"{item.name}{PROBABILITY_SUFFIX}"
+        file = self._probability_file(item)
         if not self.probability:
             file.unlink(missing_ok=True)
             return ""

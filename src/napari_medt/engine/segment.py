@@ -21,6 +21,7 @@ from napari_medt.engine.region import Region
 from napari_medt.engine.tiles import Area
 from napari_medt.engine.window import Held, Window, cut
 from napari_medt.errors import ModelError
+from napari_medt.models.card import ModelCard
 from napari_medt.models.store import Model
 from napari_medt.network.config import BRANCHES, Branches
 
@@ -45,6 +46,18 @@ class Prediction:
 
     probabilities: NDArray[np.float32]
     magnification: float = 0.0
+
+    def labels(
+        self, card: ModelCard, *, threshold: float | None = None, min_size: int | None = None
+    ) -> NDArray[np.int32]:
+        """Turn it into labels ``(H, W)``; see :func:`napari_medt.engine.labels.to_labels`."""
+        return to_labels(
+            self.probabilities,
+            card,
+            threshold=threshold,
+            min_size=min_size,
+            magnification=self.magnification,
+        )
 
 
 @dataclass(frozen=True)
@@ -114,13 +127,7 @@ def segment(
         progress=progress,
         cancelled=cancelled,
     )
-    labels = to_labels(
-        found.probabilities,
-        model.card,
-        threshold=threshold,
-        min_size=min_size,
-        magnification=found.magnification,
-    )
+    labels = found.labels(model.card, threshold=threshold, min_size=min_size)
     return Segmentation(labels, foreground(found.probabilities))
 
 

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medt.engine.axes import COLOURS, Axes, Frame
-from napari_medt.engine.labels import to_labels
 from napari_medt.engine.predict import IsCancelled, Progress
 from napari_medt.engine.region import Region, Scope
 from napari_medt.engine.segment import Prediction, choose_magnification, predict_image
@@ -137,13 +136,7 @@ def label_plane(
 
     See :func:`napari_medt.engine.labels.to_labels`.
     """
-    labels = to_labels(
-        prediction.probabilities,
-        card,
-        threshold=threshold,
-        min_size=min_size,
-        magnification=prediction.magnification,
-    )
+    labels = prediction.labels(card, threshold=threshold, min_size=min_size)
     return labels if scope.region is None else scope.region.clear_outside(labels)
 
 

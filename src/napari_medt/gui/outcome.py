@@ -108,19 +108,26 @@ def report_on(
 
 
 def in_words(
-    labels: NDArray[np.int32], scope: Scope, card: ModelCard, mm_per_pixel: float | None
+    labels: NDArray[np.int32],
+    scope: Scope,
+    card: ModelCard,
+    mm_per_pixel: float | None,
+    *,
+    counted: Scope | None = None,
 ) -> str:
-    """Say what labels hold within a scope, and what the model's card asks to be reported."""
-    found = found_in_words(labels, scope, card)
+    """Say what labels hold, and what the model's card asks to be reported of a scope.
+
+    They are counted within the scope, or within another one.
+    """
+    found = found_in_words(labels, counted or scope, card)
     report = report_on(labels, scope, card, mm_per_pixel)
     return f"{found}, {report}" if report else found
 
 
 def corrected_in_words(labels: NDArray[np.int32], run: Outcome) -> str:
     """Say what the labels of a run hold after corrections, which may lie outside its scope."""
-    found = found_in_words(labels, Scope.everything(run.scope.axes), run.card)
-    report = report_on(labels, run.scope, run.card, run.mm_per_pixel)
-    return f"{found}, {report}" if report else found
+    everything = Scope.everything(run.scope.axes)
+    return in_words(labels, run.scope, run.card, run.mm_per_pixel, counted=everything)
 
 
 def found_in_words(labels: NDArray[np.int32], scope: Scope, card: ModelCard) -> str:
