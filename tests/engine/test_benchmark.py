@@ -24,3 +24,9 @@ def test_time_follows_the_tiles(tmp_path):
     assert Speed("cpu", "both", 3.0).seconds_for(tiled, 65, 160) == pytest.approx(2)
     whole = load_model(make_model(tmp_path, "whole", input={"scaling": "whole"})).card
     assert len(tile_grid(whole, 5000, 5000)) == 1
+
+
+def test_every_zoom_takes_its_time(tmp_path):
+    card = load_model(make_model(tmp_path, input={"zooms": [1, 0.5]})).card
+    assert len(tile_grid(card, 32, 80)) == 2
+    assert Speed("cpu", "both", 2.0).seconds_for(card, 64, 160) == pytest.approx((3 + 2) / 2)

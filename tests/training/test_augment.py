@@ -3,9 +3,16 @@
 import numpy as np
 import pytest
 from numpy.random import default_rng
+from skimage.color import hed2rgb, rgb2hed
 from skimage.transform import resize
 
-from napari_medt.training.augment import AUGMENTATIONS, random_view
+from napari_medt.training.augment import (
+    AUGMENTATIONS,
+    Augmentation,
+    random_affine,
+    random_view,
+    vary_stain,
+)
 
 PICTURE = default_rng(0).random((90, 70, 3)).astype(np.float32)
 TARGET = (PICTURE[..., 0] > 0.5).astype(np.uint8)
@@ -60,3 +67,31 @@ def test_a_whole_view_without_variation_is_the_resized_image():
     view, _ = random_view(smooth, TARGET, 64, AUGMENTATIONS["none"], default_rng(0), whole=True)
     expected = resize(smooth, (64, 64), order=1)
     np.testing.assert_allclose(view, expected, atol=0.02)
+
+
+def test_stretched_views_keep_their_area():
+    rule = Augmentation(flip_columns=False, stretch=1.5)
+    stretched = []
+    for seed in range(20):
+        matrix, offset = random_affine((90, 70), 64, rule, default_rng(seed), False, 2.0)
+        assert np.linalg.det(matrix) == pytest.approx(1 / 4)
+        assert (matrix[0, 1], matrix[1, 0]) == (0, 0)
+        stretched.append(matrix[1, 1] / matrix[0, 0])
+        centre = matrix @ np.full(2, 31.5) + offset
+        assert (centre >= [15.5, 15.5]).all()
+        assert (centre <= [73.5, 53.5]).all()
+    assert 1 / 1.5 <= min(stretched) < 0.9
+    assert 1.1 < max(stretched) <= 1.5
+
+
+@pytest.mark.parametrize("gamma", [1.0, 0.6])
+def test_each_stain_is_more_or_less_by_one_share(gamma):
+    amounts = default_rng(0).uniform(0.02, 0.12, (20, 20, 3))
+    amounts[..., 2] = 0
+    picture = hed2rgb(amounts).astype(np.float32)
+    varied = vary_stain(picture**gamma, 0.4, default_rng(1)) ** (1 / gamma)
+    ratio = rgb2hed(varied)[..., :2] / amounts[..., :2]
+    assert 0.6 <= ratio.min() <= ratio.max() <= 1.4
+    assert ratio.std(axis=(0, 1)) == pytest.approx([0, 0], abs=1e-4)
+    assert abs(ratio[0, 0, 0] - ratio[0, 0, 1]) > 0.05
+    assert vary_stain(picture, 0.0, default_rng(1)) == pytest.approx(picture, abs=1e-5)

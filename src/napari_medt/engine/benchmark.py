@@ -33,8 +33,12 @@ class Speed:
     tiles_per_second: float
 
     def seconds_for(self, card: ModelCard, height: int, width: int) -> float:
-        """Time the network takes for an image of `height` x `width` pixels."""
-        return len(tile_grid(card, height, width)) / self.tiles_per_second
+        """Time the network takes for an image of `height` x `width` pixels as it sees it."""
+        tiles = (
+            len(tile_grid(card, round(height * zoom), round(width * zoom)))
+            for zoom in card.input.zooms
+        )
+        return sum(tiles) / self.tiles_per_second
 
 
 def measure_speed(model: Model, branches: Branches, device: torch.device, seconds: float) -> Speed:

@@ -218,6 +218,11 @@ def tile_grid(card: ModelCard, height: int, width: int) -> TileGrid:
     return TileGrid.over(height, width, size=size, overlap=round(card.input.overlap * size))
 
 
+def counted_from(first: int, total: int, progress: Progress | None) -> Progress | None:
+    """Progress of a part, told as that of all `total` tiles, of which `first` came before."""
+    return None if progress is None else lambda done, _: progress(first + done, total)
+
+
 def out_of_memory(error: RuntimeError) -> bool:
     """Whether a device ran out of memory; backends differ in the type of their error."""
     return "out of memory" in str(error)

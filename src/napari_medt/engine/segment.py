@@ -16,7 +16,13 @@ from napari_medt.engine.device import choose_device
 from napari_medt.engine.image import check_image, prepare
 from napari_medt.engine.labels import foreground, to_labels
 from napari_medt.engine.magnify import find_magnification
-from napari_medt.engine.predict import IsCancelled, Progress, out_of_memory, predict
+from napari_medt.engine.predict import (
+    IsCancelled,
+    Progress,
+    counted_from,
+    out_of_memory,
+    predict,
+)
 from napari_medt.engine.region import Region
 from napari_medt.engine.tiles import Area
 from napari_medt.engine.window import Held, Window, cut
@@ -186,11 +192,6 @@ def predict_windows(
         )
         done += window.tiles
     return whole
-
-
-def counted_from(first: int, total: int, progress: Progress | None) -> Progress | None:
-    """Progress of a part, told as that of all `total` tiles, of which `first` came before."""
-    return None if progress is None else lambda done, _: progress(first + done, total)
 
 
 def choose_magnification(

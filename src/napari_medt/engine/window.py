@@ -8,10 +8,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_medt.engine.predict import IsCancelled, Progress, View, predict_area, tile_grid
+from napari_medt.engine.predict import (
+    IsCancelled,
+    Progress,
+    View,
+    counted_from,
+    predict_area,
+    tile_grid,
+)
 from napari_medt.engine.resample import Plane, Resized, Resizing
 from napari_medt.engine.tiles import Area, TileGrid
-from napari_medt.models.card import ModelCard
 from napari_medt.models.store import Model
 from napari_medt.network.config import Branches
 
@@ -44,15 +50,15 @@ class Held:
 
 
 @dataclass(frozen=True, eq=False)
-class Window:
-    """A window that is to be predicted.
+class Look:
+    """One look of the network at a part of a plane.
 
     Attributes
     ----------
     plane : Plane
-        What it is a window of.
+        What is looked at.
     area : tuple of slice
-        Its rows and columns.
+        Rows and columns of the part.
     model : Model
         A model that sees images in tiles.
     branches : {"both", "global", "patch"}
@@ -65,16 +71,11 @@ class Window:
     area: Area
     model: Model
     branches: Branches
-    magnification: float = 1.0
-
-    @property
-    def card(self) -> ModelCard:
-        """The model's card."""
-        return self.model.card
+    magnification: float
 
     @property
     def tiles(self) -> int:
-        """How many tiles touch it."""
+        """How many tiles touch the part."""
         return len(self._larger()[0].touching(self._larger()[1]))
 
     def predict(
@@ -83,7 +84,7 @@ class Window:
         progress: Progress | None = None,
         cancelled: IsCancelled | None = None,
     ) -> tuple[NDArray[np.float32], int]:
-        """Class probabilities ``(classes, h, w)`` of the window, and how many tiles were blank."""
+        """Class probabilities ``(classes, h, w)`` of the part, and how many tiles were blank."""
         grid, area = self._larger()
         rows, columns = grid.seen(area)
         resizing = self._resizing()
@@ -92,7 +93,7 @@ class Window:
         probabilities, blank = predict_area(
             view,
             self.model.inference_network(device),
-            self.card,
+            self.model.card,
             branches=self.branches,
             device=device,
             progress=progress,
@@ -108,11 +109,66 @@ class Window:
 
     def _larger(self) -> tuple[TileGrid, Area]:
         """Tiles of the plane as the network sees it, and the area of it that is needed."""
+        card = self.model.card
         if self.magnification == 1:
-            return tile_grid(self.card, self.plane.height, self.plane.width), self.area
+            return tile_grid(card, self.plane.height, self.plane.width), self.area
         resizing = self._resizing()
-        grid = tile_grid(self.card, resizing.rows.resized, resizing.columns.resized)
+        grid = tile_grid(card, resizing.rows.resized, resizing.columns.resized)
         return grid, resizing.back.needed(self.area)
+
+
+class Window:
+    """A window that is to be predicted: the mean of what the network makes of it in its looks.
+
+    Parameters
+    ----------
+    plane : Plane
+        What it is a window of.
+    area : tuple of slice
+        Its rows and columns.
+    model : Model
+        A model that sees images in tiles.
+    branches : {"both", "global", "patch"}
+        Which branches run.
+    magnification : float
+        How much larger the network sees the plane, but for the `zooms` of the model's card.
+    """
+
+    def __init__(
+        self,
+        plane: Plane,
+        area: Area,
+        model: Model,
+        branches: Branches,
+        magnification: float = 1.0,
+    ):
+        self.area, self.card = area, model.card
+        self.looks = [
+            Look(plane, area, model, branches, magnification * zoom)
+            for zoom in model.card.input.zooms
+        ]
+
+    @property
+    def tiles(self) -> int:
+        """How many tiles touch it, in all looks."""
+        return sum(look.tiles for look in self.looks)
+
+    def predict(
+        self,
+        device: torch.device,
+        progress: Progress | None = None,
+        cancelled: IsCancelled | None = None,
+    ) -> tuple[NDArray[np.float32], int]:
+        """Class probabilities ``(classes, h, w)`` of the window, and how many tiles were blank."""
+        done, total, blank = 0, self.tiles, 0
+        found = []
+        for look in self.looks:
+            told = counted_from(done, total, progress)
+            probabilities, empty = look.predict(device, told, cancelled)
+            found.append(probabilities)
+            blank += empty
+            done += look.tiles
+        return np.mean(found, axis=0) if len(found) > 1 else found[0], blank
 
 
 def cut(area: Area, side: int) -> list[Area]:
