@@ -532,8 +532,10 @@ def test_data_replaced_during_a_run_get_a_mask_of_their_own(hands, viewer, widge
     batches.go_on()
     hands.wait(widget.segment.isEnabled)
     [mask] = hands.masks()
+    assert "has changed since" in widget.message.text()
     kept = mask.data.copy()
     assert hands.click_segment_and_wait() is not mask
+    assert "has changed since" not in widget.message.text()
     assert np.array_equal(mask.data, kept)
 
 

@@ -17,7 +17,15 @@ from napari_medt.network.attention import GATES
 from napari_medt.training import loop
 from napari_medt.training.config import TrainingConfig
 from napari_medt.training.data import TrainingPair, find_splits
-from napari_medt.training.loop import choice, choose_branches, learn, learning_rate, spread, train
+from napari_medt.training.loop import (
+    choice,
+    choose_branches,
+    learn,
+    learning_rate,
+    spread,
+    train,
+    workers_for,
+)
 from napari_medt.training.losses import segmentation_loss, soft_dice
 from tests.training.test_data import write_data
 
@@ -259,6 +267,23 @@ def test_images_are_drawn_as_often_as_their_weight_asks(weights, count, seed):
     assert len(drawn) == count
     expected = weights / weights.sum() * count
     assert np.abs(np.bincount(drawn, minlength=len(weights)) - expected).max() <= 1 + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("device", "start", "cores", "workers"),
+    [
+        ("cuda", "fork", 4, 4),
+        ("cuda", "fork", None, 1),
+        ("cuda", "spawn", 4, 0),
+        ("cpu", "fork", 4, 0),
+    ],
+)
+def test_a_gpu_is_fed_by_processes_where_they_start_fast(
+    monkeypatch, device, start, cores, workers
+):
+    monkeypatch.setattr(loop.multiprocessing, "get_start_method", lambda: start)
+    monkeypatch.setattr(loop.os, "cpu_count", lambda: cores)
+    assert workers_for(torch.device(device)) == workers
 
 
 def test_learning_rate_warms_up_then_falls_to_zero():

@@ -331,10 +331,11 @@ class SegmentWidget(QWidget):
             self.say("The image now has another size, so the result was dropped.")
         else:
             self._masks.place(run.outcome, run.image, run.request.model)
+            advice = "Paint or erase to correct the mask."
             if run.image.data is not run.data:
                 self._masks.let_go_of(run.image)
-            seconds = run.outcome.provenance["seconds"]
-            self.say(f"{run.outcome.words} in {seconds:.1f} s. Paint or erase to correct the mask.")
+                advice = "The image has changed since: Segment makes a mask of it as it is now."
+            self.say(f"{run.outcome.words} in {run.outcome.provenance['seconds']:.1f} s. {advice}")
         self._refresh()
 
     # The mask
