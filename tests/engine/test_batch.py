@@ -242,6 +242,22 @@ def test_a_kill_between_record_and_labels_is_no_correction(inputs, out, model, m
     assert not tifffile.imread(out / "one.labels.tif").any()
 
 
+def test_labels_that_could_not_be_replaced_twice_are_no_correction(inputs, out, model, monkeypatch):
+    run(inputs, out, model)
+    others = [Settings(min_size=200), Settings(min_size=201), Settings(min_size=202)]
+    write = batch.write_record
+
+    def refused(*arguments):
+        write(*arguments)
+        raise PermissionError("open elsewhere")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(batch, "write_record", refused)
+        for settings in others[:2]:
+            assert set(statuses(run(inputs, out, model, settings)).values()) == {"failed"}
+    assert set(statuses(run(inputs, out, model, others[2])).values()) == {"done"}
+
+
 def test_failures_do_not_stop_the_rest(inputs, out, model, monkeypatch, caplog):
     (inputs / "broken.png").write_bytes(b"not an image")
     (inputs / "broken.nii.gz").write_bytes(b"not an image")

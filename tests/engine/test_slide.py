@@ -27,7 +27,7 @@ from napari_medt.engine.pyramid import open_levels
 from napari_medt.engine.segment import predict_image, segment
 from napari_medt.engine.slide import begin, segment_slide, write_numbers
 from napari_medt.engine.stitch import read_strips
-from napari_medt.errors import DataError, ImageError
+from napari_medt.errors import DataError, ImageError, ModelError
 from napari_medt.models.store import load_model
 from tests.engine.lazy import stored
 from tests.engine.standin import (
@@ -116,6 +116,19 @@ def test_other_settings_do_not_go_on(slide, tmp_path, monkeypatch):
         segment_slide(open_levels(slide), model, output, magnification=1, device="cpu")
     with pytest.raises(DataError, match="another threshold"):
         segment_slide(open_levels(slide), model, output, threshold=0.7, device="cpu")
+    calibrated = replace(model, card=replace(model.card, temperature=2.0))
+    with pytest.raises(DataError, match="another card"):
+        segment_slide(open_levels(slide), calibrated, output, device="cpu")
+
+
+def test_a_model_of_one_object_takes_no_slide(slide, tmp_path):
+    model = standin(Painted(), 64)
+    network, classes = replace(model.card.network, num_classes=2), ("background", "head")
+    card = replace(model.card, network=network, classes=classes, shape="ellipse")
+    with pytest.raises(ModelError, match="looks at images as a whole"):
+        segment_slide(
+            open_levels(slide), replace(model, card=card), tmp_path / "out.zarr", device="cpu"
+        )
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", '{"level": 0}', "", '{"limits": 3}'])
@@ -281,6 +294,7 @@ def test_probabilities_of_blocks_are_those_of_the_image(
         "branches": "both",
         "model": "",
         "weights": "",
+        "card": "",
         "threshold": 0.5,
         "min_size": 0,
         "block": 300,

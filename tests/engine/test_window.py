@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from napari_medt.engine import segment
 from napari_medt.engine.region import Region
-from napari_medt.engine.window import Held, Window, cut
+from napari_medt.engine.window import Held, Window, cut, side_seen
 from tests.engine.standin import Uneven, standin
 
 MODEL = standin(Uneven(32))
@@ -83,6 +83,13 @@ def test_images_cut_into_windows(monkeypatch, side, model):
     assert [done for done, _ in told] == sorted(done for done, _ in told)
     assert told[0][0] == 0
     assert told[-1][0] == told[-1][1]
+
+
+@pytest.mark.parametrize("zooms", [[1], [1, 0.7], [1, 2]])
+def test_no_look_sees_more_than_its_side(zooms):
+    card = standin(Uneven(32), zooms=zooms).card
+    side = side_seen(2048, card, 1.5)
+    assert side * 1.5 * max(zooms) <= 2048 < (side + 1) * 1.5 * max(zooms)
 
 
 @given(height=st.integers(1, 90), width=st.integers(1, 90), side=st.integers(1, 40))

@@ -15,6 +15,7 @@ from napari_medt.models.card import InputRule
 from napari_medt.models.store import load_model
 from napari_medt.network.attention import GATES
 from napari_medt.training import loop
+from napari_medt.training.augment import Augmentation
 from napari_medt.training.config import TrainingConfig
 from napari_medt.training.data import TrainingPair, find_splits
 from napari_medt.training.loop import (
@@ -123,9 +124,13 @@ def test_a_run_goes_on_with_its_images_only(data, tmp_path, monkeypatch):
         (data / "train" / kind / "5.png").rename(data / "val" / kind / "5.png")
     with pytest.raises(DataError, match="unfinished run with other images"):
         train(CONFIG, data, output, device="cpu", quiet=True)
+    with monkeypatch.context() as patch:
+        patch.setitem(loop.AUGMENTATIONS, "flips", Augmentation(stretch=1.2))
+        with pytest.raises(DataError, match="another configuration"):
+            train(CONFIG, data, output, device="cpu", quiet=True)
     checkpoint = output / loop.CHECKPOINT_FILE
     older = torch.load(checkpoint)
-    del older["images"]
+    del older["images"], older["augmentation"]
     torch.save(older, checkpoint)
     assert train(CONFIG, data, output, device="cpu", quiet=True).training["epochs"] == 4
 

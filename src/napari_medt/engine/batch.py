@@ -156,7 +156,7 @@ class Batch:
             return self._keep(item, file, picture)
         told = self._write_probability(item, probability)
         found = measure(labels, picture, self.model.card, self.settings)
-        known = record.written[-1:] if file.exists() else []
+        known = record.known(file)  # what it stays if it cannot be replaced
 
         def remember(beside: Path) -> None:
             written = [*known, sha256(beside)]

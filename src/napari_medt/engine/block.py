@@ -12,6 +12,7 @@ Blocks need nothing of each other: they may be done in any order and by any numb
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -32,6 +33,7 @@ from napari_medt.engine.stitch import BlockGrid, BlockRecord, cut_block, split_b
 from napari_medt.engine.tiles import Area
 from napari_medt.engine.window import Window
 from napari_medt.errors import ImageError
+from napari_medt.models.card import ModelCard
 from napari_medt.models.store import Model
 from napari_medt.network.config import Branches
 
@@ -49,8 +51,8 @@ class Settings:
 
     Attributes
     ----------
-    model, weights : str
-        The model's name, and SHA-256 of its weights.
+    model, weights, card : str
+        The model's name, and SHA-256 of its weights and of its card's recipe.
     image : str
         Fingerprint of the plane; see :meth:`napari_medt.engine.source.Level.fingerprint`.
     branches, threshold, min_size
@@ -71,6 +73,7 @@ class Settings:
 
     model: str
     weights: str
+    card: str
     image: str
     branches: Branches
     threshold: float
@@ -200,6 +203,11 @@ class Run:
             raise ImageError("There are more objects than can be numbered: raise the threshold.")
         own[own > 0] += np.uint32(first - 1)
         return own, record
+
+
+def recipe_hash(card: ModelCard) -> str:
+    """SHA-256 of a card's recipe; see :attr:`napari_medt.models.card.ModelCard.recipe`."""
+    return hashlib.sha256(json.dumps(card.recipe).encode()).hexdigest()
 
 
 def provisional(grid: BlockGrid, index: int) -> tuple[int, int]:

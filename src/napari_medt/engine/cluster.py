@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from napari_medt import __version__
-from napari_medt.engine.block import Run, Settings
+from napari_medt.engine.block import Run, Settings, recipe_hash
 from napari_medt.engine.predict import IsCancelled
 from napari_medt.engine.pyramid import open_levels
 from napari_medt.errors import Cancelled, ClusterError
@@ -70,8 +70,9 @@ def open_run(job: Job) -> Run:
     """
     levels, model = open_levels(job.image, job.settings.channel), load_model(job.model)
     run = Run.open(job.folder, levels, model, job.device)
-    here = (__version__, model.card.sha256, run.plane.level.fingerprint())
-    if here != (job.settings.version, job.settings.weights, job.settings.image):
+    asked = job.settings
+    here = (__version__, model.card.sha256, recipe_hash(model.card), run.plane.level.fingerprint())
+    if here != (asked.version, asked.weights, asked.card, asked.image):
         raise ClusterError(
             "A worker has another image, model or version of napari-medt than this process: give "
             "all machines the same."

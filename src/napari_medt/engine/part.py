@@ -19,7 +19,7 @@ from napari_medt.engine.segment import (
 )
 from napari_medt.engine.source import Level, Prepared
 from napari_medt.engine.tiles import Area
-from napari_medt.engine.window import Window, cut
+from napari_medt.engine.window import Window, cut, side_seen
 from napari_medt.errors import ImageError
 from napari_medt.models.store import Model
 from napari_medt.network.config import Branches
@@ -94,7 +94,7 @@ def predict_part(
         )
     windows = [
         Window(plane, piece, model, branches, overview.magnification)
-        for piece in cut((rows, columns), max(1, int(SIDE / overview.magnification)))
+        for piece in cut((rows, columns), side_seen(SIDE, model.card, overview.magnification))
     ]
     run = partial(predict_windows, windows, (rows, columns), progress=progress, cancelled=cancelled)
     found = Prediction(with_fallback(run, branches, model, device), overview.magnification)

@@ -49,10 +49,8 @@ class Settings:
             "version": __version__,
             "model": card.name,
             "weights_sha256": card.sha256,
-            "temperature": card.temperature,
-            "shape": card.shape,
             "report_scale": card.report_scale,
-            "input": asdict(card.input),
+            **card.recipe,
             **asdict(self),
             "threshold": card.threshold if self.threshold is None else self.threshold,
             "min_size": card.min_size if self.min_size is None else self.min_size,
@@ -92,6 +90,10 @@ class Record:
     def has_probability(self, file: Path) -> bool:
         """Whether a file holds the probabilities that were written with the labels."""
         return file.is_file() and sha256(file) == self.probability
+
+    def known(self, labels: Path) -> list[str]:
+        """SHA-256 of a label file, in a list, if it is there and is as it was written."""
+        return [now for now in self.written if labels.is_file() and now == sha256(labels)]
 
     def is_edited(self, labels: Path) -> bool:
         """Whether a label file is there that is not what was written."""

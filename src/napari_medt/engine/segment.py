@@ -25,7 +25,7 @@ from napari_medt.engine.predict import (
 )
 from napari_medt.engine.region import Region
 from napari_medt.engine.tiles import Area
-from napari_medt.engine.window import Held, Window, cut
+from napari_medt.engine.window import Held, Window, cut, side_seen
 from napari_medt.errors import ModelError
 from napari_medt.models.card import ModelCard
 from napari_medt.models.store import Model
@@ -165,7 +165,7 @@ def predict_image(
         factor = magnification or find_magnification(plane, model.card, run)
         windows = [
             Window(Held(plane), part, model, branches, factor)
-            for part in cut(area, max(1, int(SIDE / factor)))
+            for part in cut(area, side_seen(SIDE, model.card, factor))
         ]
         return Prediction(predict_windows(windows, area, place, progress, cancelled), factor)
 
@@ -261,14 +261,14 @@ def with_fallback(
 
 
 def check_tiled(model: Model) -> None:
-    """Refuse a model that cannot see an image part by part.
+    """Refuse a model that cannot see an image part by part, or looks for one object in all of it.
 
     Raises
     ------
     ModelError
         With one sentence for the user.
     """
-    if model.card.input.scaling == "whole":
+    if model.card.input.scaling == "whole" or model.card.shape != "any":
         raise ModelError(f"{model.card.name} looks at images as a whole: choose a tiled model.")
 
 

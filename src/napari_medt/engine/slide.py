@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medt import __version__
-from napari_medt.engine.block import PROVISIONAL, STATE, Run, Settings, provisional
+from napari_medt.engine.block import PROVISIONAL, STATE, Run, Settings, provisional, recipe_hash
 from napari_medt.engine.files import make_folder, write_whole
 from napari_medt.engine.labelfile import CHUNK, LabelFile
 from napari_medt.engine.overview import look_over
@@ -30,6 +30,7 @@ from napari_medt.engine.stitch import (
     read_counts,
     read_strips,
 )
+from napari_medt.engine.window import side_seen
 from napari_medt.errors import Cancelled, DataError
 from napari_medt.models.store import Model
 from napari_medt.network.config import Branches
@@ -134,6 +135,7 @@ def segment_slide(
     asked: dict[str, Any] = {
         "model": card.name,
         "weights": card.sha256,
+        "card": recipe_hash(card),
         "branches": branches,
         "threshold": card.threshold if threshold is None else threshold,
         "min_size": card.min_size if min_size is None else min_size,
@@ -173,7 +175,7 @@ def begin(
         magnification=asked.get("magnification"),
         device=device,
     )
-    block = max(1, int(BLOCK / overview.magnification) // CHUNK) * CHUNK
+    block = max(1, side_seen(BLOCK, model.card, overview.magnification) // CHUNK) * CHUNK
     settings = Settings(
         **{"block": block, **asked, **about(levels, overview.level), **asdict(overview)}
     )

@@ -18,6 +18,7 @@ from napari_medt.engine.predict import (
 )
 from napari_medt.engine.resample import Plane, Resized, Resizing
 from napari_medt.engine.tiles import Area, TileGrid
+from napari_medt.models.card import ModelCard
 from napari_medt.models.store import Model
 from napari_medt.network.config import Branches
 
@@ -169,6 +170,11 @@ class Window:
             blank += empty
             done += look.tiles
         return np.mean(found, axis=0) if len(found) > 1 else found[0], blank
+
+
+def side_seen(side: int, card: ModelCard, magnification: float) -> int:
+    """Side, in an image's pixels, of what the network sees with at most `side` of its own."""
+    return max(1, int(side / (magnification * max(card.input.zooms))))
 
 
 def cut(area: Area, side: int) -> list[Area]:

@@ -180,6 +180,13 @@ class ModelCard:
         """Whether the branches can be switched."""
         return ARCHITECTURES[self.network.architecture].local_branch
 
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """All that decides what comes of an image, but the weights, as plain JSON values."""
+        made = {"temperature": self.temperature, "shape": self.shape, "input": asdict(self.input)}
+        plain: dict[str, Any] = json.loads(json.dumps(made))
+        return plain
+
     def describe_accuracy(self) -> list[str]:
         """Say how good the model is on validation images: the lines of a table."""
         return accuracy_lines(self.accuracy)

@@ -476,6 +476,7 @@ def save_checkpoint(path: Path, state: State, config: TrainingConfig) -> None:
     """Write everything needed to go on, whole or not at all."""
     values = {
         "config": asdict(config),
+        "augmentation": asdict(AUGMENTATIONS[config.augmentation]),
         "network": state.network.state_dict(),
         "average": state.average.state_dict(),
         "optimizer": state.optimizer.state_dict(),
@@ -497,7 +498,9 @@ def load_checkpoint(path: Path, state: State, config: TrainingConfig, device: to
         If the checkpoint is damaged, or belongs to a run with another configuration.
     """
     begun, values = read_checkpoint(path, device)
-    if begun != config:
+    views = asdict(AUGMENTATIONS[config.augmentation])
+    # Older checkpoints do not tell what was meant by the name.
+    if begun != config or values.get("augmentation", views) != views:
         raise DataError(
             f"{path.parent} holds an unfinished run with another configuration: go on with that "
             "one, or choose another output folder."
