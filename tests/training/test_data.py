@@ -1,6 +1,7 @@
 """Folders of images and labels."""
 
 import csv
+from dataclasses import replace
 
 import imageio.v3 as imageio
 import numpy as np
@@ -20,6 +21,7 @@ from napari_medt.training.data import (
     core_classes,
     find_samples,
     find_splits,
+    read_mask,
     read_pair,
     read_training_pair,
     smooth_for,
@@ -143,6 +145,49 @@ def test_labels_of_a_palette_are_its_numbers_and_other_colours_are_refused(tmp_p
     for mode in ("L", "LA", "RGB", "RGBA"):
         Image.fromarray(numbers).convert(mode).save(sample.label)
         assert np.array_equal(read_pair(sample, target="instances", num_classes=3)[1], numbers)
+
+
+@pytest.mark.parametrize("name", ["0.png", "0.bmp"])
+@pytest.mark.parametrize("grays", [(255, 0), (0, 128)])
+def test_numbers_of_a_palette_count_even_if_its_colours_are_gray(tmp_path, grays, name):
+    sample = find_samples(write_data(tmp_path, 1))[0]
+    numbers = np.zeros((40, 40), np.uint8)
+    numbers[5:9, 5:9] = 1
+    mask = Image.fromarray(numbers).convert("P")
+    mask.putpalette([gray for gray in grays for _ in "rgb"])
+    mask.save(sample.label.with_name(name))
+    assert np.array_equal(read_mask(sample.label.with_name(name)), numbers)
+
+
+@pytest.mark.parametrize("levels", [(0, 255), (0, 3, 7), range(256)])
+def test_pictures_and_labels_may_be_gif(tmp_path, levels):
+    """Which numbers the colours, so that gray ones count by their value."""
+    (sample,) = find_samples(write_data(tmp_path, 1))
+    sample = replace(
+        sample, image=sample.image.with_suffix(".gif"), label=sample.label.with_suffix(".gif")
+    )
+    pixels = np.resize(np.array(levels, np.uint8), (40, 30))
+    for path in (sample.image, sample.label):
+        Image.fromarray(pixels).save(path)
+    image, label = read_pair(sample, target="instances", num_classes=3)
+    assert np.array_equal(label, pixels)
+    assert image.shape[:2] == pixels.shape
+
+
+def test_labels_as_jpeg_are_refused(tmp_path):
+    (sample,) = find_samples(write_data(tmp_path, 1))
+    label = sample.label.with_name("0.JPG")
+    Image.open(sample.label).save(label)
+    with pytest.raises(DataError, match=r"0\.JPG has labels as JPEG.*: save .* as PNG or TIFF"):
+        read_pair(replace(sample, label=label), target="instances", num_classes=3)
+
+
+def test_gray_pictures_may_have_alpha(tmp_path):
+    (sample,) = find_samples(write_data(tmp_path, 1))
+    gray = Image.open(sample.image)
+    gray.convert("LA").save(sample.image)
+    image, _ = read_pair(sample, target="instances", num_classes=3)
+    assert np.array_equal(image, gray)
 
 
 @pytest.mark.parametrize("radius", [1, 2, 4, 9, 20])

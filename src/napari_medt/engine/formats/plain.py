@@ -10,7 +10,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from napari_medt.engine.files import read_image
+from napari_medt.engine.files import has_frames, read_image
 from napari_medt.engine.formats.picture import COLOUR, Picture
 from napari_medt.errors import ImageError
 
@@ -52,9 +52,8 @@ def read_plain(path: Path) -> Picture:
         If the file is no image.
     """
     array = read_image(path)
-    axes = "tyxs" if array.ndim == 4 else "yxs"[: array.ndim]
-    if array.ndim == 3 and array.shape[2] == 2:  # gray with alpha
-        array, axes = array[..., 0], "yx"
+    time = int(has_frames(array))
+    axes = "t" * time + "yxs"[: array.ndim - time]
     return _picture(array, axes, path.stem, {})
 
 
