@@ -6,6 +6,7 @@ from dataclasses import replace
 import imageio.v3 as imageio
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.random import default_rng
@@ -85,6 +86,26 @@ def test_an_index_from_a_spreadsheet_is_read(tmp_path):
     write_data(tmp_path, 2)
     (tmp_path / "index.csv").write_text("id,group\n0,a\n1.png,a\n", encoding="utf-8-sig")
     assert [sample.group for sample in find_samples(tmp_path)] == ["a", "a"]
+
+
+def test_a_group_that_is_trained_on_and_validated_is_refused(tmp_path):
+    for part, names in (("train", "b,a,c"), ("val", "d,c,b")):
+        write_data(tmp_path / part, 3)
+        rows = [f"{number},{group}\n" for number, group in enumerate(names.split(","))]
+        (tmp_path / part / "index.csv").write_text("id,group\n" + "".join(rows))
+    with pytest.raises(DataError, match="group 'b' in both train/ and val/: move all images"):
+        find_splits(tmp_path)
+    (tmp_path / "val/index.csv").write_text("id,group\n0,d\n1,\n2,e\n3,a\n")
+    assert [len(part) for part in find_splits(tmp_path)] == [3, 3]  # of a there is no image
+
+
+def test_names_of_files_may_recur_in_validation(tmp_path):
+    for part in ("train", "val"):
+        write_data(tmp_path / part, 2)
+    assert [len(part) for part in find_splits(tmp_path)] == [2, 2]
+    for part in ("train", "val"):
+        (tmp_path / part / "index.csv").write_text("id,mm_per_pixel\n0,0.1\n1,0.1\n")
+    assert [len(part) for part in find_splits(tmp_path)] == [2, 2]
 
 
 @pytest.mark.parametrize(
@@ -180,6 +201,20 @@ def test_labels_as_jpeg_are_refused(tmp_path):
     Image.open(sample.label).save(label)
     with pytest.raises(DataError, match=r"0\.JPG has labels as JPEG.*: save .* as PNG or TIFF"):
         read_pair(replace(sample, label=label), target="instances", num_classes=3)
+
+
+@pytest.mark.parametrize("target", ["instances", "classes"])
+@pytest.mark.parametrize(
+    "value", [np.int16(-1), np.uint32(2**31), np.int64(2**40), np.float32("nan")]
+)
+def test_labels_that_are_no_numbers_of_objects_are_refused(tmp_path, value, target):
+    (sample,) = find_samples(write_data(tmp_path, 1))
+    labels = np.zeros((40, 40), value.dtype)
+    labels[5, 5] = value
+    path = sample.label.with_name("0.tif")
+    tifffile.imwrite(path, labels)
+    with pytest.raises(DataError, match=r"0\.tif has labels from .*: number them from 0"):
+        read_pair(replace(sample, label=path), target=target, num_classes=2)
 
 
 def test_gray_pictures_may_have_alpha(tmp_path):

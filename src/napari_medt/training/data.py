@@ -32,6 +32,7 @@ CONTACT_WIDTH = 7  # pixels, at the size the network sees
 VALIDATION_SHARE = 0.1  # of the groups, where a folder is to be split
 LAYOUTS = (("images", "labels"), ("img", "labelcol"))  # ours, and the published code's
 LOSSY_SUFFIXES = (".jpg", ".jpeg")  # labels in them have other numbers along every edge
+LARGEST_LABEL = np.iinfo(np.int32).max
 INDEX_COLUMNS = ("group", "mm_per_pixel", "head_circumference_mm")  # besides the id
 
 
@@ -123,9 +124,22 @@ def find_splits(folder: Path) -> tuple[list[Sample], list[Sample]]:
     ``train/`` and ``val/`` are taken as they are; a single folder is split by groups, about one in
     ten for validation. Its name alone decides where a group goes, so what was trained on is not
     validated on when images are added.
+
+    Raises
+    ------
+    DataError
+        If there is a single group, or ``train/`` and ``val/`` share one; see also
+        :func:`find_samples`.
     """
     if (folder / "train").is_dir() and (folder / "val").is_dir():
-        return find_samples(folder / "train"), find_samples(folder / "val")
+        parts = find_samples(folder / "train"), find_samples(folder / "val")
+        shared = _named_groups(folder / "train", parts[0]) & _named_groups(folder / "val", parts[1])
+        if shared:
+            raise DataError(
+                f"{folder} has images of group {min(shared)!r} in both train/ and val/: move all "
+                "images of a group into one of them."
+            )
+        return parts
     samples = find_samples(folder)
     groups = sorted({sample.group for sample in samples}, key=_place)
     if len(groups) < 2:
@@ -153,13 +167,19 @@ def read_pair(
     Raises
     ------
     DataError
-        If they do not fit together, or the labels are colours; the message names the file.
+        If they do not fit together, or the labels are colours or negative; the message names the
+        file.
     """
     image, label = read_checked(sample.image), read_mask(sample.label)
     if label.shape != image.shape[:2]:
         raise DataError(
             f"{sample.label.name} is {label.shape[0]} x {label.shape[1]} pixels, its image "
             f"{image.shape[0]} x {image.shape[1]}."
+        )
+    if not (label.min() >= 0 and label.max() <= LARGEST_LABEL):  # nor is it NaN
+        raise DataError(
+            f"{sample.label.name} has labels from {label.min()} to {label.max()}: number them from "
+            f"0 to at most {LARGEST_LABEL}."
         )
     if target == "instances":
         return image, label.astype(np.int32)
@@ -286,6 +306,12 @@ def _read_index(index: Path) -> dict[str, dict[str, str]] | None:
             "patients or slides apart group."
         )
     return {row["id"]: row for row in rows}
+
+
+def _named_groups(folder: Path, samples: list[Sample]) -> set[str]:
+    """Groups of samples that an index names; others are names of files, which may recur."""
+    index = _read_index(folder / "index.csv") or {}
+    return {sample.group for sample in samples} & {row.get("group", "") for row in index.values()}
 
 
 def _row_of(image: Path, index: dict[str, dict[str, str]], folder: Path) -> dict[str, str]:
