@@ -1,6 +1,7 @@
 """The command line, as a script would call it."""
 
 import json
+import math
 import re
 import subprocess
 import sys
@@ -311,7 +312,11 @@ def test_settings_that_do_not_fit(tmp_path, capsys):
     data = write_data(tmp_path / "data", 3)
     config = tmp_path / "config.json"
     for settings, reason in [
-        ({"epochs": 0}, "epochs must be at least 1"),
+        ({"epochs": 0}, "epochs must be a whole number, at least 1"),
+        ({"batch_size": 2.5}, "batch_size must be a whole number, at least 1"),
+        ({"gates_frozen_epochs": "x"}, "gates_frozen_epochs must be a whole number, at least 0"),
+        ({"validate_every": True}, "validate_every must be a whole number"),
+        ({"image_size": None}, "image_size must be a whole number"),
         ({"surprise": 1}, "surprise"),
         ({"augmentation": "magic"}, "unknown augmentation 'magic'"),
         ({"image_size": 100}, "multiple of 32"),
@@ -324,15 +329,28 @@ def test_settings_that_do_not_fit(tmp_path, capsys):
         ({"branch_dropout": [0.6, 0.6]}, "branch_dropout must be two shares"),
         ({"branch_dropout": [-0.1, 0.6]}, "branch_dropout must be two shares"),
         ({"branch_dropout": None}, "do not fit"),
-        ({"images_per_epoch": -5}, "images_per_epoch must not be negative"),
-        ({"seed": -1}, "seed must be from 0"),
-        ({"seed": 10**30}, "seed must be from 0"),
-        ({"learning_rate": -1}, "learning_rate must be a positive number"),
-        ({"learning_rate": "fast"}, "do not fit"),
+        ({"images_per_epoch": -5}, "images_per_epoch must be a whole number, at least 0"),
+        ({"seed": -1}, "seed must be a whole number, at least 0"),
+        ({"seed": 1.5}, "seed must be a whole number"),
+        ({"seed": 10**30}, "seed must be below 2^63"),
+        ({"learning_rate": -1}, "learning_rate must be above 0"),
+        ({"learning_rate": "fast"}, "learning_rate must be a number"),
+        ({"crop_spread": "wide"}, "crop_spread must be a number"),
+        ({"crop_spread": math.nan}, "crop_spread must be a number"),
+        ({"weight_decay": -0.1}, "weight_decay must not be negative"),
+        ({"warmup_epochs": -1}, "warmup_epochs must not be negative"),
+        ({"contact_weight": -4}, "contact_weight must not be negative"),
+        ({"contact_weight": [4]}, "contact_weight must be a number"),
+        ({"average_decay": 1}, "average_decay must be from 0 to below 1"),
+        ({"average_decay": -0.5}, "average_decay must be from 0 to below 1"),
+        ({"patch_statistics": "none"}, "patch_statistics must be one of pooled, per_patch"),
+        ({"input": {"low": 60, "high": 40}}, "low and high must be percentiles"),
     ]:
         config.write_text(json.dumps(settings))
         assert run("train", "--data", data, "--output", tmp_path / "m", "--config", config) == 1
-        assert reason in capsys.readouterr().err
+        error = capsys.readouterr().err
+        assert reason in error
+        assert error.count("\n") == 1
     assert not (tmp_path / "m").exists()
 
 
