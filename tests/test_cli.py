@@ -121,6 +121,35 @@ def test_what_the_system_refuses_is_one_sentence(capsys, monkeypatch):
         assert capsys.readouterr().err == f"napari-medt: {sentence}\n"
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+    ],
+)
+def test_too_little_memory_is_one_sentence(capsys, monkeypatch, error):
+    data, model = ("--data", "data"), ("--model", "model")
+    for command, options, way_out in [
+        ("train", (*data, "--output", "m"), "choose a smaller --batch-size or --image-size"),
+        ("evaluate", (*data, *model), "measure on smaller images"),
+        ("segment", ("image", *model, "--output", "m"), "segment a smaller part of the image"),
+        ("models", (), "use a machine with more"),
+    ]:
+        monkeypatch.setattr(cli, f"run_{command}", Mock(side_effect=error))
+        assert run(command, *options) == 1
+        printed = capsys.readouterr().err
+        assert printed.startswith(f"napari-medt: There is too little memory: {way_out}")
+        assert printed.count("\n") == 1
+
+
+def test_other_errors_keep_their_traceback(monkeypatch):
+    monkeypatch.setattr(cli, "run_models", Mock(side_effect=RuntimeError("a defect")))
+    with pytest.raises(RuntimeError, match="a defect"):
+        run("models")
+
+
 @pytest.mark.parametrize("option", ["--json", "--worst"])
 def test_evaluate_refuses_a_folder_before_it_measures(tiny_model, tmp_path, capsys, option):
     data = write_data(tmp_path / "data", 1)

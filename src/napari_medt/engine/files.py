@@ -46,6 +46,8 @@ def read_image(path: Path) -> NDArray:
             image = np.asarray(imageio.imread(path.read_bytes(), extension=path.suffix))
             if has_frames(image) and len(image) == 1:  # GIF knows animations only
                 image = image[0]
+    except MemoryError:
+        raise
     except Exception as error:  # decoders raise whatever their format makes them
         raise ImageError(f"{path.name} is not an image that can be read.") from error
     return image[..., 0] if image.ndim == 3 and image.shape[2] == 2 else image

@@ -1,3 +1,5 @@
+from unittest.mock import Mock
+
 import imageio.v3 as imageio
 import nibabel
 import numpy as np
@@ -107,6 +109,18 @@ def test_broken_files_give_one_sentence(tmp_path, name):
     (tmp_path / name).write_bytes(b"nothing of the kind")
     with pytest.raises(ImageError, match=rf"^{name} is not .*\.$"):
         read_any(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+def test_a_picture_larger_than_the_memory_is_not_called_damaged(tmp_path, monkeypatch, name):
+    imageio.imwrite(tmp_path / name, GRAY)
+    full = Mock(side_effect=MemoryError)
+    monkeypatch.setattr(imageio, "imread", full)
+    monkeypatch.setattr(tifffile, "imread", full)
+    monkeypatch.setattr(tifffile.TiffPageSeries, "asarray", full)
+    for read in (read_any, read_image):
+        with pytest.raises(MemoryError):
+            read(tmp_path / name)
 
 
 def test_a_folder_without_dicom(tmp_path):

@@ -37,6 +37,8 @@ def read_tiff(path: Path) -> Picture:
         with tifffile.TiffFile(path) as tiff:
             series = tiff.series[0]
             array, axes, sizes = series.asarray(), series.axes.lower(), pixel_sizes(tiff)
+    except MemoryError:
+        raise
     except Exception:  # a damaged file makes tifffile raise anything
         raise ImageError(f"{path.name} is not an image that can be read.") from None
     array, axes = _tidy(array, axes)
