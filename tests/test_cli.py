@@ -1,6 +1,7 @@
 """The command line, as a script would call it."""
 
 import json
+import math
 import re
 import subprocess
 import sys
@@ -118,6 +119,35 @@ def test_what_the_system_refuses_is_one_sentence(capsys, monkeypatch):
         monkeypatch.setattr(cli, "run_models", Mock(side_effect=error))
         assert run("models") == 1
         assert capsys.readouterr().err == f"napari-medt: {sentence}\n"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+    ],
+)
+def test_too_little_memory_is_one_sentence(capsys, monkeypatch, error):
+    data, model = ("--data", "data"), ("--model", "model")
+    for command, options, way_out in [
+        ("train", (*data, "--output", "m"), "choose a smaller --batch-size or --image-size"),
+        ("evaluate", (*data, *model), "measure on smaller images"),
+        ("segment", ("image", *model, "--output", "m"), "segment a smaller part of the image"),
+        ("models", (), "use a machine with more"),
+    ]:
+        monkeypatch.setattr(cli, f"run_{command}", Mock(side_effect=error))
+        assert run(command, *options) == 1
+        printed = capsys.readouterr().err
+        assert printed.startswith(f"napari-medt: There is too little memory: {way_out}")
+        assert printed.count("\n") == 1
+
+
+def test_other_errors_keep_their_traceback(monkeypatch):
+    monkeypatch.setattr(cli, "run_models", Mock(side_effect=RuntimeError("a defect")))
+    with pytest.raises(RuntimeError, match="a defect"):
+        run("models")
 
 
 @pytest.mark.parametrize("option", ["--json", "--worst"])
@@ -311,7 +341,11 @@ def test_settings_that_do_not_fit(tmp_path, capsys):
     data = write_data(tmp_path / "data", 3)
     config = tmp_path / "config.json"
     for settings, reason in [
-        ({"epochs": 0}, "epochs must be at least 1"),
+        ({"epochs": 0}, "epochs must be a whole number, at least 1"),
+        ({"batch_size": 2.5}, "batch_size must be a whole number, at least 1"),
+        ({"gates_frozen_epochs": "x"}, "gates_frozen_epochs must be a whole number, at least 0"),
+        ({"validate_every": True}, "validate_every must be a whole number"),
+        ({"image_size": None}, "image_size must be a whole number"),
         ({"surprise": 1}, "surprise"),
         ({"augmentation": "magic"}, "unknown augmentation 'magic'"),
         ({"image_size": 100}, "multiple of 32"),
@@ -324,15 +358,28 @@ def test_settings_that_do_not_fit(tmp_path, capsys):
         ({"branch_dropout": [0.6, 0.6]}, "branch_dropout must be two shares"),
         ({"branch_dropout": [-0.1, 0.6]}, "branch_dropout must be two shares"),
         ({"branch_dropout": None}, "do not fit"),
-        ({"images_per_epoch": -5}, "images_per_epoch must not be negative"),
-        ({"seed": -1}, "seed must be from 0"),
-        ({"seed": 10**30}, "seed must be from 0"),
-        ({"learning_rate": -1}, "learning_rate must be a positive number"),
-        ({"learning_rate": "fast"}, "do not fit"),
+        ({"images_per_epoch": -5}, "images_per_epoch must be a whole number, at least 0"),
+        ({"seed": -1}, "seed must be a whole number, at least 0"),
+        ({"seed": 1.5}, "seed must be a whole number"),
+        ({"seed": 10**30}, "seed must be below 2^63"),
+        ({"learning_rate": -1}, "learning_rate must be above 0"),
+        ({"learning_rate": "fast"}, "learning_rate must be a number"),
+        ({"crop_spread": "wide"}, "crop_spread must be a number"),
+        ({"crop_spread": math.nan}, "crop_spread must be a number"),
+        ({"weight_decay": -0.1}, "weight_decay must not be negative"),
+        ({"warmup_epochs": -1}, "warmup_epochs must not be negative"),
+        ({"contact_weight": -4}, "contact_weight must not be negative"),
+        ({"contact_weight": [4]}, "contact_weight must be a number"),
+        ({"average_decay": 1}, "average_decay must be from 0 to below 1"),
+        ({"average_decay": -0.5}, "average_decay must be from 0 to below 1"),
+        ({"patch_statistics": "none"}, "patch_statistics must be one of pooled, per_patch"),
+        ({"input": {"low": 60, "high": 40}}, "low and high must be percentiles"),
     ]:
         config.write_text(json.dumps(settings))
         assert run("train", "--data", data, "--output", tmp_path / "m", "--config", config) == 1
-        assert reason in capsys.readouterr().err
+        error = capsys.readouterr().err
+        assert reason in error
+        assert error.count("\n") == 1
     assert not (tmp_path / "m").exists()
 
 

@@ -15,6 +15,12 @@ from napari_medt.engine.device import DEVICES
 from napari_medt.errors import DataError, ImageError, ModelError, UserError
 from napari_medt.network.config import ARCHITECTURES, BRANCHES
 
+WITH_LESS_MEMORY = {
+    "segment": "segment a smaller part of the image, or use a machine with more",
+    "evaluate": "measure on smaller images, or use a machine with more",
+    "train": "choose a smaller --batch-size or --image-size, or use a machine with more",
+}
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``napari-medt``.
@@ -40,9 +46,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         reason = error.strerror or error
         print(f"napari-medt: {name} cannot be read or written ({reason}).", file=sys.stderr)
         return 1
+    except (MemoryError, RuntimeError) as error:
+        if not lacks_memory(error):
+            raise
+        way_out = WITH_LESS_MEMORY.get(options.command, "use a machine with more")
+        print(f"napari-medt: There is too little memory: {way_out}.", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("napari-medt: stopped.", file=sys.stderr)
         return 130
+
+
+def lacks_memory(error: MemoryError | RuntimeError) -> bool:
+    """Whether an error says that the memory, or that of a device, is too small."""
+    if isinstance(error, MemoryError):
+        return True
+    from napari_medt.engine.predict import out_of_memory
+
+    return out_of_memory(error)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -50,7 +71,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="napari-medt", description="Segment medical images with the Medical Transformer."
     )
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, dest="command")
 
     segment = commands.add_parser("segment", help="segment images and write their labels")
     segment.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="files or folders")

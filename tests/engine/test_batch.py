@@ -417,7 +417,7 @@ def write_series(folder, uid, planes, **values):
 
 
 def test_dicom_series_in_folders(tmp_path, out, monkeypatch):
-    model = standin(Painted(), intensity="percentile", low=0, high=100 * 255 / 240)
+    model = standin(Painted(), intensity="percentile", low=0, high=100)
     monkeypatch.setattr(
         "napari_medt.engine.image.intensity_limits", lambda pixels, rule: (0.0, 255.0)
     )

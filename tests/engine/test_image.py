@@ -83,6 +83,15 @@ def test_gamma_is_the_exponent_of_the_stretched_intensities():
     )
 
 
+@pytest.mark.parametrize(
+    "limits", [{"low": -1}, {"high": 101}, {"low": 99.9}, {"low": 50, "high": 50}, {"low": np.nan}]
+)
+def test_percentiles_that_are_none_are_refused(limits):
+    with pytest.raises(ValueError, match="low and high must be percentiles from 0 to 100"):
+        InputRule(**limits)
+    assert InputRule(intensity="range", **limits)  # where they are not used
+
+
 @pytest.mark.parametrize("gamma", [0, -1, np.inf, np.nan])
 def test_a_gamma_that_is_no_exponent_is_refused(gamma):
     with pytest.raises(ValueError, match="gamma must be a positive number"):

@@ -1,10 +1,12 @@
 """Folders of images and labels."""
 
 import csv
+from dataclasses import replace
 
 import imageio.v3 as imageio
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.random import default_rng
@@ -20,6 +22,7 @@ from napari_medt.training.data import (
     core_classes,
     find_samples,
     find_splits,
+    read_mask,
     read_pair,
     read_training_pair,
     smooth_for,
@@ -85,6 +88,26 @@ def test_an_index_from_a_spreadsheet_is_read(tmp_path):
     assert [sample.group for sample in find_samples(tmp_path)] == ["a", "a"]
 
 
+def test_a_group_that_is_trained_on_and_validated_is_refused(tmp_path):
+    for part, names in (("train", "b,a,c"), ("val", "d,c,b")):
+        write_data(tmp_path / part, 3)
+        rows = [f"{number},{group}\n" for number, group in enumerate(names.split(","))]
+        (tmp_path / part / "index.csv").write_text("id,group\n" + "".join(rows))
+    with pytest.raises(DataError, match="group 'b' in both train/ and val/: move all images"):
+        find_splits(tmp_path)
+    (tmp_path / "val/index.csv").write_text("id,group\n0,d\n1,\n2,e\n3,a\n")
+    assert [len(part) for part in find_splits(tmp_path)] == [3, 3]  # of a there is no image
+
+
+def test_names_of_files_may_recur_in_validation(tmp_path):
+    for part in ("train", "val"):
+        write_data(tmp_path / part, 2)
+    assert [len(part) for part in find_splits(tmp_path)] == [2, 2]
+    for part in ("train", "val"):
+        (tmp_path / part / "index.csv").write_text("id,mm_per_pixel\n0,0.1\n1,0.1\n")
+    assert [len(part) for part in find_splits(tmp_path)] == [2, 2]
+
+
 @pytest.mark.parametrize(
     ("text", "encoding", "reason"),
     [
@@ -143,6 +166,63 @@ def test_labels_of_a_palette_are_its_numbers_and_other_colours_are_refused(tmp_p
     for mode in ("L", "LA", "RGB", "RGBA"):
         Image.fromarray(numbers).convert(mode).save(sample.label)
         assert np.array_equal(read_pair(sample, target="instances", num_classes=3)[1], numbers)
+
+
+@pytest.mark.parametrize("name", ["0.png", "0.bmp"])
+@pytest.mark.parametrize("grays", [(255, 0), (0, 128)])
+def test_numbers_of_a_palette_count_even_if_its_colours_are_gray(tmp_path, grays, name):
+    sample = find_samples(write_data(tmp_path, 1))[0]
+    numbers = np.zeros((40, 40), np.uint8)
+    numbers[5:9, 5:9] = 1
+    mask = Image.fromarray(numbers).convert("P")
+    mask.putpalette([gray for gray in grays for _ in "rgb"])
+    mask.save(sample.label.with_name(name))
+    assert np.array_equal(read_mask(sample.label.with_name(name)), numbers)
+
+
+@pytest.mark.parametrize("levels", [(0, 255), (0, 3, 7), range(256)])
+def test_pictures_and_labels_may_be_gif(tmp_path, levels):
+    """Which numbers the colours, so that gray ones count by their value."""
+    (sample,) = find_samples(write_data(tmp_path, 1))
+    sample = replace(
+        sample, image=sample.image.with_suffix(".gif"), label=sample.label.with_suffix(".gif")
+    )
+    pixels = np.resize(np.array(levels, np.uint8), (40, 30))
+    for path in (sample.image, sample.label):
+        Image.fromarray(pixels).save(path)
+    image, label = read_pair(sample, target="instances", num_classes=3)
+    assert np.array_equal(label, pixels)
+    assert image.shape[:2] == pixels.shape
+
+
+def test_labels_as_jpeg_are_refused(tmp_path):
+    (sample,) = find_samples(write_data(tmp_path, 1))
+    label = sample.label.with_name("0.JPG")
+    Image.open(sample.label).save(label)
+    with pytest.raises(DataError, match=r"0\.JPG has labels as JPEG.*: save .* as PNG or TIFF"):
+        read_pair(replace(sample, label=label), target="instances", num_classes=3)
+
+
+@pytest.mark.parametrize("target", ["instances", "classes"])
+@pytest.mark.parametrize(
+    "value", [np.int16(-1), np.uint32(2**31), np.int64(2**40), np.float32("nan")]
+)
+def test_labels_that_are_no_numbers_of_objects_are_refused(tmp_path, value, target):
+    (sample,) = find_samples(write_data(tmp_path, 1))
+    labels = np.zeros((40, 40), value.dtype)
+    labels[5, 5] = value
+    path = sample.label.with_name("0.tif")
+    tifffile.imwrite(path, labels)
+    with pytest.raises(DataError, match=r"0\.tif has labels from .*: number them from 0"):
+        read_pair(replace(sample, label=path), target=target, num_classes=2)
+
+
+def test_gray_pictures_may_have_alpha(tmp_path):
+    (sample,) = find_samples(write_data(tmp_path, 1))
+    gray = Image.open(sample.image)
+    gray.convert("LA").save(sample.image)
+    image, _ = read_pair(sample, target="instances", num_classes=3)
+    assert np.array_equal(image, gray)
 
 
 @pytest.mark.parametrize("radius", [1, 2, 4, 9, 20])

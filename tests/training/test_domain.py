@@ -38,3 +38,11 @@ def test_images_without_anything_in_their_middle_are_left_out(tmp_path):
     assert find_domain(samples, rule) == find_domain(samples[1:], rule)
     with pytest.raises(DataError, match="middle of every training image"):
         find_domain(samples[:1], rule)
+
+
+@pytest.mark.parametrize("scaling", ["tiled", "whole"])
+def test_other_troubles_of_an_image_are_told(tmp_path, scaling):
+    path = tmp_path / "film.gif"
+    imageio.imwrite(path, np.random.default_rng(0).integers(0, 255, (2, 20, 30, 3), np.uint8))
+    with pytest.raises(DataError, match=r"film\.gif: The image has shape \(2, 20, 30, 3\)"):
+        find_domain([Sample(path, path, "film")], InputRule(scaling=scaling))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from napari_medt.engine.segment import Segmentation
+from napari_medt.models.accuracy import accuracy_lines
 from napari_medt.models.store import load_model
 from napari_medt.training import evaluate as module
 from napari_medt.training.data import find_samples
@@ -79,7 +80,9 @@ def test_intervals_are_drawn_by_group(heads):
         return Score(replace(sample, group=group), {"dice": dice}, NO_PIXELS)
 
     together = summarise([score(heads[0], "a", 0.4), score(heads[1], "a", 0.8)])
-    assert together["dice_ci"] == [0.6, 0.6]
+    assert together["dice"] == 0.6
+    assert "dice_ci" not in together  # it would have no width
+    assert accuracy_lines({"both": together})[1] == "Dice                   0.600"
     apart = summarise([score(heads[0], "a", 0.4), score(heads[1], "b", 0.8)])
     assert apart["dice_ci"] == [0.4, 0.8]
 

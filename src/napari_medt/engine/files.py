@@ -29,6 +29,8 @@ def find_images(folder: Path) -> list[Path]:
 def read_image(path: Path) -> NDArray:
     """Read an image file: ``(H, W)`` or ``(H, W, 3|4)`` for the common 2-D formats.
 
+    Of an animation it is all frames, ``(T, H, W[, 3|4])``. The alpha of gray images is dropped.
+
     Raises
     ------
     ImageError
@@ -38,17 +40,28 @@ def read_image(path: Path) -> NDArray:
         raise ImageError(f"There is no file {path}.")
     try:
         if path.suffix.lower() in (".tif", ".tiff"):
-            return tifffile.imread(path)
-        # From memory: some decoders leave a file open when it is not an image.
-        return np.asarray(imageio.imread(path.read_bytes(), extension=path.suffix))
+            image = tifffile.imread(path)
+        else:
+            # From memory: some decoders leave a file open when it is not an image.
+            image = np.asarray(imageio.imread(path.read_bytes(), extension=path.suffix))
+            if has_frames(image) and len(image) == 1:  # GIF knows animations only
+                image = image[0]
+    except MemoryError:
+        raise
     except Exception as error:  # decoders raise whatever their format makes them
         raise ImageError(f"{path.name} is not an image that can be read.") from error
+    return image[..., 0] if image.ndim == 3 and image.shape[2] == 2 else image
+
+
+def has_frames(image: NDArray) -> bool:
+    """Whether the first axis of a picture is time: the last one has at most 4 samples of colour."""
+    return image.ndim == 4 or (image.ndim == 3 and image.shape[2] > 4)
 
 
 def read_palette_numbers(path: Path) -> NDArray | None:
-    """Read the numbers ``(H, W)`` of an image with a palette; None if it has none."""
-    if path.suffix.lower() in (".tif", ".tiff"):
-        return None  # there :func:`read_image` gives the numbers
+    """Read the numbers ``(H, W)`` of an image with a palette; None if it has none of its own."""
+    if path.suffix.lower() in (".tif", ".tiff", ".gif"):
+        return None  # :func:`read_image` gives those of TIFF; GIF numbers colours as it is saved
     file = path.read_bytes()
     if imageio.immeta(file, extension=path.suffix).get("mode") != "P":
         return None

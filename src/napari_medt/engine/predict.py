@@ -32,6 +32,9 @@ MIRRORINGS: dict[str, tuple[tuple[int, ...], ...]] = {
 # Tiles whose values differ by less, on the scale from 0 to 1, are blank.
 BLANK_CONTRAST = 0.02
 
+# In the errors of GPUs, of torch on a CPU, and of that on Windows.
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+
 
 def predict(
     image: NDArray[np.float32],
@@ -224,8 +227,8 @@ def counted_from(first: int, total: int, progress: Progress | None) -> Progress 
 
 
 def out_of_memory(error: RuntimeError) -> bool:
-    """Whether a device ran out of memory; backends differ in the type of their error."""
-    return "out of memory" in str(error)
+    """Whether a device ran out of memory; backends differ in the type and words of their error."""
+    return any(words in str(error) for words in OUT_OF_MEMORY)
 
 
 @torch.inference_mode()

@@ -26,7 +26,8 @@ def accuracy_lines(accuracy: Mapping[str, Mapping[str, Any]]) -> list[str]:
     ----------
     accuracy : mapping
         Per branch setting: ``images`` (how many), means by the keys of :data:`MEASURES` and, as
-        ``KEY_ci``, their 95 % intervals ``[low, high]``. Cards of older versions lack some.
+        ``KEY_ci``, their 95 % intervals ``[low, high]``. Cards of older versions lack some, and
+        images of a single group have no intervals.
 
     Returns
     -------

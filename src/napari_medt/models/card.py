@@ -74,6 +74,8 @@ class InputRule:
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}")
+        if self.intensity == "percentile" and not 0 <= self.low < self.high <= 100:
+            raise ValueError("low and high must be percentiles from 0 to 100, low below high")
         if not 0 < self.gamma < math.inf:
             raise ValueError("gamma must be a positive number")
         if not 0 <= self.overlap <= 0.5:

@@ -13,6 +13,20 @@ from napari_medt.models.card import BACKGROUND, CORE, InputRule, ModelCard
 from napari_medt.network.config import ARCHITECTURES, NetworkConfig
 from napari_medt.training.augment import AUGMENTATIONS
 
+# The least of whole numbers; the network has more to say about sizes.
+LEAST_WHOLE = {
+    "image_size": 1,
+    "patch_size": 0,
+    "epochs": 1,
+    "images_per_epoch": 0,
+    "batch_size": 1,
+    "gates_frozen_epochs": 0,
+    "validate_every": 1,
+    "min_size": 0,
+    "seed": 0,
+}
+PATCH_STATISTICS = ("pooled", "per_patch")
+NOT_NEGATIVE = ("weight_decay", "warmup_epochs", "contact_weight")
 INSTANCE_CLASSES = (BACKGROUND, "rim", CORE)
 
 
@@ -109,21 +123,33 @@ class TrainingConfig:
             )
         if self.target not in ("instances", "classes"):
             raise ValueError("target must be 'instances' or 'classes'")
-        for name in ("epochs", "batch_size", "validate_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1")
-        if self.images_per_epoch < 0:
-            raise ValueError("images_per_epoch must not be negative; 0 takes all")
-        if not 0 <= self.seed < 2**63:
-            raise ValueError("seed must be from 0 to 2^63 - 1")
-        if not 0 < self.learning_rate < math.inf:
-            raise ValueError("learning_rate must be a positive number")
+        if self.patch_statistics not in PATCH_STATISTICS:
+            raise ValueError(f"patch_statistics must be one of {', '.join(PATCH_STATISTICS)}")
+        self._check_numbers()
         shares = list(self.branch_dropout)
         if len(shares) != 2 or not all(0 <= share <= 1 for share in shares) or sum(shares) > 1:
             raise ValueError("branch_dropout must be two shares from 0 to 1, together at most 1")
         if self.target == "instances":
             object.__setattr__(self, "classes", INSTANCE_CLASSES)
         _ = self.card  # refuses what makes no network, or no card
+
+    def _check_numbers(self) -> None:
+        for name, least in LEAST_WHOLE.items():
+            value = getattr(self, name)
+            if type(value) is not int or value < least:  # True is an int, too
+                raise ValueError(f"{name} must be a whole number, at least {least}")
+        if self.seed >= 2**63:
+            raise ValueError("seed must be below 2^63")
+        for name in ("learning_rate", "crop_spread", "average_decay", *NOT_NEGATIVE):
+            value = getattr(self, name)
+            if type(value) not in (int, float) or not math.isfinite(value):
+                raise ValueError(f"{name} must be a number")
+            if name in NOT_NEGATIVE and value < 0:
+                raise ValueError(f"{name} must not be negative")
+        if self.learning_rate <= 0:
+            raise ValueError("learning_rate must be above 0")
+        if not 0 <= self.average_decay < 1:
+            raise ValueError("average_decay must be from 0 to below 1")
 
     @property
     def network(self) -> NetworkConfig:

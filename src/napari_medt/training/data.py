@@ -13,7 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_medt.engine.files import find_images, read_image, read_palette_numbers
+from napari_medt.engine.files import (
+    find_images,
+    has_frames,
+    read_image,
+    read_palette_numbers,
+)
 from napari_medt.engine.image import check_image, prepare
 from napari_medt.engine.magnify import magnification_for, typical_diameter
 from napari_medt.errors import DataError, ImageError
@@ -26,6 +31,8 @@ CONTACT = 128
 CONTACT_WIDTH = 7  # pixels, at the size the network sees
 VALIDATION_SHARE = 0.1  # of the groups, where a folder is to be split
 LAYOUTS = (("images", "labels"), ("img", "labelcol"))  # ours, and the published code's
+LOSSY_SUFFIXES = (".jpg", ".jpeg")  # labels in them have other numbers along every edge
+LARGEST_LABEL = np.iinfo(np.int32).max
 INDEX_COLUMNS = ("group", "mm_per_pixel", "head_circumference_mm")  # besides the id
 
 
@@ -117,9 +124,22 @@ def find_splits(folder: Path) -> tuple[list[Sample], list[Sample]]:
     ``train/`` and ``val/`` are taken as they are; a single folder is split by groups, about one in
     ten for validation. Its name alone decides where a group goes, so what was trained on is not
     validated on when images are added.
+
+    Raises
+    ------
+    DataError
+        If there is a single group, or ``train/`` and ``val/`` share one; see also
+        :func:`find_samples`.
     """
     if (folder / "train").is_dir() and (folder / "val").is_dir():
-        return find_samples(folder / "train"), find_samples(folder / "val")
+        parts = find_samples(folder / "train"), find_samples(folder / "val")
+        shared = _named_groups(folder / "train", parts[0]) & _named_groups(folder / "val", parts[1])
+        if shared:
+            raise DataError(
+                f"{folder} has images of group {min(shared)!r} in both train/ and val/: move all "
+                "images of a group into one of them."
+            )
+        return parts
     samples = find_samples(folder)
     groups = sorted({sample.group for sample in samples}, key=_place)
     if len(groups) < 2:
@@ -147,17 +167,19 @@ def read_pair(
     Raises
     ------
     DataError
-        If they do not fit together, or the labels are colours; the message names the file.
+        If they do not fit together, or the labels are colours or negative; the message names the
+        file.
     """
-    image, label = read_image(sample.image), read_mask(sample.label)
-    try:
-        image = check_image(image)
-    except ImageError as error:
-        raise DataError(f"{sample.image.name}: {error}") from None
+    image, label = read_checked(sample.image), read_mask(sample.label)
     if label.shape != image.shape[:2]:
         raise DataError(
             f"{sample.label.name} is {label.shape[0]} x {label.shape[1]} pixels, its image "
             f"{image.shape[0]} x {image.shape[1]}."
+        )
+    if not (label.min() >= 0 and label.max() <= LARGEST_LABEL):  # nor is it NaN
+        raise DataError(
+            f"{sample.label.name} has labels from {label.min()} to {label.max()}: number them from "
+            f"0 to at most {LARGEST_LABEL}."
         )
     if target == "instances":
         return image, label.astype(np.int32)
@@ -170,26 +192,46 @@ def read_pair(
     return image, label.astype(np.uint8)
 
 
+def read_checked(path: Path) -> NDArray:
+    """Read an image that can be segmented: ``(H, W[, 3])``.
+
+    Raises
+    ------
+    DataError
+        If it cannot be; the message names the file.
+    """
+    image = read_image(path)
+    try:
+        return check_image(image)
+    except ImageError as error:
+        raise DataError(f"{path.name}: {error}") from None
+
+
 def read_mask(path: Path) -> NDArray:
     """Read labels as numbers ``(H, W)``: gray values, or those of a palette's colours.
 
     Raises
     ------
     DataError
-        If they are colours without numbers.
+        If they are colours without numbers, or blurred by JPEG.
     """
+    if path.suffix.lower() in LOSSY_SUFFIXES:
+        raise DataError(
+            f"{path.name} has labels as JPEG, which changes their values: save the original ones "
+            "as PNG or TIFF."
+        )
     mask = read_image(path)
-    if mask.ndim != 3 or mask.shape[2] > 4:
+    if mask.ndim != 3 or has_frames(mask):
         return mask
-    colours = mask[..., :3] if mask.shape[2] > 2 else mask[..., :1]  # less what is transparent
+    numbers = read_palette_numbers(path)  # first: the colours may be gray and mean nothing
+    if numbers is not None:
+        return numbers
+    colours = mask[..., :3]  # less what is transparent
     if np.array_equal(colours.min(axis=2), colours.max(axis=2)):  # gray, saved as RGB
         return mask[..., 0]
-    numbers = read_palette_numbers(path)
-    if numbers is None:
-        raise DataError(
-            f"{path.name} has labels in colours: save them in gray, with 0 where there is nothing."
-        )
-    return numbers
+    raise DataError(
+        f"{path.name} has labels in colours: save them in gray, with 0 where there is nothing."
+    )
 
 
 def read_training_pair(
@@ -264,6 +306,12 @@ def _read_index(index: Path) -> dict[str, dict[str, str]] | None:
             "patients or slides apart group."
         )
     return {row["id"]: row for row in rows}
+
+
+def _named_groups(folder: Path, samples: list[Sample]) -> set[str]:
+    """Groups of samples that an index names; others are names of files, which may recur."""
+    index = _read_index(folder / "index.csv") or {}
+    return {sample.group for sample in samples} & {row.get("group", "") for row in index.values()}
 
 
 def _row_of(image: Path, index: dict[str, dict[str, str]], folder: Path) -> dict[str, str]:

@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 from scipy.cluster.vq import kmeans2
 
 from napari_medt.engine.describe import describe
-from napari_medt.engine.files import read_image
 from napari_medt.errors import DataError, ImageError
 from napari_medt.models.card import InputRule
 from napari_medt.models.domain import Domain
-from napari_medt.training.data import Sample
+from napari_medt.training.data import Sample, read_checked
 
 EXAMPLES = 24  # typical images that are kept; fewer where there are few images
 INSIDE = 99.0  # percent of the training images that lie within reach
@@ -34,12 +33,14 @@ def find_domain(samples: Sequence[Sample], rule: InputRule) -> Domain:
     Raises
     ------
     DataError
-        If no image has anything in its middle, by which images are described.
+        If an image cannot be used, or none has anything in its middle, by which images are
+        described.
     """
     described = []
     for sample in samples:
-        with suppress(ImageError):  # a sparse image may have nothing just there
-            described.append(describe(read_image(sample.image), rule.scaling))
+        image = read_checked(sample.image)
+        with suppress(ImageError):  # a sparse image may have nothing in its middle
+            described.append(describe(image, rule.scaling))
     if not described:
         raise DataError(
             "The middle of every training image is of a single value: crop the images to what "

@@ -111,17 +111,20 @@ def summarise(scores: Sequence[Score]) -> dict[str, Any]:
     -------
     dict
         ``images`` (how many); the mean of every measure over the images that have it, and as
-        ``MEASURE_ci`` its 95 % interval ``[low, high]`` by drawing groups; ``ece``, the
-        expected calibration error over all pixels of all images; ``failures``, how many images
-        have a Dice below :data:`~napari_medt.models.accuracy.FAILURE_DICE`.
+        ``MEASURE_ci`` its 95 % interval ``[low, high]`` by drawing groups, where there are at
+        least two; ``ece``, the expected calibration error over all pixels of all images;
+        ``failures``, how many images have a Dice below
+        :data:`~napari_medt.models.accuracy.FAILURE_DICE`.
     """
     summary: dict[str, Any] = {"images": len(scores)}
     for name in dict.fromkeys(name for score in scores for name in score.measures):
         having = [score for score in scores if name in score.measures]
         values = [score.measures[name] for score in having]
-        interval = bootstrap_interval(values, [score.sample.group for score in having])
+        groups = [score.sample.group for score in having]
         summary[name] = round(float(np.mean(values)), 4)
-        summary[f"{name}_ci"] = [round(end, 4) for end in interval]
+        if len(set(groups)) > 1:  # an interval of no width would look like certainty
+            interval = bootstrap_interval(values, groups)
+            summary[f"{name}_ci"] = [round(end, 4) for end in interval]
     counts = np.sum([score.calibration for score in scores], axis=0)
     summary["ece"] = round(expected_calibration_error(counts), 4)
     summary["failures"] = sum(score.measures["dice"] < FAILURE_DICE for score in scores)

@@ -146,7 +146,7 @@ def bootstrap_interval(
     values : sequence of float
         One per image.
     groups : sequence of str
-        Group of each image.
+        Group of each image; at least two tell how unsure the mean is.
     draws : int
         How many times as many groups as there are are drawn, with replacement.
     seed : int

@@ -1,15 +1,20 @@
+from unittest.mock import Mock
+
 import imageio.v3 as imageio
 import nibabel
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
+from napari_medt.engine.files import read_image
 from napari_medt.engine.formats.reading import read_any, read_pictures
 from napari_medt.errors import ImageError
 from tests.engine.formats.conftest import write_slice
 
 GRAY = np.arange(48, dtype=np.uint8).reshape(6, 8)
 COLOUR = np.random.default_rng(0).integers(0, 255, (6, 8, 3), np.uint8)
+RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
 STACK = np.arange(3 * 2 * 48, dtype=np.uint16).reshape(3, 2, 6, 8)
 
 
@@ -26,9 +31,21 @@ def test_common_pictures(tmp_path, name, values, axes):
     assert picture.affine is None
 
 
-def test_animations_have_time(tmp_path):
-    imageio.imwrite(tmp_path / "a.gif", np.stack([COLOUR, 255 - COLOUR]))
-    assert read_any(tmp_path / "a.gif").axes == "tyxs"
+@pytest.mark.parametrize(("values", "axes"), [(COLOUR, "yxs"), (RAMP, "yx")])
+def test_animations_have_time_and_stills_have_none(tmp_path, values, axes):
+    """Pillow reads GIFs with a palette in colour, and those with all grays in order in gray."""
+    imageio.imwrite(tmp_path / "a.gif", np.stack([values, 255 - values]))
+    picture = read_any(tmp_path / "a.gif")
+    assert (picture.axes, picture.array.shape) == (f"t{axes}", (2, *values.shape))
+    imageio.imwrite(tmp_path / "b.gif", values)
+    picture = read_any(tmp_path / "b.gif")
+    assert (picture.axes, picture.array.shape) == (axes, values.shape)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+def test_alpha_of_gray_pictures_is_dropped(tmp_path, name):
+    Image.fromarray(GRAY).convert("LA").save(tmp_path / name)
+    assert np.array_equal(read_image(tmp_path / name), GRAY)
 
 
 def test_ome_tiff_tells_axes_and_pixel_size(tmp_path):
@@ -92,6 +109,18 @@ def test_broken_files_give_one_sentence(tmp_path, name):
     (tmp_path / name).write_bytes(b"nothing of the kind")
     with pytest.raises(ImageError, match=rf"^{name} is not .*\.$"):
         read_any(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+def test_a_picture_larger_than_the_memory_is_not_called_damaged(tmp_path, monkeypatch, name):
+    imageio.imwrite(tmp_path / name, GRAY)
+    full = Mock(side_effect=MemoryError)
+    monkeypatch.setattr(imageio, "imread", full)
+    monkeypatch.setattr(tifffile, "imread", full)
+    monkeypatch.setattr(tifffile.TiffPageSeries, "asarray", full)
+    for read in (read_any, read_image):
+        with pytest.raises(MemoryError):
+            read(tmp_path / name)
 
 
 def test_a_folder_without_dicom(tmp_path):

@@ -10,7 +10,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from napari_medt.engine.files import read_image
+from napari_medt.engine.files import has_frames, read_image
 from napari_medt.engine.formats.picture import COLOUR, Picture
 from napari_medt.errors import ImageError
 
@@ -37,6 +37,8 @@ def read_tiff(path: Path) -> Picture:
         with tifffile.TiffFile(path) as tiff:
             series = tiff.series[0]
             array, axes, sizes = series.asarray(), series.axes.lower(), pixel_sizes(tiff)
+    except MemoryError:
+        raise
     except Exception:  # a damaged file makes tifffile raise anything
         raise ImageError(f"{path.name} is not an image that can be read.") from None
     array, axes = _tidy(array, axes)
@@ -52,9 +54,8 @@ def read_plain(path: Path) -> Picture:
         If the file is no image.
     """
     array = read_image(path)
-    axes = "tyxs" if array.ndim == 4 else "yxs"[: array.ndim]
-    if array.ndim == 3 and array.shape[2] == 2:  # gray with alpha
-        array, axes = array[..., 0], "yx"
+    time = int(has_frames(array))
+    axes = "t" * time + "yxs"[: array.ndim - time]
     return _picture(array, axes, path.stem, {})
 
 
