@@ -47,7 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"napari-medt: {name} cannot be read or written ({reason}).", file=sys.stderr)
         return 1
     except (MemoryError, RuntimeError) as error:
-        if not lacks_memory(error):
+        from napari_medt.engine.predict import out_of_memory
+
+        if not out_of_memory(error):
             raise
         way_out = WITH_LESS_MEMORY.get(options.command, "use a machine with more")
         print(f"napari-medt: There is too little memory: {way_out}.", file=sys.stderr)
@@ -55,15 +57,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("napari-medt: stopped.", file=sys.stderr)
         return 130
-
-
-def lacks_memory(error: MemoryError | RuntimeError) -> bool:
-    """Whether an error says that the memory, or that of a device, is too small."""
-    if isinstance(error, MemoryError):
-        return True
-    from napari_medt.engine.predict import out_of_memory
-
-    return out_of_memory(error)
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -3,6 +3,7 @@
 import csv
 import json
 from dataclasses import replace
+from unittest.mock import Mock
 
 import imageio.v3 as imageio
 import nibabel
@@ -285,6 +286,16 @@ def test_failures_do_not_stop_the_rest(inputs, out, model, monkeypatch, caplog):
     assert table(out)["flat.png"]["error"].startswith("Every pixel")
     assert in_words(results) == "1 of 5 images segmented, 4 failed."
     assert "surprise" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried")]
+)
+def test_an_image_too_large_for_the_memory_is_no_defect(inputs, out, model, monkeypatch, error):
+    monkeypatch.setattr(batch, "measure", Mock(side_effect=error))
+    assert set(failures(run(inputs, out, model))) == {
+        f"{name}.png: it is too large for the memory: split or crop it." for name in ("one", "two")
+    }
 
 
 def test_cancel_keeps_what_is_done_and_says_so(inputs, out, model):

@@ -24,7 +24,7 @@ from napari_medt.engine.formats.reading import read_any
 from napari_medt.engine.inputs import PROBABILITY_SUFFIX, Item, read_item
 from napari_medt.engine.labels import foreground
 from napari_medt.engine.measure import circumference
-from napari_medt.engine.predict import IsCancelled, Progress
+from napari_medt.engine.predict import IsCancelled, Progress, out_of_memory
 from napari_medt.engine.record import (
     Record,
     Settings,
@@ -132,13 +132,13 @@ class Batch:
         except OSError as error:
             reason = f"it cannot be read or written ({error.strerror or error})."
             result = Result(item, "failed", reason)
-        except MemoryError:
-            result = Result(item, "failed", "it is too large for the memory: split or crop it.")
         except Cancelled:
             raise
-        except Exception as error:  # a defect; it must not cost a night's work either
-            logger.exception("%s", item.label)
-            reason = f"this should not have happened, please report it: {error}"
+        except Exception as error:
+            reason = "it is too large for the memory: split or crop it."
+            if not out_of_memory(error):  # a defect; it must not cost a night's work either
+                logger.exception("%s", item.label)
+                reason = f"this should not have happened, please report it: {error}"
             result = Result(item, "failed", reason)
         return replace(result, seconds=time.perf_counter() - start)
 

@@ -226,9 +226,9 @@ def counted_from(first: int, total: int, progress: Progress | None) -> Progress 
     return None if progress is None else lambda done, _: progress(first + done, total)
 
 
-def out_of_memory(error: RuntimeError) -> bool:
-    """Whether a device ran out of memory; backends differ in the type and words of their error."""
-    return any(words in str(error) for words in OUT_OF_MEMORY)
+def out_of_memory(error: Exception) -> bool:
+    """Whether the memory, or a device's, is too small; backends differ in type and words."""
+    return isinstance(error, MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY)
 
 
 @torch.inference_mode()
