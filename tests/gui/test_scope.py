@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from napari.layers import Labels
 
-from napari_medt.gui.layers import METADATA
+from napari_medt.gui.layers import METADATA, shapes_region
 from napari_medt.gui.scope import SHAPES, VIEW
 from napari_medt.gui.widget import SegmentWidget
 from napari_medt.sample_data.generate import draw
@@ -273,6 +273,40 @@ def test_a_region_leaves_the_rest_alone(hands, viewer, widget, batches, blobs):
     mask.undo()
     assert np.array_equal(mask.data, before)
     hands.wait(lambda: widget.message.text() == "As corrected: 21 objects.")
+
+
+def square(top, left, side=40):
+    bottom, right = top + side, left + side
+    return np.array([[top, left], [top, right], [bottom, right], [bottom, left]])
+
+
+def test_all_shapes_count_unless_some_are_selected(hands, viewer, widget, batches, blobs):
+    """Of those that are drawn, napari leaves the last one selected."""
+    image = viewer.add_image(blobs)
+    shapes = viewer.add_shapes([square(5, 5)], shape_type="polygon")
+    shapes.mode = "add_rectangle"
+    shapes.add([square(100, 150)], shape_type="rectangle")
+    shapes.selected_data = {1}
+    choose(widget.scope._region, SHAPES)
+    mask = hands.click_segment_and_wait()
+    assert mask.data[25, 24]
+    assert mask.data[125, 168]
+    viewer.layers.remove(mask)
+    shapes.mode = "select"
+    shapes.selected_data = {1}
+    viewer.layers.selection.active = image
+    mask = hands.click_segment_and_wait()
+    assert not mask.data[25, 24]
+    assert mask.data[125, 168]
+
+
+def test_hidden_shapes_count_only_where_there_are_no_others(viewer, blobs):
+    image = viewer.add_image(blobs)
+    shapes = viewer.add_shapes([square(5, 5)])
+    viewer.add_shapes([square(100, 150)], visible=False)
+    assert shapes_region(image, viewer).rows == slice(5, 46)
+    shapes.visible = False
+    assert shapes_region(image, viewer).rows == slice(100, 141)
 
 
 def test_the_view_is_a_region(hands, viewer, widget, batches, blobs):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import napari
 
 METADATA = "napari_medt"
+SELECTING = ("select", "direct")  # modes of a Shapes layer in which shapes are selected
 
 LARGEST = 40_000_000  # pixels of a plane that is still read, and its mask held, as a whole
 
@@ -254,8 +255,8 @@ def window_corners(image: Image, viewer: napari.Viewer) -> NDArray[np.float64]:
 def shapes_region(image: Image, viewer: napari.Viewer) -> Region:
     """Return the part of an image's planes inside shapes.
 
-    The shapes are those selected in the selected Shapes layer, or in the top one; without a
-    selection, all of them.
+    The shapes are those of the selected Shapes layer, or of the top one that is seen: all of them,
+    or the ones that were selected with its tools for that.
 
     Raises
     ------
@@ -263,13 +264,15 @@ def shapes_region(image: Image, viewer: napari.Viewer) -> Region:
         If there are none, or they do not touch the image.
     """
     found = [layer for layer in viewer.layers if isinstance(layer, Shapes) and len(layer.data)]
-    selected = [layer for layer in found if layer in viewer.layers.selection]
     if not found:
         raise ImageError(
             "There are no shapes: add a Shapes layer, draw around what you want, and try again."
         )
-    layer = (selected or found)[-1]
-    chosen = sorted(layer.selected_data) or range(len(layer.data))
+    seen = [layer for layer in found if layer.visible] or found
+    layer = ([layer for layer in seen if layer in viewer.layers.selection] or seen)[-1]
+    # napari leaves the shape drawn last selected, though nobody selected it.
+    selected = layer.selected_data if layer.mode in SELECTING else ()
+    chosen = sorted(selected) or range(len(layer.data))
     outlines = []
     for index in chosen:
         vertices = outline(layer.data[index], layer.shape_type[index])
