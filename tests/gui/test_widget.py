@@ -12,6 +12,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QProgressBar
 
 from napari_medt.errors import ImageError
+from napari_medt.gui import run
 from napari_medt.gui.layers import METADATA, image_data
 from napari_medt.gui.progress import time_left
 from napari_medt.gui.widget import SegmentWidget, relabel_mask
@@ -58,7 +59,6 @@ def test_click_to_mask_to_correction(hands, viewer, widget, batches, blobs):
     hands.paint(mask, 10, 100)
     painted = mask.data.copy()
     assert painted[10, 100] == 21
-    assert not widget.settings._threshold.isEnabled()
     assert "edited" in widget.settings._note.text()
     hands.wait(lambda: widget.message.text() == "As corrected: 21 objects.")
     hands.paint(mask, 100, 10)
@@ -205,11 +205,33 @@ def test_no_kind_of_edit_is_overwritten(hands, viewer, widget, batches, blobs, e
     widget.settings._threshold.setValue(0.9)
     hands.qtbot.wait(100)
     assert np.array_equal(mask.data, kept)
-    assert not widget.settings._threshold.isEnabled()
-    assert widget.settings.threshold == mask.metadata[METADATA]["threshold"] != 0.9
-    assert hands.click_segment_and_wait() is not mask
+    assert mask.metadata[METADATA]["threshold"] != 0.9
+    assert "They count for the next Segment" in widget.settings._note.text()
+    newer = hands.click_segment_and_wait()
+    assert newer is not mask
+    assert newer.metadata[METADATA]["threshold"] == 0.9
     assert np.array_equal(mask.data, kept)
-    assert widget.settings._threshold.isEnabled()
+    assert not widget.settings._note.isVisible()
+
+
+def test_sliders_count_for_the_next_run_of_a_large_mask(
+    hands, viewer, widget, batches, blobs, monkeypatch
+):
+    monkeypatch.setattr(run, "KEPT_BYTES", 1000)
+    image = viewer.add_image(blobs, name="scan")
+    mask = hands.click_segment_and_wait()
+    assert "very large" in widget.settings._note.text()
+    kept = mask.data.copy()
+    widget.settings._threshold.setValue(0.9)
+    hands.qtbot.wait(100)
+    assert np.array_equal(mask.data, kept)
+    assert hands.click_segment_and_wait() is mask
+    assert mask.metadata[METADATA]["threshold"] == 0.9
+    assert np.count_nonzero(mask.data) < np.count_nonzero(kept)
+    viewer.add_image(blobs, name="other")
+    assert widget.settings.threshold == widget.model.card.threshold
+    viewer.layers.selection.active = image
+    assert widget.settings.threshold == 0.9, "what its mask was made with"
 
 
 def test_only_the_selected_mask_is_counted(hands, viewer, widget, batches, blobs):

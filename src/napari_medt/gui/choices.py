@@ -244,7 +244,7 @@ class LabelSettings(QWidget):
         for slider in (self._threshold, self._min_size):
             slider.valueChanged.connect(self.changed)
         self.show_values(0.5, 0)
-        self.lock("")
+        self.explain("")
 
     @property
     def threshold(self) -> float:
@@ -263,9 +263,7 @@ class LabelSettings(QWidget):
             self._threshold.setValue(threshold)
             self._min_size.setValue(min_size)
 
-    def lock(self, why: str) -> None:
-        """Disable the sliders and say why; an empty sentence enables them."""
-        for slider in (self._threshold, self._min_size):
-            slider.setEnabled(not why)
-        self._note.setText(why)
-        self._note.setVisible(bool(why))
+    def explain(self, sentence: str) -> None:
+        """Show a sentence below the sliders; an empty one takes it away."""
+        self._note.setText(sentence)
+        self._note.setVisible(bool(sentence))

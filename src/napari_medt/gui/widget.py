@@ -50,8 +50,13 @@ QPushButton {font-size: 16px; font-weight: bold; padding: 10px}
 QPushButton:enabled {background-color: #3d5fc9; color: white}
 QPushButton:enabled:hover {background-color: #5574da}
 """
-EDITED = "You have edited this mask, so the sliders leave it alone. Segment makes a new one."
-FIXED = "This mask was put together from parts or is very large, so the sliders leave it alone."
+EDITED = (
+    "You have edited this mask, so the sliders leave it alone. They count for the next Segment."
+)
+FIXED = (
+    "This mask was put together from parts or is very large, so the sliders leave it alone. They "
+    "count for the next Segment."
+)
 
 
 @dataclass(eq=False)
@@ -190,10 +195,14 @@ class SegmentWidget(QWidget):
         self.folder.button.setEnabled(idle)
         self.progress.setVisible(not idle)
         self.settings.setEnabled(idle)
-        self.settings.lock(why_locked(mask))
-        if mask is not None:
-            made = mask.outcome.provenance
-            self.settings.show_values(made["threshold"], made["min_size"])
+        why = why_locked(mask)
+        self.settings.explain(why)
+        if mask is not None and not why:  # else they are for the next run
+            self._show_settings_of(mask)
+
+    def _show_settings_of(self, mask: Mask) -> None:
+        made = mask.outcome.provenance
+        self.settings.show_values(made["threshold"], made["min_size"])
 
     def _on_choice(self) -> None:
         card = self.model.card
@@ -202,6 +211,8 @@ class SegmentWidget(QWidget):
         self.fit.show_model(card)
         if card is not None:
             self.settings.show_values(card.threshold, card.min_size)
+        if (mask := self._mask()) is not None:
+            self._show_settings_of(mask)
         self._refresh()
 
     def _look(self) -> None:
