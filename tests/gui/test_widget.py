@@ -493,6 +493,34 @@ def test_folder_without_a_model_is_a_sentence(widget, tmp_path):
     assert widget.model.reference == chosen
 
 
+def test_too_little_memory_is_a_sentence(hands, viewer, widget, caplog, blobs, monkeypatch):
+    def full(*_, **__):
+        raise MemoryError("Unable to allocate 16.0 GiB")
+
+    monkeypatch.setattr("napari_medt.engine.volume.put_together", full)
+    viewer.add_image(blobs)
+    assert "not enough memory" in refusal(hands, caplog)
+
+
+def test_an_image_that_cannot_be_read_is_chosen_in_silence(
+    hands, viewer, widget, caplog, monkeypatch
+):
+    """Segment says why; napari shows another plane than the one that is compared."""
+    monkeypatch.setattr(SegmentWidget, "_report", lambda _, error: pytest.fail(repr(error)))
+
+    def read(block_info=None):
+        if block_info[None]["array-location"][0][0] == 3:
+            raise RuntimeError("damaged")
+        return np.zeros((1, 40, 50), np.uint8)
+
+    data = dask.array.map_blocks(read, chunks=((1,) * 6, (40,), (50,)), dtype=np.uint8)
+    viewer.add_image(data, contrast_limits=(0, 255), axis_labels=("z", "y", "x"))
+    hands.wait(lambda: not widget.fit.looking)
+    hands.qtbot.wait(50)
+    assert not widget.message.text()
+    assert "cannot be read" in refusal(hands, caplog)
+
+
 def test_defect_is_reported_and_the_widget_goes_on(hands, viewer, widget, blobs, monkeypatch):
     reports = []
     monkeypatch.setattr(

@@ -160,8 +160,10 @@ class SegmentWidget(QWidget):
         self._masks.edited.connect(self._on_edited)
         self._edits.timeout.connect(self._count_again)
         self._counting.succeeded.connect(self._on_counted)
+        self._counting.refused.connect(self.refuse)
         self._counting.crashed.connect(self._report)
         self._relabelling.succeeded.connect(self._on_relabelled)
+        self._relabelling.refused.connect(self.refuse)
         self._relabelling.crashed.connect(self._report)
         self._viewer.layers.events.removed.connect(self._on_layer_removed)
 
