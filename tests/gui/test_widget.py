@@ -214,6 +214,51 @@ def test_no_kind_of_edit_is_overwritten(hands, viewer, widget, batches, blobs, e
     assert not widget.settings._note.isVisible()
 
 
+def test_the_sliders_are_for_the_selected_mask(hands, viewer, widget, batches, blobs, tmp_path):
+    """Whatever image and model it is of."""
+    first = viewer.add_image(blobs, name="first")
+    mask = hands.click_segment_and_wait()
+    tiny = widget.model.reference
+    widget.model.open_folder(make_model(tmp_path, "strict", threshold=0.7))
+    viewer.add_image(blobs[:50, :60], name="second")
+    other = hands.click_segment_and_wait()
+    kept = other.data.copy()
+    viewer.layers.selection.active = mask
+    assert (widget.image.image, widget.model.reference) == (first, tiny)
+    assert widget.settings.threshold == 0.5
+    before = np.count_nonzero(mask.data)
+    widget.settings._threshold.setValue(0.9)
+    hands.wait(lambda: mask.metadata[METADATA]["threshold"] == 0.9)
+    assert np.count_nonzero(mask.data) < before
+    assert np.array_equal(other.data, kept)
+
+
+def test_the_sliders_are_for_the_mask_that_landed(hands, viewer, widget, batches, blobs):
+    image = viewer.add_image(blobs)
+    batches.hold()
+    hands.click("Segment")
+    viewer.add_image(blobs[:50, :60])
+    batches.go_on()
+    hands.wait(hands.masks)
+    assert widget.image.image is image
+    set_threshold(hands, 0.9)
+
+
+def test_the_mask_of_an_image_that_is_gone_is_left_alone(hands, viewer, widget, batches, blobs):
+    image = viewer.add_image(blobs)
+    mask = hands.click_segment_and_wait()
+    viewer.add_image(blobs[:50, :60])
+    other = hands.click_segment_and_wait()
+    kept = mask.data.copy(), other.data.copy()
+    viewer.layers.remove(image)
+    viewer.layers.selection.active = mask
+    assert "is gone or has changed" in widget.settings._note.text()
+    widget.settings._threshold.setValue(0.9)
+    hands.qtbot.wait(100)
+    assert np.array_equal(mask.data, kept[0])
+    assert np.array_equal(other.data, kept[1])
+
+
 def test_sliders_count_for_the_next_run_of_a_large_mask(
     hands, viewer, widget, batches, blobs, monkeypatch
 ):
@@ -488,9 +533,11 @@ def test_damaged_weights_are_a_sentence(hands, viewer, caplog, blobs, tiny_model
 
 def test_folder_without_a_model_is_a_sentence(widget, tmp_path):
     chosen = widget.model.reference
+    widget.model.settled = False
     widget.model.open_folder(tmp_path)
     assert "not a model folder" in widget.message.text()
     assert widget.model.reference == chosen
+    assert not widget.model.settled, "a model for the next image is still found"
 
 
 def test_too_little_memory_is_a_sentence(hands, viewer, widget, caplog, blobs, monkeypatch):

@@ -397,6 +397,10 @@ class Masks(QObject):
         found = [mask for mask in self._masks if mask.image is image and mask.model == model]
         return found[-1] if found else None
 
+    def selected(self) -> Mask | None:
+        """Return the mask whose layer is selected; None for other layers."""
+        return self._of(self._viewer.layers.selection.active)
+
     def place(self, outcome: Outcome, image: Image, model: str) -> Mask:
         """Put the result of a run on its image, ready to paint.
 
@@ -486,7 +490,7 @@ class Masks(QObject):
         new = int(np.max(mask.layer.data)) + 1 if outcome.card.splits_objects else 1
         mask.layer.selected_label = new
 
-    def _of(self, layer: Labels) -> Mask | None:
+    def _of(self, layer: Layer | None) -> Mask | None:
         return next((mask for mask in self._masks if mask.layer is layer), None)
 
     def _on_paint(self, event: Event) -> None:

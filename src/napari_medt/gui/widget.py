@@ -57,6 +57,10 @@ FIXED = (
     "This mask was put together from parts or is very large, so the sliders leave it alone. They "
     "count for the next Segment."
 )
+GONE = (
+    "The image of this mask is gone or has changed, so the sliders leave it alone. They count for "
+    "the next Segment."
+)
 
 
 @dataclass(eq=False)
@@ -166,6 +170,7 @@ class SegmentWidget(QWidget):
         self._relabelling.refused.connect(self.refuse)
         self._relabelling.crashed.connect(self._report)
         self._viewer.layers.events.removed.connect(self._on_layer_removed)
+        self._viewer.layers.selection.events.active.connect(self._on_active)
 
     # What is shown
 
@@ -354,8 +359,18 @@ class SegmentWidget(QWidget):
     # The mask
 
     def _mask(self) -> Mask | None:
-        """Return the mask that the sliders are for."""
-        return self._masks.newest(self.image.image, self.model.reference)
+        """Return the mask that the sliders are for: the selected one, unless others are chosen."""
+        chosen, mask = (self.image.image, self.model.reference), self._masks.selected()
+        if mask is not None and (mask.image is None or chosen == (mask.image, mask.model)):
+            return mask
+        return self._masks.newest(*chosen)
+
+    def _on_active(self, event: Event) -> None:
+        mask = self._masks.selected()
+        if mask is not None and mask.image is not None:
+            self.image.choose(mask.image)
+            self.model.show_listed(mask.model)
+        self._refresh()
 
     def _on_settings(self) -> None:
         mask = self._mask()
@@ -410,6 +425,8 @@ def why_locked(mask: Mask | None) -> str:
     """Say why the sliders leave a mask alone; empty where they may change it."""
     if mask is None:
         return ""
+    if mask.image is None:
+        return GONE
     if mask.edited:
         return EDITED
     return "" if mask.outcome.adjustable else FIXED
