@@ -380,12 +380,19 @@ def test_class_models_number_classes(hands, viewer, widget, batches, blobs, tmp_
     assert "% of the image" in widget.message.text()
 
 
+def circumference(widget):
+    """What the widget says: a length and its unit."""
+    length, unit = re.search(r"circumference ([\d.]+) (mm|pixels)", widget.message.text()).groups()
+    return float(length), unit
+
+
 @pytest.mark.parametrize(
     ("units", "scale", "length"),
     [
         (None, (1, 1), (377, "pixels")),
         (("mm", "mm"), (0.5, 0.5), (188.5, "mm")),
         (("um", "um"), (500, 500), (188.5, "mm")),
+        (("mm", "mm"), (-0.5, 0.5), (188.5, "mm")),
         (("mm", "mm"), (0.5, 0.7), (377, "pixels")),
     ],
 )
@@ -401,10 +408,12 @@ def test_circumference_is_said(hands, viewer, widget, batches, tmp_path, units, 
     head = ((rows - 100) ** 2 + (columns - 120) ** 2 <= 60**2).astype(np.float32)
     viewer.add_image(head, scale=scale, units=units)
     mask = hands.click_segment_and_wait()
-    found = re.search(r"circumference ([\d.]+) (mm|pixels)", widget.message.text())
-    assert float(found[1]) == pytest.approx(length[0], rel=0.01)
-    assert found[2] == length[1]
-    mask.fill((100, 120), 0)
+    assert circumference(widget) == (pytest.approx(length[0], rel=0.01), length[1])
+    mask.scale, mask.units = (0.25, 0.25), ("mm", "mm")
+    mask.data_setitem(tuple(np.array([[100], [120]])), 1)
+    hands.wait(lambda: widget.message.text().startswith("As corrected"))
+    assert circumference(widget) == (pytest.approx(94.25, rel=0.01), "mm"), "as it is scaled now"
+    mask.fill((100, 121), 0)
     hands.wait(lambda: widget.message.text().startswith("As corrected: 0.0 % of the image"))
 
 

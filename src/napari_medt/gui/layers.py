@@ -300,9 +300,9 @@ def plane_shape(image: Image) -> tuple[int, int]:
     return height, width
 
 
-def mm_per_pixel(image: Image) -> float | None:
+def mm_per_pixel(layer: Image | Labels) -> float | None:
     """Side of a pixel in millimetres; None where units are no length or pixels not square."""
-    units, scale = image.units[-2:], image.scale[-2:]
+    units, scale = layer.units[-2:], np.abs(layer.scale[-2:])  # negative where it is mirrored
     if not all(unit.is_compatible_with("mm") for unit in units):
         return None
     height, width = (
@@ -344,6 +344,11 @@ class Mask:
         data: NDArray[np.int32] = np.asarray(self.layer.data)
         axis = channels_within(self.outcome.scope.axes)
         return data if axis is None or data.ndim <= axis else data[(slice(None),) * axis + (0,)]
+
+    @property
+    def mm_per_pixel(self) -> float | None:
+        """Side of a pixel in millimetres as the layer tells it now, unless its run was not told."""
+        return None if self.outcome.place is not None else mm_per_pixel(self.layer)
 
     @property
     def edited(self) -> bool:

@@ -54,8 +54,6 @@ class Outcome:
         Of the model that ran.
     provenance : dict
         How the labels were made.
-    mm_per_pixel : float or None
-        Side of a pixel in millimetres, where the layer tells it.
     words : str
         What was found, in words. Made with the labels, since counting in a large stack takes long.
     place : Place, optional
@@ -69,7 +67,6 @@ class Outcome:
     link: bool
     card: ModelCard
     provenance: dict[str, Any]
-    mm_per_pixel: float | None = None
     words: str = ""
     place: Place | None = None
 
@@ -79,8 +76,13 @@ class Outcome:
         return bool(self.predictions)
 
 
-def relabel(outcome: Outcome, threshold: float, min_size: int) -> Outcome:
-    """Make labels with other settings, from the predictions that are there."""
+def relabel(
+    outcome: Outcome, threshold: float, min_size: int, mm_per_pixel: float | None
+) -> Outcome:
+    """Make labels with other settings, from the predictions that are there.
+
+    The side of a pixel may have been changed since, as for :func:`corrected_in_words`.
+    """
     from napari_medt.engine.volume import label_plane, put_together
 
     settings: dict[str, Any] = {"threshold": threshold, "min_size": min_size}
@@ -91,7 +93,7 @@ def relabel(outcome: Outcome, threshold: float, min_size: int) -> Outcome:
     labels = put_together(
         planes, outcome.scope, number_apart=outcome.card.splits_objects, link=outcome.link
     )
-    words = in_words(labels, outcome.scope, outcome.card, outcome.mm_per_pixel)
+    words = in_words(labels, outcome.scope, outcome.card, mm_per_pixel)
     made = {**outcome.provenance, **settings}
     return replace(outcome, labels=labels, provenance=made, words=words)
 
@@ -124,10 +126,10 @@ def in_words(
     return f"{found}, {report}" if report else found
 
 
-def corrected_in_words(labels: NDArray[np.int32], run: Outcome) -> str:
+def corrected_in_words(labels: NDArray[np.int32], run: Outcome, mm_per_pixel: float | None) -> str:
     """Say what the labels of a run hold after corrections, which may lie outside its scope."""
     everything = Scope.everything(run.scope.axes)
-    return in_words(labels, run.scope, run.card, run.mm_per_pixel, counted=everything)
+    return in_words(labels, run.scope, run.card, mm_per_pixel, counted=everything)
 
 
 def found_in_words(labels: NDArray[np.int32], scope: Scope, card: ModelCard) -> str:

@@ -112,9 +112,8 @@ def carry_out(request: Request, progress: Progress, is_cancelled: IsCancelled) -
     labels = put_together(planes, scope, number_apart=model.card.splits_objects, link=request.link)
     made = told_of(request, model, device, start)
     kept = kept if len(kept) == len(planes) else {}
-    pixel = request.mm_per_pixel
-    words = in_words(labels, scope, model.card, pixel)
-    return Outcome(labels, kept, scope, request.link, model.card, made, pixel, words)
+    words = in_words(labels, scope, model.card, request.mm_per_pixel)
+    return Outcome(labels, kept, scope, request.link, model.card, made, words)
 
 
 def carry_out_part(

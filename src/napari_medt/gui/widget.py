@@ -410,7 +410,7 @@ class SegmentWidget(QWidget):
 def relabel_mask(mask: Mask, threshold: float, min_size: int) -> tuple[Mask, Outcome, Outcome]:
     """Make the labels of a mask with other settings: the mask, from what, and what was made."""
     base = mask.outcome
-    return mask, base, relabel(base, threshold, min_size)
+    return mask, base, relabel(base, threshold, min_size, mask.mm_per_pixel)
 
 
 def count_corrected(mask: Mask) -> str:
@@ -418,7 +418,7 @@ def count_corrected(mask: Mask) -> str:
     labels = mask.labels
     if labels.size > LARGEST or labels.shape != mask.written.shape:
         return ""
-    return f"As corrected: {corrected_in_words(labels, mask.outcome)}."
+    return f"As corrected: {corrected_in_words(labels, mask.outcome, mask.mm_per_pixel)}."
 
 
 def why_locked(mask: Mask | None) -> str:
