@@ -128,6 +128,32 @@ def test_settings_follow_the_card_and_act_at_once(hands, viewer, widget, batches
     assert len(mask._undo_history) == len(mask._redo_history) == 0
 
 
+@pytest.mark.parametrize("how", ["painted", "followed", "gone", "replaced"])
+def test_what_no_slider_reaches_is_not_kept(hands, viewer, widget, batches, blobs, how):
+    """Probabilities take up to half a gigabyte for each mask."""
+    image = viewer.add_image(blobs)
+    hands.click_segment_and_wait()
+    mask = widget._mask()
+    assert mask.outcome.predictions
+    if how == "painted":
+        hands.paint(mask.layer, 10, 100)
+    elif how == "followed":
+        mask.layer.data[:5, :5] = 3
+        hands.click_segment_and_wait()
+        assert widget._mask().outcome.predictions
+    elif how == "gone":
+        viewer.layers.remove(image)
+    else:
+        image.data = 255 - blobs
+    assert not mask.outcome.predictions
+    kept = mask.layer.data.copy()
+    widget._on_relabelled(relabel_mask(mask, 0.9, 0))  # that waited for its turn
+    assert np.array_equal(mask.layer.data, kept)
+    viewer.layers.selection.active = mask.layer
+    assert "the sliders leave it alone" in widget.settings._note.text()
+    assert "very large" not in widget.settings._note.text()
+
+
 def test_newest_slider_value_wins(hands, viewer, widget, batches, blobs):
     viewer.add_image(blobs)
     mask = hands.click_segment_and_wait()

@@ -328,7 +328,7 @@ class Mask:
     written : array of int32
         The labels as they were last written, shaped as `labels`.
     painted : bool
-        Whether the layer was edited in a way that leaves something to undo or redo.
+        Whether the layer counts as edited for good, since there may be something to undo or redo.
     """
 
     layer: Labels
@@ -366,6 +366,15 @@ class Mask:
         same_shape = self.written.shape == new.labels.shape
         writable = isinstance(data, np.ndarray) and data.dtype == new.labels.dtype
         return old.place == new.place and same_axes and same_shape and writable
+
+    def become_painted(self) -> None:
+        """Count as edited from now on; no slider needs the predictions then."""
+        self.painted = True
+        self.drop_predictions()
+
+    def drop_predictions(self) -> None:
+        """Free the memory of what the sliders start from."""
+        self.outcome = replace(self.outcome, predictions={})
 
     def edited_within(self, scope: Scope) -> bool:
         """Whether what the layer holds within a scope is not what was written there."""
@@ -423,6 +432,7 @@ class Masks(QObject):
         elif not outcome.scope.complete and not mask.edited_within(outcome.scope):
             self._lay_into(mask, outcome)
         else:
+            mask.become_painted()
             mask = self._add(outcome, image, model)
         self._viewer.layers.selection.active = mask.layer
         return mask
@@ -454,7 +464,9 @@ class Masks(QObject):
 
     def rewrite(self, mask: Mask, base: Outcome, outcome: Outcome) -> bool:
         """Write the labels of `base` made with other settings, while the mask still holds those."""
-        if mask not in self._masks or mask.edited or mask.outcome is not base:
+        if mask not in self._masks or mask.outcome is not base or not base.adjustable:
+            return False
+        if mask.edited:
             return False
         self._write(mask, outcome)
         return True
@@ -464,6 +476,7 @@ class Masks(QObject):
         for mask in self._masks:
             if mask.image is image:
                 mask.image = None  # so that its pixels can be freed
+                mask.drop_predictions()
 
     def _add(self, outcome: Outcome, image: Image, model: str) -> Mask:
         name = f"{image.name} - {outcome.card.name} mask"
@@ -503,7 +516,7 @@ class Masks(QObject):
         if mask is None:
             return
         if not mask.painted:
-            mask.painted = True
+            mask.become_painted()
             self.changed.emit()
         self.edited.emit(mask)
 

@@ -410,6 +410,8 @@ class SegmentWidget(QWidget):
 def relabel_mask(mask: Mask, threshold: float, min_size: int) -> tuple[Mask, Outcome, Outcome]:
     """Make the labels of a mask with other settings: the mask, from what, and what was made."""
     base = mask.outcome
+    if not base.adjustable:  # edited, or its image gone, while this waited for its turn
+        return mask, base, base
     return mask, base, relabel(base, threshold, min_size, mask.mm_per_pixel)
 
 
@@ -427,6 +429,8 @@ def why_locked(mask: Mask | None) -> str:
         return ""
     if mask.image is None:
         return GONE
-    if mask.edited:
+    if mask.painted:
         return EDITED
-    return "" if mask.outcome.adjustable else FIXED
+    if not mask.outcome.adjustable:
+        return FIXED
+    return EDITED if mask.edited else ""  # asked last, since it looks at all labels
