@@ -194,7 +194,7 @@ def test_a_plane_is_laid_into_a_mask_without_copying_it(hands, viewer, widget, b
         assert np.array_equal(shown.raw, data[slice_, 0])
         assert np.array_equal(shown.view > 0, shown.raw > 0)
         if slice_ == 0:  # from here on as a step to undo
-            assert not widget._mask().edited
+            assert not widget._mask().is_edited()
             mask.data_setitem(tuple(np.array([[1], [0], [150], [150]])), 99)
             edited = data.copy()
     mask.undo()

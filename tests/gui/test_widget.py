@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QCheckBox, QFileDialog, QProgressBar
 
 from napari_medt.errors import ImageError
 from napari_medt.gui import run
-from napari_medt.gui.layers import METADATA, image_data
+from napari_medt.gui.layers import METADATA, Mask, image_data
 from napari_medt.gui.progress import time_left
 from napari_medt.gui.widget import SegmentWidget, relabel_mask
 from napari_medt.models.store import bundled_cards
@@ -126,6 +126,19 @@ def test_settings_follow_the_card_and_act_at_once(hands, viewer, widget, batches
     assert hands.masks() == [mask]
     assert len(batches.settings) == runs, "sliders start from the cached probabilities"
     assert len(mask._undo_history) == len(mask._redo_history) == 0
+
+
+def test_labels_are_not_gone_through_to_choose_a_layer(
+    hands, viewer, widget, batches, blobs, monkeypatch
+):
+    """With a large stack that would stop the window."""
+    image = viewer.add_image(blobs)
+    mask = hands.click_segment_and_wait()
+    monkeypatch.setattr(Mask, "is_edited", lambda _: pytest.fail("labels are compared"))
+    viewer.add_image(blobs[:50, :60])
+    for layer in (image, mask):
+        viewer.layers.selection.active = layer
+    assert widget._mask().layer is mask
 
 
 @pytest.mark.parametrize("how", ["painted", "followed", "gone", "replaced"])

@@ -324,18 +324,16 @@ class Mask:
     model : str
         Name or path of the model.
     outcome : Outcome
-        The run it comes from.
-    written : array of int32
-        The labels as they were last written, shaped as `labels`.
+        What was last written into it.
     painted : bool
-        Whether the layer counts as edited for good, since there may be something to undo or redo.
+        Whether it is known that the layer was edited. It stays so: there may be something to undo
+        or redo.
     """
 
     layer: Labels
     image: Image | None
     model: str
     outcome: Outcome
-    written: NDArray[np.int32]
     painted: bool = False
 
     @property
@@ -350,20 +348,21 @@ class Mask:
         """Side of a pixel in millimetres as the layer tells it now, unless its run was not told."""
         return None if self.outcome.place is not None else mm_per_pixel(self.layer)
 
-    @property
-    def edited(self) -> bool:
+    def is_edited(self) -> bool:
         """Whether the layer holds, or can redo, anything but what was written into it.
 
         Compares the data themselves: not every edit is announced by an event, and a brush stroke
-        is announced only when it ends.
+        is announced only when it ends. That takes a while for a large stack.
         """
-        return self.painted or not np.array_equal(self.labels, self.written)
+        if not self.painted and not np.array_equal(self.labels, self.outcome.written):
+            self.become_painted()
+        return self.painted
 
     def holds(self, outcome: Outcome) -> bool:
         """Whether the layer lies where the labels of another run belong, and can take them."""
         old, new, data = self.outcome, outcome, self.layer.data
         same_axes = old.scope.axes.roles == new.scope.axes.roles
-        same_shape = self.written.shape == new.labels.shape
+        same_shape = old.written.shape == new.labels.shape
         writable = isinstance(data, np.ndarray) and data.dtype == new.labels.dtype
         return old.place == new.place and same_axes and same_shape and writable
 
@@ -378,9 +377,9 @@ class Mask:
 
     def edited_within(self, scope: Scope) -> bool:
         """Whether what the layer holds within a scope is not what was written there."""
-        data = self.labels
-        return data.shape != self.written.shape or any(
-            not np.array_equal(data[part], self.written[part]) for part in scope.parts()
+        data, written = self.labels, self.outcome.written
+        return data.shape != written.shape or any(
+            not np.array_equal(data[part], written[part]) for part in scope.parts()
         )
 
 
@@ -425,14 +424,13 @@ class Masks(QObject):
         mask = self.newest(image, model)
         if mask is None or not mask.holds(outcome):
             mask = self._add(outcome, image, model)
-        elif not mask.edited:
+        elif not mask.is_edited():
             for name, value in placement(image, outcome.scope.axes, outcome.place).items():
                 setattr(mask.layer, name, value)
             self._renew(mask, outcome)
         elif not outcome.scope.complete and not mask.edited_within(outcome.scope):
             self._lay_into(mask, outcome)
         else:
-            mask.become_painted()
             mask = self._add(outcome, image, model)
         self._viewer.layers.selection.active = mask.layer
         return mask
@@ -442,31 +440,32 @@ class Masks(QObject):
         if outcome.scope.complete:
             self._write(mask, outcome)
             return
-        labels = mask.labels
-        for part, values in exchanged(labels, outcome):
-            labels[part] = mask.written[part] = values
-        mask.outcome = merge(mask.outcome, outcome, labels)
+        labels, old = mask.labels, mask.outcome
+        for part, values in exchanged(labels, outcome, old.highest):
+            labels[part] = old.written[part] = values
+        mask.outcome = merge(old, outcome, labels, old.highest)
         mask.layer.refresh()
         self._describe(mask)
 
     def _lay_into(self, mask: Mask, outcome: Outcome) -> None:
         """Exchange a part of an edited mask, in one step of its history."""
         mask.layer.visible = True  # of a hidden layer napari holds no view that it could update
-        labels = mask.labels
+        labels, old = mask.labels, mask.outcome
+        highest = int(labels.max(initial=0))  # what was painted may have any number
         with mask.layer.block_history():
-            for part, values in exchanged(labels, outcome):
+            for part, values in exchanged(labels, outcome, highest):
                 changed = values != labels[part]
                 where = layer_index(part, changed, outcome.scope.axes)
                 mask.layer.data_setitem(where, values[changed])
-                mask.written[part] = values
-        mask.outcome = replace(merge(mask.outcome, outcome, labels), predictions={})
+                old.written[part] = values
+        mask.outcome = replace(merge(old, outcome, labels, highest), predictions={})
         self._describe(mask)
 
     def rewrite(self, mask: Mask, base: Outcome, outcome: Outcome) -> bool:
         """Write the labels of `base` made with other settings, while the mask still holds those."""
         if mask not in self._masks or mask.outcome is not base or not base.adjustable:
             return False
-        if mask.edited:
+        if mask.is_edited():
             return False
         self._write(mask, outcome)
         return True
@@ -484,7 +483,7 @@ class Masks(QObject):
         place = placement(image, outcome.scope.axes, outcome.place)
         labels = as_layer(outcome.labels, outcome.scope.axes)
         layer = Labels(labels, name=name, metadata=carried, **place)
-        mask = Mask(layer, image, model, outcome, outcome.labels.copy())
+        mask = Mask(layer, image, model, outcome)
         self._masks.append(mask)
         self._describe(mask)
         self._viewer.add_layer(layer)
@@ -497,16 +496,15 @@ class Masks(QObject):
     def _write(self, mask: Mask, outcome: Outcome) -> None:
         # A mask that was not edited has nothing to undo, so no step of its history goes stale.
         mask.outcome = outcome
-        mask.written = outcome.labels.copy()
-        mask.layer.data = as_layer(outcome.labels, outcome.scope.axes)
+        with mask.layer.events.data.blocker(self._on_data):  # which would look for edits
+            mask.layer.data = as_layer(outcome.labels, outcome.scope.axes)
         self._describe(mask)
 
     def _describe(self, mask: Mask) -> None:
         outcome = mask.outcome
         mask.layer.metadata[METADATA] = dict(outcome.provenance)
         # What is painted next: one more object, or the first class.
-        new = int(np.max(mask.layer.data)) + 1 if outcome.card.splits_objects else 1
-        mask.layer.selected_label = new
+        mask.layer.selected_label = outcome.highest + 1 if outcome.card.splits_objects else 1
 
     def _of(self, layer: Layer | None) -> Mask | None:
         return next((mask for mask in self._masks if mask.layer is layer), None)
@@ -522,7 +520,7 @@ class Masks(QObject):
 
     def _on_data(self, event: Event) -> None:
         mask = self._of(event.source)
-        if mask is not None and mask.edited:
+        if mask is not None and mask.is_edited():
             self.changed.emit()
             self.edited.emit(mask)
 

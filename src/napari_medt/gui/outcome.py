@@ -43,6 +43,10 @@ class Outcome:
     ----------
     labels : array of int32
         Shaped as the image's axes less the channels; 0 outside the scope.
+    written : array of int32
+        A copy of the labels, which tells what was edited since.
+    highest : int
+        No label is larger.
     predictions : dict
         Of every plane, from which the sliders make labels again. Empty where there are too many to
         keep.
@@ -62,6 +66,8 @@ class Outcome:
     """
 
     labels: NDArray[np.int32]
+    written: NDArray[np.int32]
+    highest: int
     predictions: dict[Frame, Prediction]
     scope: Scope
     link: bool
@@ -74,6 +80,19 @@ class Outcome:
     def adjustable(self) -> bool:
         """Whether the sliders can make its labels again."""
         return bool(self.predictions)
+
+
+def held(labels: NDArray[np.int32], scope: Scope) -> dict[str, Any]:
+    """Return labels as an :class:`Outcome` holds them: with a copy, and the largest of them.
+
+    Both are made by the run, since with a large stack they would stop the window.
+    """
+    written = np.zeros(labels.shape, labels.dtype)  # no memory where nothing was segmented
+    highest = 0
+    for part in scope.parts():
+        written[part] = labels[part]
+        highest = max(highest, int(labels[part].max(initial=0)))
+    return {"labels": labels, "written": written, "highest": highest}
 
 
 def relabel(
@@ -95,7 +114,7 @@ def relabel(
     )
     words = in_words(labels, outcome.scope, outcome.card, mm_per_pixel)
     made = {**outcome.provenance, **settings}
-    return replace(outcome, labels=labels, provenance=made, words=words)
+    return replace(outcome, **held(labels, outcome.scope), provenance=made, words=words)
 
 
 def report_on(
@@ -152,10 +171,11 @@ def count_labels(planes: Sequence[NDArray[np.int32]]) -> int:
     return int(np.count_nonzero(found))
 
 
-def merge(old: Outcome, new: Outcome, labels: NDArray[np.int32]) -> Outcome:
+def merge(old: Outcome, new: Outcome, labels: NDArray[np.int32], highest: int) -> Outcome:
     """Tell of `labels`, those of a run in which what a newer one segmented was exchanged.
 
     Planes add up, and the sliders go on for all of them. With regions only the labels add up.
+    `highest` is that of the labels before; see :func:`exchanged`.
     """
     added = {**old.predictions, **new.predictions}
     frames = tuple(sorted({*old.scope.frames, *new.scope.frames}))
@@ -165,6 +185,8 @@ def merge(old: Outcome, new: Outcome, labels: NDArray[np.int32]) -> Outcome:
     return replace(
         new,
         labels=labels,
+        written=old.written,
+        highest=max(highest, offset_after(highest, new) + new.highest),
         predictions=added,
         scope=replace(new.scope, frames=frames, region=None),
         provenance=told_of_both(old, new),
@@ -177,14 +199,20 @@ def told_of_both(old: Outcome, new: Outcome) -> dict[str, Any]:
     return {**new.provenance, EARLIER: [*before.pop(EARLIER, []), before]}
 
 
+def offset_after(highest: int, new: Outcome) -> int:
+    """What is added to labels of a new outcome beside others: objects have numbers of their own."""
+    return highest if new.card.splits_objects else 0
+
+
 def exchanged(
-    labels: NDArray[np.int32], new: Outcome
+    labels: NDArray[np.int32], new: Outcome, highest: int
 ) -> list[tuple[tuple[Any, ...], NDArray[np.int32]]]:
     """Return the parts of `labels` that a new outcome is about, each with what it is to hold.
 
-    Only the parts, since a copy of a large stack stops the window.
+    Only the parts, since a copy of a large stack stops the window. None of the labels is larger
+    than `highest`.
     """
-    offset = int(labels.max(initial=0)) if new.card.splits_objects else 0
+    offset = offset_after(highest, new)
     inside = None if new.scope.region is None else new.scope.region.inside
     parts = []
     for part in new.scope.parts():

@@ -202,7 +202,7 @@ class SegmentWidget(QWidget):
         self.folder.button.setEnabled(idle)
         self.progress.setVisible(not idle)
         self.settings.setEnabled(idle)
-        why = why_locked(mask)
+        why = why_left_alone(mask)
         self.settings.explain(why)
         if mask is not None and not why:  # else they are for the next run
             self._show_settings_of(mask)
@@ -376,7 +376,7 @@ class SegmentWidget(QWidget):
         mask = self._mask()
         if mask is None:
             return
-        if why_locked(mask):
+        if why_left_alone(mask) or mask.is_edited():
             self._refresh()
             return
         self._relabelling.submit(
@@ -418,19 +418,17 @@ def relabel_mask(mask: Mask, threshold: float, min_size: int) -> tuple[Mask, Out
 def count_corrected(mask: Mask) -> str:
     """Say what a mask holds now; nothing of one so large that counting takes long."""
     labels = mask.labels
-    if labels.size > LARGEST or labels.shape != mask.written.shape:
+    if labels.size > LARGEST or labels.shape != mask.outcome.written.shape:
         return ""
     return f"As corrected: {corrected_in_words(labels, mask.outcome, mask.mm_per_pixel)}."
 
 
-def why_locked(mask: Mask | None) -> str:
-    """Say why the sliders leave a mask alone; empty where they may change it."""
+def why_left_alone(mask: Mask | None) -> str:
+    """Say why the sliders leave a mask alone, as far as is known; empty where they do not."""
     if mask is None:
         return ""
     if mask.image is None:
         return GONE
     if mask.painted:
         return EDITED
-    if not mask.outcome.adjustable:
-        return FIXED
-    return EDITED if mask.edited else ""  # asked last, since it looks at all labels
+    return "" if mask.outcome.adjustable else FIXED
