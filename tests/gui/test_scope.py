@@ -52,6 +52,29 @@ def test_five_axes_in_words_and_as_a_whole(hands, viewer, widget, batches, stack
     assert mask.data.max() == 90, "every outline has a number of its own"
 
 
+def test_names_that_axes_get_later_are_heeded(hands, viewer, widget, batches, stack):
+    image = viewer.add_image(stack[0, :, 1])
+    assert "3 channels" in widget.scope._words.text()
+    image.axis_labels = ("t", "y", "x")
+    assert widget.scope._words.text() == "3 times of 200 x 240"
+    mask = hands.click_segment_and_wait()
+    assert mask.metadata[METADATA]["scope"]["axes"] == ["time", "row", "column"]
+    assert mask.data.shape == (3, *SHAPE)
+    viewer.add_image(stack[0, 0])
+    image.axis_labels = ("z", "y", "x")
+    assert "slices" not in widget.scope._words.text(), "it is another image's"
+
+
+def test_other_data_are_looked_at_anew(hands, viewer, widget, stack, monkeypatch):
+    image = viewer.add_image(stack[0, 0])
+    looked = []
+    monkeypatch.setattr(widget.fit, "look_at", looked.append)
+    image.data = np.full((7, 30, 40), 9, np.uint8)
+    assert widget.scope._words.text() == "7 slices of 30 x 40"
+    [read] = looked
+    assert (read() == 9).all()
+
+
 def test_the_mask_follows_the_sliders_whatever_channel_is_shown(
     hands, viewer, widget, batches, stack
 ):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image
-from napari.utils.events import Event
+from napari.utils.events import Event, EventEmitter
 from numpy.typing import NDArray
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QAction
@@ -155,8 +155,6 @@ class ScopeChoice(QWidget):
             With one sentence for the user.
         """
         assert self._image is not None
-        if axes_of(self._image).shape != self._guess.shape:  # other data since it was chosen
-            self._read_axes(self._image)
         frames = tuple(self._axes.frames())
         if self._planes.currentIndex() == 1:
             frames = (shown_frame(self._image, self._axes, self._viewer),)
@@ -190,10 +188,24 @@ class ScopeChoice(QWidget):
         """Offer what can be chosen for a layer."""
         if image is self._image and image is not None:
             return
+        for emitter in self._emitters():
+            emitter.disconnect(self._on_image)
         self._image = image
+        for emitter in self._emitters():
+            emitter.connect(self._on_image)
         self.setVisible(image is not None and image.ndim >= 2)
         if image is not None and image.ndim >= 2:
             self._read_axes(image)
+
+    def _emitters(self) -> list[EventEmitter]:
+        """What tells that the image has other pixels, or other names for its axes."""
+        image = self._image
+        return [] if image is None else [image.events.data, image.events.axis_labels]
+
+    def _on_image(self, event: Event) -> None:
+        if self._image is not None and axes_of(self._image) != self._guess:
+            self._read_axes(self._image)
+        self.changed.emit()
 
     def _read_axes(self, image: Image) -> None:
         self._guess = axes_of(image)
