@@ -18,6 +18,7 @@ from napari_medt.gui.progress import time_left
 from napari_medt.gui.widget import SegmentWidget, relabel_mask
 from napari_medt.models.store import bundled_cards
 from tests.conftest import make_model
+from tests.gui.conftest import threads
 
 
 def boxes(widget):
@@ -193,6 +194,27 @@ def test_untouched_mask_is_renewed_in_place(hands, viewer, widget, batches, blob
     assert hands.click_segment_and_wait() is mask
     assert len(hands.masks()) == 1
     assert tuple(mask.scale) == (0.5, 0.25)
+
+
+def test_a_hidden_mask_is_seen_once_it_is_renewed(hands, viewer, widget, batches, blobs):
+    viewer.add_image(blobs)
+    mask = hands.click_segment_and_wait()
+    mask.visible = False
+    assert hands.click_segment_and_wait() is mask
+    assert mask.visible
+
+
+def test_nothing_is_said_of_a_mask_too_large_to_count(
+    hands, viewer, widget, batches, blobs, monkeypatch
+):
+    viewer.add_image(blobs)
+    mask = hands.click_segment_and_wait()
+    said = widget.message.text()
+    monkeypatch.setattr("napari_medt.gui.widget.LARGEST", 1000)
+    hands.paint(mask, 10, 100)
+    hands.qtbot.wait(500)
+    hands.wait(lambda: not threads())
+    assert widget.message.text() == said
 
 
 def test_a_mask_of_another_type_is_left_alone(hands, viewer, widget, batches, blobs):

@@ -432,6 +432,7 @@ class Masks(QObject):
             self._lay_into(mask, outcome)
         else:
             mask = self._add(outcome, image, model)
+        mask.layer.visible = True
         self._viewer.layers.selection.active = mask.layer
         return mask
 

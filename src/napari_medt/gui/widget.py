@@ -402,7 +402,7 @@ class SegmentWidget(QWidget):
 
     def _on_counted(self, sentence: str) -> None:
         # Only what is new, since other messages stay when another plane is looked at.
-        if sentence != self._counted and self._run is None:
+        if sentence and sentence != self._counted and self._run is None:
             self._counted = sentence
             self.say(sentence)
 
