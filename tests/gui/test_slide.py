@@ -8,7 +8,7 @@ from napari.layers._source import layer_source
 from qtpy.QtWidgets import QFileDialog
 
 from napari_medt.gui import layers
-from napari_medt.gui.scope import VIEW
+from napari_medt.gui.scope import VIEW, WHOLE
 from napari_medt.gui.slide import output_in
 from tests.gui.test_scope import choose
 
@@ -77,6 +77,32 @@ def test_the_view_is_no_more_than_the_window(hands, viewer, widget, batches, sli
     )
     assert last - first == pytest.approx(seen, abs=6)
     assert (first + last) / 2 == pytest.approx((801, 803), abs=6)
+
+
+@pytest.mark.parametrize("where", [VIEW, WHOLE])
+def test_a_slide_may_have_axes_of_length_1(
+    hands, viewer, widget, batches, pyramid, tmp_path, monkeypatch, where
+):
+    """As OME-Zarr has them: time, channel, slice."""
+    levels = [np.asarray(level)[None, None] for level in pyramid]
+    slide = viewer.add_image(
+        levels, multiscale=True, scale=(3, 2, 0.5, 0.5), translate=(1, 1, 30, 10)
+    )
+    assert "It is large" in widget.scope._words.text()
+    choose(widget.scope._region, where)
+    look_at(hands, slide, (0, 0, 801, 803))
+    choose_folder(monkeypatch, tmp_path)
+    hands.click("Segment")
+    hands.wait(widget.segment.isEnabled)
+    [layer] = [layer for layer in viewer.layers if isinstance(layer, Labels)]
+    labels = np.asarray(layer.data[0] if layer.multiscale else layer.data)
+    assert labels.ndim == 2
+    corners = [slide.world_to_data((1, 1, *layer.data_to_world(c))) for c in ((0, 0), labels.shape)]
+    (top, left), (bottom, right) = np.round(corners).astype(int)[:, 2:]
+    finest = levels[0][0, 0, top:bottom, left:right]
+    step = finest.shape[0] // labels.shape[0]
+    shown = finest[::step, ::step][: labels.shape[0], : labels.shape[1]]
+    assert ((labels > 0) == (shown >= 128)).mean() > 0.95
 
 
 def test_another_view_is_another_mask(hands, viewer, widget, batches, slide):

@@ -60,9 +60,10 @@ def shown_data(layer: Image) -> Any:
 
 
 def is_slide(layer: Image) -> bool:
-    """Whether a layer is a single plane that is too large to hold."""
-    height, width = plane_shape(layer) if layer.ndim == 2 else (0, 0)
-    return height * width > LARGEST
+    """Whether a layer is a single plane that is too large to hold; other axes are 1 long."""
+    data = layer.data[0] if layer.multiscale else layer.data
+    *others, height, width = data.shape[: layer.ndim]
+    return all(length == 1 for length in others) and height * width > LARGEST
 
 
 def slide_levels(layer: Image) -> list[Level] | None:
@@ -76,9 +77,10 @@ def slide_levels(layer: Image) -> list[Level] | None:
     if not is_slide(layer):
         return None
     size, width = mm_per_pixel(layer), plane_shape(layer)[1]
-    axes = "yxs" if layer.rgb else "yx"
+    others = "tzabdefg"[: layer.ndim - 2]  # of length 1, under any names
+    axes = f"{others}yxs" if layer.rgb else f"{others}yx"
     arrays = list(layer.data) if layer.multiscale else [layer.data]
-    sizes = [size and 1000 * size * width / array.shape[1] for array in arrays]
+    sizes = [size and 1000 * size * width / array.shape[layer.ndim - 1] for array in arrays]
     return [level_of(a, axes, pixel_size=s) for a, s in zip(arrays, sizes, strict=True)]
 
 
@@ -106,9 +108,10 @@ def mixed(layers: Sequence[Image]) -> Mix:
 def placement(image: Image, axes: Axes, place: Place | None = None) -> dict[str, Any]:
     """Return what a Labels layer needs to lie exactly on `image`, or on a part of it.
 
-    See :func:`as_layer` for the axes of the labels; those of a part are rows and columns.
+    See :func:`as_layer` for the axes of the labels; those of a part are rows and columns, the last
+    axes of the image.
     """
-    kept = list(layer_axes(axes))
+    kept = [axis + image.ndim - len(axes.shape) for axis in layer_axes(axes)]
     spans, middles = spread_of(axes, place)
     values: dict[str, Any] = {
         "scale": image.scale[kept] * spans,

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from napari.layers import Image, Labels, Layer
 from qtpy.QtWidgets import QFileDialog, QWidget
 
+from napari_medt.engine.axes import guess_axes
 from napari_medt.engine.source import Level
 from napari_medt.gui.filerun import FileRun
 from napari_medt.gui.job import IsCancelled, Progress
-from napari_medt.gui.layers import axes_of, placement
+from napari_medt.gui.layers import placement, plane_shape
 from napari_medt.gui.outcome import Place
 from napari_medt.gui.progress import RunProgress
 from napari_medt.gui.run import import_engine
@@ -142,7 +143,7 @@ class SlideRun(FileRun):
             levels if len(levels) > 1 else levels[0],
             multiscale=len(levels) > 1,
             name=f"{self._image.name} - {settings.model} labels",
-            **placement(self._image, axes_of(self._image), Place(step=step)),
+            **placement(self._image, guess_axes(plane_shape(self._image)), Place(step=step)),
         )
         layer.editable = False  # it is a file
         self._viewer.add_layer(layer)
