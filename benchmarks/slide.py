@@ -28,7 +28,8 @@ import zarr
 from numpy.typing import NDArray
 
 from benchmarks.speed import RESULTS, machine
-from napari_medt.engine.block import STATE, Settings
+from napari_medt.engine.block import Settings
+from napari_medt.engine.labelfile import STATE
 from napari_medt.engine.stitch import BlockGrid
 from napari_medt.network.config import BRANCHES
 from napari_medt.sample_data.generate import draw

@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from napari_medt.cli import main
-from napari_medt.engine.block import STATE, Run
+from napari_medt.engine.block import Run
+from napari_medt.engine.labelfile import STATE
 from napari_medt.engine.predict import BATCH_SIZES
 from napari_medt.engine.pyramid import open_levels
 from napari_medt.engine.segment import predict_image, segment

@@ -112,6 +112,24 @@ def test_cancel_at_once_and_go_on(hands, viewer, widget, batches, images, pick):
     hands.wait(lambda: "2 of 3 images" in widget.message.text())
 
 
+def test_a_folder_for_labels_that_was_chosen_stays(hands, monkeypatch):
+    dialog = FolderDialog(hands.widget)
+    answers = iter(["/images", "/more", "/results", "/images"])
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: next(answers))
+    images, labels = (
+        button for button in dialog.findChildren(QPushButton) if button.text().startswith("Choose")
+    )
+    for button, put in (
+        (images, "/images-labels"),
+        (images, "/more-labels"),
+        (labels, "/results"),
+        (images, "/results"),
+    ):
+        button.click()
+        assert dialog._labels.text() == put
+    dialog.close()
+
+
 def test_choices_reach_the_run_and_edits_stay(
     hands, viewer, widget, batches, images, pick, tmp_path
 ):

@@ -118,6 +118,15 @@ def test_a_mask_knows_the_patient_of_its_image(hands, viewer, widget, batches, b
     assert "other" not in mask.metadata
 
 
+def test_a_mask_of_a_photo_is_no_part_of_a_patient(hands, viewer, widget, batches, blobs, tmp_path):
+    """Though a volume is in the viewer, too."""
+    viewer.open(save(tmp_path / "scan.nii", marked(), AFFINE), plugin=PLUGIN)
+    viewer.layers.selection.active = viewer.add_image(blobs, name="photo")
+    mask = hands.click_segment_and_wait()
+    [written] = mask.save(str(tmp_path / "mask.nii"), plugin=PLUGIN)
+    assert np.allclose(np.abs(nibabel.load(written).affine), np.eye(4))
+
+
 def test_the_axis_for_channels_is_not_saved(hands, viewer, widget, batches, blobs, tmp_path):
     viewer.add_image(np.stack([np.stack([blobs] * 2)] * 3), scale=(4, 1, 2, 2), units="mm")
     mask = hands.click_segment_and_wait()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from napari.layers import Labels
 
-from napari_medt.gui.layers import METADATA
+from napari_medt.gui.layers import METADATA, shapes_region
 from napari_medt.gui.scope import SHAPES, VIEW
 from napari_medt.gui.widget import SegmentWidget
 from napari_medt.sample_data.generate import draw
@@ -50,6 +50,29 @@ def test_five_axes_in_words_and_as_a_whole(hands, viewer, widget, batches, stack
     counts = [len(np.unique(mask.data[index])) - 1 for index in np.ndindex(2, 3)]
     assert counts == [20, 15, 10, 20, 15, 10]
     assert mask.data.max() == 90, "every outline has a number of its own"
+
+
+def test_names_that_axes_get_later_are_heeded(hands, viewer, widget, batches, stack):
+    image = viewer.add_image(stack[0, :, 1])
+    assert "3 channels" in widget.scope._words.text()
+    image.axis_labels = ("t", "y", "x")
+    assert widget.scope._words.text() == "3 times of 200 x 240"
+    mask = hands.click_segment_and_wait()
+    assert mask.metadata[METADATA]["scope"]["axes"] == ["time", "row", "column"]
+    assert mask.data.shape == (3, *SHAPE)
+    viewer.add_image(stack[0, 0])
+    image.axis_labels = ("z", "y", "x")
+    assert "slices" not in widget.scope._words.text(), "it is another image's"
+
+
+def test_other_data_are_looked_at_anew(hands, viewer, widget, stack, monkeypatch):
+    image = viewer.add_image(stack[0, 0])
+    looked = []
+    monkeypatch.setattr(widget.fit, "look_at", looked.append)
+    image.data = np.full((7, 30, 40), 9, np.uint8)
+    assert widget.scope._words.text() == "7 slices of 30 x 40"
+    [read] = looked
+    assert (read() == 9).all()
 
 
 def test_the_mask_follows_the_sliders_whatever_channel_is_shown(
@@ -194,7 +217,7 @@ def test_a_plane_is_laid_into_a_mask_without_copying_it(hands, viewer, widget, b
         assert np.array_equal(shown.raw, data[slice_, 0])
         assert np.array_equal(shown.view > 0, shown.raw > 0)
         if slice_ == 0:  # from here on as a step to undo
-            assert not widget._mask().edited
+            assert not widget._mask().is_edited()
             mask.data_setitem(tuple(np.array([[1], [0], [150], [150]])), 99)
             edited = data.copy()
     mask.undo()
@@ -273,6 +296,40 @@ def test_a_region_leaves_the_rest_alone(hands, viewer, widget, batches, blobs):
     mask.undo()
     assert np.array_equal(mask.data, before)
     hands.wait(lambda: widget.message.text() == "As corrected: 21 objects.")
+
+
+def square(top, left, side=40):
+    bottom, right = top + side, left + side
+    return np.array([[top, left], [top, right], [bottom, right], [bottom, left]])
+
+
+def test_all_shapes_count_unless_some_are_selected(hands, viewer, widget, batches, blobs):
+    """Of those that are drawn, napari leaves the last one selected."""
+    image = viewer.add_image(blobs)
+    shapes = viewer.add_shapes([square(5, 5)], shape_type="polygon")
+    shapes.mode = "add_rectangle"
+    shapes.add([square(100, 150)], shape_type="rectangle")
+    shapes.selected_data = {1}
+    choose(widget.scope._region, SHAPES)
+    mask = hands.click_segment_and_wait()
+    assert mask.data[25, 24]
+    assert mask.data[125, 168]
+    viewer.layers.remove(mask)
+    shapes.mode = "select"
+    shapes.selected_data = {1}
+    viewer.layers.selection.active = image
+    mask = hands.click_segment_and_wait()
+    assert not mask.data[25, 24]
+    assert mask.data[125, 168]
+
+
+def test_hidden_shapes_count_only_where_there_are_no_others(viewer, blobs):
+    image = viewer.add_image(blobs)
+    shapes = viewer.add_shapes([square(5, 5)])
+    viewer.add_shapes([square(100, 150)], visible=False)
+    assert shapes_region(image, viewer).rows == slice(5, 46)
+    shapes.visible = False
+    assert shapes_region(image, viewer).rows == slice(100, 141)
 
 
 def test_the_view_is_a_region(hands, viewer, widget, batches, blobs):

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 import zarr
-from napari.layers import Labels
+from napari.layers import Image, Labels
+from napari.layers._source import layer_source
 from qtpy.QtWidgets import QFileDialog
 
 from napari_medt.gui import layers
-from napari_medt.gui.scope import VIEW
+from napari_medt.gui.scope import VIEW, WHOLE
+from napari_medt.gui.slide import output_in
 from tests.gui.test_scope import choose
 
 SIZE = 1600
@@ -26,6 +28,11 @@ def slide(viewer, widget, pyramid):
     return viewer.add_image(
         pyramid, multiscale=True, scale=(0.5, 0.5), translate=(30, 10), rotate=20, name="slide"
     )
+
+
+def choose_folder(monkeypatch, folder):
+    """Answer the question where the labels go."""
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(folder))
 
 
 def look_at(hands, slide, pixel, zoom=4):
@@ -72,6 +79,32 @@ def test_the_view_is_no_more_than_the_window(hands, viewer, widget, batches, sli
     assert (first + last) / 2 == pytest.approx((801, 803), abs=6)
 
 
+@pytest.mark.parametrize("where", [VIEW, WHOLE])
+def test_a_slide_may_have_axes_of_length_1(
+    hands, viewer, widget, batches, pyramid, tmp_path, monkeypatch, where
+):
+    """As OME-Zarr has them: time, channel, slice."""
+    levels = [np.asarray(level)[None, None] for level in pyramid]
+    slide = viewer.add_image(
+        levels, multiscale=True, scale=(3, 2, 0.5, 0.5), translate=(1, 1, 30, 10)
+    )
+    assert "It is large" in widget.scope._words.text()
+    choose(widget.scope._region, where)
+    look_at(hands, slide, (0, 0, 801, 803))
+    choose_folder(monkeypatch, tmp_path)
+    hands.click("Segment")
+    hands.wait(widget.segment.isEnabled)
+    [layer] = [layer for layer in viewer.layers if isinstance(layer, Labels)]
+    labels = np.asarray(layer.data[0] if layer.multiscale else layer.data)
+    assert labels.ndim == 2
+    corners = [slide.world_to_data((1, 1, *layer.data_to_world(c))) for c in ((0, 0), labels.shape)]
+    (top, left), (bottom, right) = np.round(corners).astype(int)[:, 2:]
+    finest = levels[0][0, 0, top:bottom, left:right]
+    step = finest.shape[0] // labels.shape[0]
+    shown = finest[::step, ::step][: labels.shape[0], : labels.shape[1]]
+    assert ((labels > 0) == (shown >= 128)).mean() > 0.95
+
+
 def test_another_view_is_another_mask(hands, viewer, widget, batches, slide):
     choose(widget.scope._region, VIEW)
     look_at(hands, slide, (801, 803))
@@ -85,7 +118,7 @@ def test_the_whole_streams_into_a_file(
     hands, viewer, widget, batches, slide, tmp_path, monkeypatch
 ):
     output = tmp_path / "slide.labels.zarr"
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(output), ""))
+    choose_folder(monkeypatch, tmp_path)
     assert "stream" in widget.scope._words.text()
     hands.click("Segment")
     hands.wait(widget.segment.isEnabled)
@@ -97,7 +130,13 @@ def test_the_whole_streams_into_a_file(
     labels = np.asarray(layer.data[0])
     assert ((labels > 0) == (finest >= 128)).mean() > 0.99
 
+    layer.visible = False
+    hands.click("Segment")
+    hands.wait(widget.segment.isEnabled)
+    assert [one for one in viewer.layers if isinstance(one, Labels)] == [layer], "it is there still"
+    assert layer.visible
     viewer.layers.remove(layer)
+    choose_folder(monkeypatch, output)
     hands.click("Segment")
     hands.wait(widget.segment.isEnabled)
     [again] = [layer for layer in viewer.layers if isinstance(layer, Labels)]
@@ -110,7 +149,7 @@ def objects(output):
 
 def test_cancelled_and_gone_on_with(hands, viewer, widget, batches, slide, tmp_path, monkeypatch):
     output = tmp_path / "slide.labels.zarr"
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(output), ""))
+    choose_folder(monkeypatch, tmp_path)
     batches.hold()
     hands.click("Segment")
     batches.let(20)
@@ -118,13 +157,15 @@ def test_cancelled_and_gone_on_with(hands, viewer, widget, batches, slide, tmp_p
     hands.click("Cancel")
     assert "start again to go on" in widget.message.text()
     batches.go_on()
+    choose_folder(monkeypatch, output)
     hands.click("Segment")
     hands.wait(widget.segment.isEnabled)
+    assert len(viewer.layers) == 2, "the labels are shown once"
     assert f"{objects(output)} objects" in widget.message.text()
 
 
 def test_nothing_is_chosen_nothing_happens(hands, viewer, widget, batches, slide, monkeypatch):
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: ("", ""))
+    choose_folder(monkeypatch, "")
     hands.click("Segment")
     assert widget.segment.isEnabled()
     assert len(viewer.layers) == 1
@@ -132,8 +173,28 @@ def test_nothing_is_chosen_nothing_happens(hands, viewer, widget, batches, slide
 
 def test_a_folder_that_is_no_run_is_refused(hands, widget, slide, tmp_path, monkeypatch):
     (tmp_path / "other.zarr").mkdir()
-    chosen = (str(tmp_path / "other.zarr"), "")
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: chosen)
+    choose_folder(monkeypatch, tmp_path / "other.zarr")
     hands.click("Segment")
     hands.wait(widget.segment.isEnabled)
     assert "choose another output" in widget.message.text()
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "labels"),
+    [
+        ("Case 12.3 A.ome.tif", "any", "Case 12.3 A.labels.zarr"),
+        ("Case 12.3 A", "any", "Case 12.3 A.labels.zarr"),
+        ("slide.OME.ZARR", "any", "slide.labels.zarr"),
+        (None, "Case 12.3 A", "Case 12.3 A.labels.zarr"),
+        (None, "left/right", "left-right.labels.zarr"),
+    ],
+)
+def test_labels_are_named_after_the_image(tmp_path, path, name, labels):
+    with layer_source(path=path and str(tmp_path / path)):
+        image = Image(np.zeros((4, 4)), name=name)
+    assert output_in(tmp_path, image) == tmp_path / labels
+
+
+def test_a_run_is_gone_on_with_under_any_name(tmp_path):
+    (tmp_path / "mine" / ".medt").mkdir(parents=True)
+    assert output_in(tmp_path / "mine", Image(np.zeros((4, 4)))) == tmp_path / "mine"

@@ -12,11 +12,13 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QProgressBar
 
 from napari_medt.errors import ImageError
-from napari_medt.gui.layers import METADATA, image_data
+from napari_medt.gui import run
+from napari_medt.gui.layers import METADATA, Mask, image_data
 from napari_medt.gui.progress import time_left
 from napari_medt.gui.widget import SegmentWidget, relabel_mask
 from napari_medt.models.store import bundled_cards
 from tests.conftest import make_model
+from tests.gui.conftest import threads
 
 
 def boxes(widget):
@@ -58,7 +60,6 @@ def test_click_to_mask_to_correction(hands, viewer, widget, batches, blobs):
     hands.paint(mask, 10, 100)
     painted = mask.data.copy()
     assert painted[10, 100] == 21
-    assert not widget.settings._threshold.isEnabled()
     assert "edited" in widget.settings._note.text()
     hands.wait(lambda: widget.message.text() == "As corrected: 21 objects.")
     hands.paint(mask, 100, 10)
@@ -128,6 +129,45 @@ def test_settings_follow_the_card_and_act_at_once(hands, viewer, widget, batches
     assert len(mask._undo_history) == len(mask._redo_history) == 0
 
 
+def test_labels_are_not_gone_through_to_choose_a_layer(
+    hands, viewer, widget, batches, blobs, monkeypatch
+):
+    """With a large stack that would stop the window."""
+    image = viewer.add_image(blobs)
+    mask = hands.click_segment_and_wait()
+    monkeypatch.setattr(Mask, "is_edited", lambda _: pytest.fail("labels are compared"))
+    viewer.add_image(blobs[:50, :60])
+    for layer in (image, mask):
+        viewer.layers.selection.active = layer
+    assert widget._mask().layer is mask
+
+
+@pytest.mark.parametrize("how", ["painted", "followed", "gone", "replaced"])
+def test_what_no_slider_reaches_is_not_kept(hands, viewer, widget, batches, blobs, how):
+    """Probabilities take up to half a gigabyte for each mask."""
+    image = viewer.add_image(blobs)
+    hands.click_segment_and_wait()
+    mask = widget._mask()
+    assert mask.outcome.predictions
+    if how == "painted":
+        hands.paint(mask.layer, 10, 100)
+    elif how == "followed":
+        mask.layer.data[:5, :5] = 3
+        hands.click_segment_and_wait()
+        assert widget._mask().outcome.predictions
+    elif how == "gone":
+        viewer.layers.remove(image)
+    else:
+        image.data = 255 - blobs
+    assert not mask.outcome.predictions
+    kept = mask.layer.data.copy()
+    widget._on_relabelled(relabel_mask(mask, 0.9, 0))  # that waited for its turn
+    assert np.array_equal(mask.layer.data, kept)
+    viewer.layers.selection.active = mask.layer
+    assert "the sliders leave it alone" in widget.settings._note.text()
+    assert "very large" not in widget.settings._note.text()
+
+
 def test_newest_slider_value_wins(hands, viewer, widget, batches, blobs):
     viewer.add_image(blobs)
     mask = hands.click_segment_and_wait()
@@ -154,6 +194,27 @@ def test_untouched_mask_is_renewed_in_place(hands, viewer, widget, batches, blob
     assert hands.click_segment_and_wait() is mask
     assert len(hands.masks()) == 1
     assert tuple(mask.scale) == (0.5, 0.25)
+
+
+def test_a_hidden_mask_is_seen_once_it_is_renewed(hands, viewer, widget, batches, blobs):
+    viewer.add_image(blobs)
+    mask = hands.click_segment_and_wait()
+    mask.visible = False
+    assert hands.click_segment_and_wait() is mask
+    assert mask.visible
+
+
+def test_nothing_is_said_of_a_mask_too_large_to_count(
+    hands, viewer, widget, batches, blobs, monkeypatch
+):
+    viewer.add_image(blobs)
+    mask = hands.click_segment_and_wait()
+    said = widget.message.text()
+    monkeypatch.setattr("napari_medt.gui.widget.LARGEST", 1000)
+    hands.paint(mask, 10, 100)
+    hands.qtbot.wait(500)
+    hands.wait(lambda: not threads())
+    assert widget.message.text() == said
 
 
 def test_a_mask_of_another_type_is_left_alone(hands, viewer, widget, batches, blobs):
@@ -205,11 +266,78 @@ def test_no_kind_of_edit_is_overwritten(hands, viewer, widget, batches, blobs, e
     widget.settings._threshold.setValue(0.9)
     hands.qtbot.wait(100)
     assert np.array_equal(mask.data, kept)
-    assert not widget.settings._threshold.isEnabled()
-    assert widget.settings.threshold == mask.metadata[METADATA]["threshold"] != 0.9
-    assert hands.click_segment_and_wait() is not mask
+    assert mask.metadata[METADATA]["threshold"] != 0.9
+    assert "They count for the next Segment" in widget.settings._note.text()
+    newer = hands.click_segment_and_wait()
+    assert newer is not mask
+    assert newer.metadata[METADATA]["threshold"] == 0.9
     assert np.array_equal(mask.data, kept)
-    assert widget.settings._threshold.isEnabled()
+    assert not widget.settings._note.isVisible()
+
+
+def test_the_sliders_are_for_the_selected_mask(hands, viewer, widget, batches, blobs, tmp_path):
+    """Whatever image and model it is of."""
+    first = viewer.add_image(blobs, name="first")
+    mask = hands.click_segment_and_wait()
+    tiny = widget.model.reference
+    widget.model.open_folder(make_model(tmp_path, "strict", threshold=0.7))
+    viewer.add_image(blobs[:50, :60], name="second")
+    other = hands.click_segment_and_wait()
+    kept = other.data.copy()
+    viewer.layers.selection.active = mask
+    assert (widget.image.image, widget.model.reference) == (first, tiny)
+    assert widget.settings.threshold == 0.5
+    before = np.count_nonzero(mask.data)
+    widget.settings._threshold.setValue(0.9)
+    hands.wait(lambda: mask.metadata[METADATA]["threshold"] == 0.9)
+    assert np.count_nonzero(mask.data) < before
+    assert np.array_equal(other.data, kept)
+
+
+def test_the_sliders_are_for_the_mask_that_landed(hands, viewer, widget, batches, blobs):
+    image = viewer.add_image(blobs)
+    batches.hold()
+    hands.click("Segment")
+    viewer.add_image(blobs[:50, :60])
+    batches.go_on()
+    hands.wait(hands.masks)
+    assert widget.image.image is image
+    set_threshold(hands, 0.9)
+
+
+def test_the_mask_of_an_image_that_is_gone_is_left_alone(hands, viewer, widget, batches, blobs):
+    image = viewer.add_image(blobs)
+    mask = hands.click_segment_and_wait()
+    viewer.add_image(blobs[:50, :60])
+    other = hands.click_segment_and_wait()
+    kept = mask.data.copy(), other.data.copy()
+    viewer.layers.remove(image)
+    viewer.layers.selection.active = mask
+    assert "is gone or has changed" in widget.settings._note.text()
+    widget.settings._threshold.setValue(0.9)
+    hands.qtbot.wait(100)
+    assert np.array_equal(mask.data, kept[0])
+    assert np.array_equal(other.data, kept[1])
+
+
+def test_sliders_count_for_the_next_run_of_a_large_mask(
+    hands, viewer, widget, batches, blobs, monkeypatch
+):
+    monkeypatch.setattr(run, "KEPT_BYTES", 1000)
+    image = viewer.add_image(blobs, name="scan")
+    mask = hands.click_segment_and_wait()
+    assert "very large" in widget.settings._note.text()
+    kept = mask.data.copy()
+    widget.settings._threshold.setValue(0.9)
+    hands.qtbot.wait(100)
+    assert np.array_equal(mask.data, kept)
+    assert hands.click_segment_and_wait() is mask
+    assert mask.metadata[METADATA]["threshold"] == 0.9
+    assert np.count_nonzero(mask.data) < np.count_nonzero(kept)
+    viewer.add_image(blobs, name="other")
+    assert widget.settings.threshold == widget.model.card.threshold
+    viewer.layers.selection.active = image
+    assert widget.settings.threshold == 0.9, "what its mask was made with"
 
 
 def test_only_the_selected_mask_is_counted(hands, viewer, widget, batches, blobs):
@@ -313,12 +441,19 @@ def test_class_models_number_classes(hands, viewer, widget, batches, blobs, tmp_
     assert "% of the image" in widget.message.text()
 
 
+def circumference(widget):
+    """What the widget says: a length and its unit."""
+    length, unit = re.search(r"circumference ([\d.]+) (mm|pixels)", widget.message.text()).groups()
+    return float(length), unit
+
+
 @pytest.mark.parametrize(
     ("units", "scale", "length"),
     [
         (None, (1, 1), (377, "pixels")),
         (("mm", "mm"), (0.5, 0.5), (188.5, "mm")),
         (("um", "um"), (500, 500), (188.5, "mm")),
+        (("mm", "mm"), (-0.5, 0.5), (188.5, "mm")),
         (("mm", "mm"), (0.5, 0.7), (377, "pixels")),
     ],
 )
@@ -334,10 +469,12 @@ def test_circumference_is_said(hands, viewer, widget, batches, tmp_path, units, 
     head = ((rows - 100) ** 2 + (columns - 120) ** 2 <= 60**2).astype(np.float32)
     viewer.add_image(head, scale=scale, units=units)
     mask = hands.click_segment_and_wait()
-    found = re.search(r"circumference ([\d.]+) (mm|pixels)", widget.message.text())
-    assert float(found[1]) == pytest.approx(length[0], rel=0.01)
-    assert found[2] == length[1]
-    mask.fill((100, 120), 0)
+    assert circumference(widget) == (pytest.approx(length[0], rel=0.01), length[1])
+    mask.scale, mask.units = (0.25, 0.25), ("mm", "mm")
+    mask.data_setitem(tuple(np.array([[100], [120]])), 1)
+    hands.wait(lambda: widget.message.text().startswith("As corrected"))
+    assert circumference(widget) == (pytest.approx(94.25, rel=0.01), "mm"), "as it is scaled now"
+    mask.fill((100, 121), 0)
     hands.wait(lambda: widget.message.text().startswith("As corrected: 0.0 % of the image"))
 
 
@@ -466,9 +603,39 @@ def test_damaged_weights_are_a_sentence(hands, viewer, caplog, blobs, tiny_model
 
 def test_folder_without_a_model_is_a_sentence(widget, tmp_path):
     chosen = widget.model.reference
+    widget.model.settled = False
     widget.model.open_folder(tmp_path)
     assert "not a model folder" in widget.message.text()
     assert widget.model.reference == chosen
+    assert not widget.model.settled, "a model for the next image is still found"
+
+
+def test_too_little_memory_is_a_sentence(hands, viewer, widget, caplog, blobs, monkeypatch):
+    def full(*_, **__):
+        raise MemoryError("Unable to allocate 16.0 GiB")
+
+    monkeypatch.setattr("napari_medt.engine.volume.put_together", full)
+    viewer.add_image(blobs)
+    assert "not enough memory" in refusal(hands, caplog)
+
+
+def test_an_image_that_cannot_be_read_is_chosen_in_silence(
+    hands, viewer, widget, caplog, monkeypatch
+):
+    """Segment says why; napari shows another plane than the one that is compared."""
+    monkeypatch.setattr(SegmentWidget, "_report", lambda _, error: pytest.fail(repr(error)))
+
+    def read(block_info=None):
+        if block_info[None]["array-location"][0][0] == 3:
+            raise RuntimeError("damaged")
+        return np.zeros((1, 40, 50), np.uint8)
+
+    data = dask.array.map_blocks(read, chunks=((1,) * 6, (40,), (50,)), dtype=np.uint8)
+    viewer.add_image(data, contrast_limits=(0, 255), axis_labels=("z", "y", "x"))
+    hands.wait(lambda: not widget.fit.looking)
+    hands.qtbot.wait(50)
+    assert not widget.message.text()
+    assert "cannot be read" in refusal(hands, caplog)
 
 
 def test_defect_is_reported_and_the_widget_goes_on(hands, viewer, widget, blobs, monkeypatch):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from napari_medt.engine.tiles import Area
 
+STATE = ".medt"  # beside the labels, what a run needs to go on
 CHUNK = 512  # pixels a side; blocks of other sizes are a chunk each, so that no two share one
 SMALLEST = 512  # the pyramid ends with the first level of at most so many pixels a side
 

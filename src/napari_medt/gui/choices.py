@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from napari.layers import Image
+from napari.layers import Image, Layer
 from napari.utils.events import Event
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
@@ -80,10 +80,14 @@ class ImageChoice(QComboBox):
         if self.image is not chosen:
             self.changed.emit()
 
-    def _on_active(self, event: Event) -> None:
+    def choose(self, layer: Layer | None) -> None:
+        """Choose a layer, if it is an image in the viewer."""
         for index in range(self.count()):
-            if self.itemData(index) is event.value:
+            if self.itemData(index) is layer:
                 self.setCurrentIndex(index)
+
+    def _on_active(self, event: Event) -> None:
+        self.choose(event.value)
 
 
 class ModelChoice(QWidget):
@@ -130,14 +134,19 @@ class ModelChoice(QWidget):
 
     def suggest(self, name: str) -> None:
         """Choose a bundled model for a user who has not chosen one."""
-        if not self.settled and name in self._references():
-            self._box.setCurrentIndex(self._references().index(name))
+        if not self.settled:
+            self.show_listed(name)
+
+    def show_listed(self, reference: str) -> None:
+        """Choose a model that is listed; what the user has chosen or not stays the same."""
+        if reference in self._references():
+            self._box.setCurrentIndex(self._references().index(reference))
 
     def choose(self, reference: str) -> None:
         """Choose a listed model by its name, or open a model folder."""
-        self._settle()
         if reference in self._references():
-            self._box.setCurrentIndex(self._references().index(reference))
+            self._settle()
+            self.show_listed(reference)
         else:
             self.open_folder(reference)
 
@@ -149,12 +158,12 @@ class ModelChoice(QWidget):
 
     def open_folder(self, folder: str | Path) -> None:
         """Add the model in `folder` and choose it."""
-        self._settle()
         try:
             card = read_card(Path(folder))
         except ModelError as error:
             self.refused.emit(str(error))
             return
+        self._settle()
         if str(folder) in self._references():  # opened before, perhaps trained again since
             self._box.removeItem(self._references().index(str(folder)))
         self._box.addItem(card.name, (str(folder), card))
@@ -244,7 +253,7 @@ class LabelSettings(QWidget):
         for slider in (self._threshold, self._min_size):
             slider.valueChanged.connect(self.changed)
         self.show_values(0.5, 0)
-        self.lock("")
+        self.explain("")
 
     @property
     def threshold(self) -> float:
@@ -263,9 +272,7 @@ class LabelSettings(QWidget):
             self._threshold.setValue(threshold)
             self._min_size.setValue(min_size)
 
-    def lock(self, why: str) -> None:
-        """Disable the sliders and say why; an empty sentence enables them."""
-        for slider in (self._threshold, self._min_size):
-            slider.setEnabled(not why)
-        self._note.setText(why)
-        self._note.setVisible(bool(why))
+    def explain(self, sentence: str) -> None:
+        """Show a sentence below the sliders; an empty one takes it away."""
+        self._note.setText(sentence)
+        self._note.setVisible(bool(sentence))

@@ -86,13 +86,13 @@ def compare(read: Read) -> dict[str, float]:
     Returns
     -------
     dict
-        See :func:`napari_medt.engine.fit.unlikeness`; empty for what is no image to segment, since
-        Segment says why.
+        See :func:`napari_medt.engine.fit.unlikeness`; empty for what is no image to segment, or
+        cannot be read, since Segment says why.
     """
     from napari_medt.engine.fit import unlikeness
     from napari_medt.models.store import bundled_domains
 
     try:
         return unlikeness(read(), bundled_domains())
-    except UserError:
+    except (UserError, MemoryError, OSError):
         return {}

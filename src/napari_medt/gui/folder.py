@@ -111,8 +111,9 @@ class FolderDialog(QDialog):
     def _ask_for_images(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "Folder of images")
         if folder:
+            if self._labels.text() in ("", beside(self._images.text())):
+                self._labels.setText(beside(folder))  # unless the user has chosen where to
             self._images.setText(folder)
-            self._labels.setText(f"{folder}-labels")
             self._start.setEnabled(True)
 
     def _ask_for_labels(self) -> None:
@@ -124,6 +125,11 @@ class FolderDialog(QDialog):
         images, labels = Path(self._images.text()), Path(self._labels.text())
         self.chosen.emit(images, labels, self._link.isChecked(), self._channel.value() - 1)
         self.close()
+
+
+def beside(images: str) -> str:
+    """Name the folder for the labels of a folder of images, where none was chosen."""
+    return f"{images}-labels"
 
 
 class FolderRun(FileRun):

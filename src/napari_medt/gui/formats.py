@@ -132,6 +132,8 @@ def patient_of(metadata: dict[str, Any]) -> Patient:
     """How labels lie in the patient: by their metadata, or as the images in the viewer do."""
     if PATIENT in metadata:
         return Patient.from_dict(metadata[PATIENT])
+    if METADATA in metadata:  # a mask knows its image, which then lies in no patient
+        return Patient(np.eye(4))
     viewer = napari.current_viewer()
     layers: list[Layer] = list(viewer.layers) if viewer is not None else []
     found = [Patient.from_dict(x.metadata[PATIENT]) for x in layers if PATIENT in x.metadata]

@@ -6,6 +6,7 @@ yields, and napari warns when its window is closed while they run.
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -38,7 +39,7 @@ class Job(QObject):
     progressed = Signal(int, int)
     succeeded = Signal(object)  # what the work returned
     refused = Signal(str)  # a sentence for the user
-    crashed = Signal(object)  # any other exception
+    crashed = Signal(object)  # any other exception: a defect
 
     # From the job's thread to the thread the job lives on.
     _moved = Signal(int, int)
@@ -81,10 +82,24 @@ class Job(QObject):
             return
         if error is None:
             self.succeeded.emit(result)
-        elif isinstance(error, UserError):
-            self.refused.emit(str(error))
+        elif sentence := sentence_about(error):
+            self.refused.emit(sentence)
         else:
             self.crashed.emit(error)
+
+
+def sentence_about(error: Exception) -> str:
+    """Say what the user can mend; empty for a defect."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "There is not enough memory: close other programs, or segment a part of the image."
+    if not isinstance(error, OSError):
+        return ""
+    if error.errno == errno.ENOSPC:
+        return "The disk is full: make room on it, and start again."
+    name, reason = error.filename2 or error.filename or "A file", error.strerror or error
+    return f"{name} cannot be read or written ({reason}): see to that, and start again."
 
 
 def run_job(
@@ -116,6 +131,7 @@ class NewestJob(QObject):
     """
 
     succeeded = Signal(object)
+    refused = Signal(str)
     crashed = Signal(object)
 
     def __init__(self, parent: QObject) -> None:
@@ -130,11 +146,16 @@ class NewestJob(QObject):
             return
         self._job = Job(lambda _progress, _is_cancelled: work())
         self._job.succeeded.connect(self._on_succeeded)
+        self._job.refused.connect(self._on_refused)
         self._job.crashed.connect(self._on_crashed)
         self._job.start()
 
     def _on_succeeded(self, result: Any) -> None:
         self.succeeded.emit(result)
+        self._go_on()
+
+    def _on_refused(self, sentence: str) -> None:
+        self.refused.emit(sentence)
         self._go_on()
 
     def _on_crashed(self, error: Exception) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import napari
 
 METADATA = "napari_medt"
+SELECTING = ("select", "direct")  # modes of a Shapes layer in which shapes are selected
 
 LARGEST = 40_000_000  # pixels of a plane that is still read, and its mask held, as a whole
 
@@ -59,9 +60,10 @@ def shown_data(layer: Image) -> Any:
 
 
 def is_slide(layer: Image) -> bool:
-    """Whether a layer is a single plane that is too large to hold."""
-    height, width = plane_shape(layer) if layer.ndim == 2 else (0, 0)
-    return height * width > LARGEST
+    """Whether a layer is a single plane that is too large to hold; other axes are 1 long."""
+    data = layer.data[0] if layer.multiscale else layer.data
+    *others, height, width = data.shape[: layer.ndim]
+    return all(length == 1 for length in others) and height * width > LARGEST
 
 
 def slide_levels(layer: Image) -> list[Level] | None:
@@ -75,9 +77,10 @@ def slide_levels(layer: Image) -> list[Level] | None:
     if not is_slide(layer):
         return None
     size, width = mm_per_pixel(layer), plane_shape(layer)[1]
-    axes = "yxs" if layer.rgb else "yx"
+    others = "tzabdefg"[: layer.ndim - 2]  # of length 1, under any names
+    axes = f"{others}yxs" if layer.rgb else f"{others}yx"
     arrays = list(layer.data) if layer.multiscale else [layer.data]
-    sizes = [size and 1000 * size * width / array.shape[1] for array in arrays]
+    sizes = [size and 1000 * size * width / array.shape[layer.ndim - 1] for array in arrays]
     return [level_of(a, axes, pixel_size=s) for a, s in zip(arrays, sizes, strict=True)]
 
 
@@ -105,9 +108,10 @@ def mixed(layers: Sequence[Image]) -> Mix:
 def placement(image: Image, axes: Axes, place: Place | None = None) -> dict[str, Any]:
     """Return what a Labels layer needs to lie exactly on `image`, or on a part of it.
 
-    See :func:`as_layer` for the axes of the labels; those of a part are rows and columns.
+    See :func:`as_layer` for the axes of the labels; those of a part are rows and columns, the last
+    axes of the image.
     """
-    kept = list(layer_axes(axes))
+    kept = [axis + image.ndim - len(axes.shape) for axis in layer_axes(axes)]
     spans, middles = spread_of(axes, place)
     values: dict[str, Any] = {
         "scale": image.scale[kept] * spans,
@@ -254,8 +258,8 @@ def window_corners(image: Image, viewer: napari.Viewer) -> NDArray[np.float64]:
 def shapes_region(image: Image, viewer: napari.Viewer) -> Region:
     """Return the part of an image's planes inside shapes.
 
-    The shapes are those selected in the selected Shapes layer, or in the top one; without a
-    selection, all of them.
+    The shapes are those of the selected Shapes layer, or of the top one that is seen: all of them,
+    or the ones that were selected with its tools for that.
 
     Raises
     ------
@@ -263,13 +267,15 @@ def shapes_region(image: Image, viewer: napari.Viewer) -> Region:
         If there are none, or they do not touch the image.
     """
     found = [layer for layer in viewer.layers if isinstance(layer, Shapes) and len(layer.data)]
-    selected = [layer for layer in found if layer in viewer.layers.selection]
     if not found:
         raise ImageError(
             "There are no shapes: add a Shapes layer, draw around what you want, and try again."
         )
-    layer = (selected or found)[-1]
-    chosen = sorted(layer.selected_data) or range(len(layer.data))
+    seen = [layer for layer in found if layer.visible] or found
+    layer = ([layer for layer in seen if layer in viewer.layers.selection] or seen)[-1]
+    # napari leaves the shape drawn last selected, though nobody selected it.
+    selected = layer.selected_data if layer.mode in SELECTING else ()
+    chosen = sorted(selected) or range(len(layer.data))
     outlines = []
     for index in chosen:
         vertices = outline(layer.data[index], layer.shape_type[index])
@@ -297,9 +303,9 @@ def plane_shape(image: Image) -> tuple[int, int]:
     return height, width
 
 
-def mm_per_pixel(image: Image) -> float | None:
+def mm_per_pixel(layer: Image | Labels) -> float | None:
     """Side of a pixel in millimetres; None where units are no length or pixels not square."""
-    units, scale = image.units[-2:], image.scale[-2:]
+    units, scale = layer.units[-2:], np.abs(layer.scale[-2:])  # negative where it is mirrored
     if not all(unit.is_compatible_with("mm") for unit in units):
         return None
     height, width = (
@@ -321,18 +327,16 @@ class Mask:
     model : str
         Name or path of the model.
     outcome : Outcome
-        The run it comes from.
-    written : array of int32
-        The labels as they were last written, shaped as `labels`.
+        What was last written into it.
     painted : bool
-        Whether the layer was edited in a way that leaves something to undo or redo.
+        Whether it is known that the layer was edited. It stays so: there may be something to undo
+        or redo.
     """
 
     layer: Labels
     image: Image | None
     model: str
     outcome: Outcome
-    written: NDArray[np.int32]
     painted: bool = False
 
     @property
@@ -343,27 +347,42 @@ class Mask:
         return data if axis is None or data.ndim <= axis else data[(slice(None),) * axis + (0,)]
 
     @property
-    def edited(self) -> bool:
+    def mm_per_pixel(self) -> float | None:
+        """Side of a pixel in millimetres as the layer tells it now, unless its run was not told."""
+        return None if self.outcome.place is not None else mm_per_pixel(self.layer)
+
+    def is_edited(self) -> bool:
         """Whether the layer holds, or can redo, anything but what was written into it.
 
         Compares the data themselves: not every edit is announced by an event, and a brush stroke
-        is announced only when it ends.
+        is announced only when it ends. That takes a while for a large stack.
         """
-        return self.painted or not np.array_equal(self.labels, self.written)
+        if not self.painted and not np.array_equal(self.labels, self.outcome.written):
+            self.become_painted()
+        return self.painted
 
     def holds(self, outcome: Outcome) -> bool:
         """Whether the layer lies where the labels of another run belong, and can take them."""
         old, new, data = self.outcome, outcome, self.layer.data
         same_axes = old.scope.axes.roles == new.scope.axes.roles
-        same_shape = self.written.shape == new.labels.shape
+        same_shape = old.written.shape == new.labels.shape
         writable = isinstance(data, np.ndarray) and data.dtype == new.labels.dtype
         return old.place == new.place and same_axes and same_shape and writable
 
+    def become_painted(self) -> None:
+        """Count as edited from now on; no slider needs the predictions then."""
+        self.painted = True
+        self.drop_predictions()
+
+    def drop_predictions(self) -> None:
+        """Free the memory of what the sliders start from."""
+        self.outcome = replace(self.outcome, predictions={})
+
     def edited_within(self, scope: Scope) -> bool:
         """Whether what the layer holds within a scope is not what was written there."""
-        data = self.labels
-        return data.shape != self.written.shape or any(
-            not np.array_equal(data[part], self.written[part]) for part in scope.parts()
+        data, written = self.labels, self.outcome.written
+        return data.shape != written.shape or any(
+            not np.array_equal(data[part], written[part]) for part in scope.parts()
         )
 
 
@@ -394,6 +413,10 @@ class Masks(QObject):
         found = [mask for mask in self._masks if mask.image is image and mask.model == model]
         return found[-1] if found else None
 
+    def selected(self) -> Mask | None:
+        """Return the mask whose layer is selected; None for other layers."""
+        return self._of(self._viewer.layers.selection.active)
+
     def place(self, outcome: Outcome, image: Image, model: str) -> Mask:
         """Put the result of a run on its image, ready to paint.
 
@@ -404,7 +427,7 @@ class Masks(QObject):
         mask = self.newest(image, model)
         if mask is None or not mask.holds(outcome):
             mask = self._add(outcome, image, model)
-        elif not mask.edited:
+        elif not mask.is_edited():
             for name, value in placement(image, outcome.scope.axes, outcome.place).items():
                 setattr(mask.layer, name, value)
             self._renew(mask, outcome)
@@ -412,6 +435,7 @@ class Masks(QObject):
             self._lay_into(mask, outcome)
         else:
             mask = self._add(outcome, image, model)
+        mask.layer.visible = True
         self._viewer.layers.selection.active = mask.layer
         return mask
 
@@ -420,29 +444,32 @@ class Masks(QObject):
         if outcome.scope.complete:
             self._write(mask, outcome)
             return
-        labels = mask.labels
-        for part, values in exchanged(labels, outcome):
-            labels[part] = mask.written[part] = values
-        mask.outcome = merge(mask.outcome, outcome, labels)
+        labels, old = mask.labels, mask.outcome
+        for part, values in exchanged(labels, outcome, old.highest):
+            labels[part] = old.written[part] = values
+        mask.outcome = merge(old, outcome, labels, old.highest)
         mask.layer.refresh()
         self._describe(mask)
 
     def _lay_into(self, mask: Mask, outcome: Outcome) -> None:
         """Exchange a part of an edited mask, in one step of its history."""
         mask.layer.visible = True  # of a hidden layer napari holds no view that it could update
-        labels = mask.labels
+        labels, old = mask.labels, mask.outcome
+        highest = int(labels.max(initial=0))  # what was painted may have any number
         with mask.layer.block_history():
-            for part, values in exchanged(labels, outcome):
+            for part, values in exchanged(labels, outcome, highest):
                 changed = values != labels[part]
                 where = layer_index(part, changed, outcome.scope.axes)
                 mask.layer.data_setitem(where, values[changed])
-                mask.written[part] = values
-        mask.outcome = replace(merge(mask.outcome, outcome, labels), predictions={})
+                old.written[part] = values
+        mask.outcome = replace(merge(old, outcome, labels, highest), predictions={})
         self._describe(mask)
 
     def rewrite(self, mask: Mask, base: Outcome, outcome: Outcome) -> bool:
         """Write the labels of `base` made with other settings, while the mask still holds those."""
-        if mask not in self._masks or mask.edited or mask.outcome is not base:
+        if mask not in self._masks or mask.outcome is not base or not base.adjustable:
+            return False
+        if mask.is_edited():
             return False
         self._write(mask, outcome)
         return True
@@ -452,6 +479,7 @@ class Masks(QObject):
         for mask in self._masks:
             if mask.image is image:
                 mask.image = None  # so that its pixels can be freed
+                mask.drop_predictions()
 
     def _add(self, outcome: Outcome, image: Image, model: str) -> Mask:
         name = f"{image.name} - {outcome.card.name} mask"
@@ -459,7 +487,7 @@ class Masks(QObject):
         place = placement(image, outcome.scope.axes, outcome.place)
         labels = as_layer(outcome.labels, outcome.scope.axes)
         layer = Labels(labels, name=name, metadata=carried, **place)
-        mask = Mask(layer, image, model, outcome, outcome.labels.copy())
+        mask = Mask(layer, image, model, outcome)
         self._masks.append(mask)
         self._describe(mask)
         self._viewer.add_layer(layer)
@@ -472,18 +500,17 @@ class Masks(QObject):
     def _write(self, mask: Mask, outcome: Outcome) -> None:
         # A mask that was not edited has nothing to undo, so no step of its history goes stale.
         mask.outcome = outcome
-        mask.written = outcome.labels.copy()
-        mask.layer.data = as_layer(outcome.labels, outcome.scope.axes)
+        with mask.layer.events.data.blocker(self._on_data):  # which would look for edits
+            mask.layer.data = as_layer(outcome.labels, outcome.scope.axes)
         self._describe(mask)
 
     def _describe(self, mask: Mask) -> None:
         outcome = mask.outcome
         mask.layer.metadata[METADATA] = dict(outcome.provenance)
         # What is painted next: one more object, or the first class.
-        new = int(np.max(mask.layer.data)) + 1 if outcome.card.splits_objects else 1
-        mask.layer.selected_label = new
+        mask.layer.selected_label = outcome.highest + 1 if outcome.card.splits_objects else 1
 
-    def _of(self, layer: Labels) -> Mask | None:
+    def _of(self, layer: Layer | None) -> Mask | None:
         return next((mask for mask in self._masks if mask.layer is layer), None)
 
     def _on_paint(self, event: Event) -> None:
@@ -491,13 +518,13 @@ class Masks(QObject):
         if mask is None:
             return
         if not mask.painted:
-            mask.painted = True
+            mask.become_painted()
             self.changed.emit()
         self.edited.emit(mask)
 
     def _on_data(self, event: Event) -> None:
         mask = self._of(event.source)
-        if mask is not None and mask.edited:
+        if mask is not None and mask.is_edited():
             self.changed.emit()
             self.edited.emit(mask)
 

@@ -43,6 +43,10 @@ class Outcome:
     ----------
     labels : array of int32
         Shaped as the image's axes less the channels; 0 outside the scope.
+    written : array of int32
+        A copy of the labels, which tells what was edited since.
+    highest : int
+        No label is larger.
     predictions : dict
         Of every plane, from which the sliders make labels again. Empty where there are too many to
         keep.
@@ -54,8 +58,6 @@ class Outcome:
         Of the model that ran.
     provenance : dict
         How the labels were made.
-    mm_per_pixel : float or None
-        Side of a pixel in millimetres, where the layer tells it.
     words : str
         What was found, in words. Made with the labels, since counting in a large stack takes long.
     place : Place, optional
@@ -64,12 +66,13 @@ class Outcome:
     """
 
     labels: NDArray[np.int32]
+    written: NDArray[np.int32]
+    highest: int
     predictions: dict[Frame, Prediction]
     scope: Scope
     link: bool
     card: ModelCard
     provenance: dict[str, Any]
-    mm_per_pixel: float | None = None
     words: str = ""
     place: Place | None = None
 
@@ -79,8 +82,26 @@ class Outcome:
         return bool(self.predictions)
 
 
-def relabel(outcome: Outcome, threshold: float, min_size: int) -> Outcome:
-    """Make labels with other settings, from the predictions that are there."""
+def held(labels: NDArray[np.int32], scope: Scope) -> dict[str, Any]:
+    """Return labels as an :class:`Outcome` holds them: with a copy, and the largest of them.
+
+    Both are made by the run, since with a large stack they would stop the window.
+    """
+    written = np.zeros(labels.shape, labels.dtype)  # no memory where nothing was segmented
+    highest = 0
+    for part in scope.parts():
+        written[part] = labels[part]
+        highest = max(highest, int(labels[part].max(initial=0)))
+    return {"labels": labels, "written": written, "highest": highest}
+
+
+def relabel(
+    outcome: Outcome, threshold: float, min_size: int, mm_per_pixel: float | None
+) -> Outcome:
+    """Make labels with other settings, from the predictions that are there.
+
+    The side of a pixel may have been changed since, as for :func:`corrected_in_words`.
+    """
     from napari_medt.engine.volume import label_plane, put_together
 
     settings: dict[str, Any] = {"threshold": threshold, "min_size": min_size}
@@ -91,9 +112,9 @@ def relabel(outcome: Outcome, threshold: float, min_size: int) -> Outcome:
     labels = put_together(
         planes, outcome.scope, number_apart=outcome.card.splits_objects, link=outcome.link
     )
-    words = in_words(labels, outcome.scope, outcome.card, outcome.mm_per_pixel)
+    words = in_words(labels, outcome.scope, outcome.card, mm_per_pixel)
     made = {**outcome.provenance, **settings}
-    return replace(outcome, labels=labels, provenance=made, words=words)
+    return replace(outcome, **held(labels, outcome.scope), provenance=made, words=words)
 
 
 def report_on(
@@ -124,10 +145,10 @@ def in_words(
     return f"{found}, {report}" if report else found
 
 
-def corrected_in_words(labels: NDArray[np.int32], run: Outcome) -> str:
+def corrected_in_words(labels: NDArray[np.int32], run: Outcome, mm_per_pixel: float | None) -> str:
     """Say what the labels of a run hold after corrections, which may lie outside its scope."""
     everything = Scope.everything(run.scope.axes)
-    return in_words(labels, run.scope, run.card, run.mm_per_pixel, counted=everything)
+    return in_words(labels, run.scope, run.card, mm_per_pixel, counted=everything)
 
 
 def found_in_words(labels: NDArray[np.int32], scope: Scope, card: ModelCard) -> str:
@@ -150,10 +171,11 @@ def count_labels(planes: Sequence[NDArray[np.int32]]) -> int:
     return int(np.count_nonzero(found))
 
 
-def merge(old: Outcome, new: Outcome, labels: NDArray[np.int32]) -> Outcome:
+def merge(old: Outcome, new: Outcome, labels: NDArray[np.int32], highest: int) -> Outcome:
     """Tell of `labels`, those of a run in which what a newer one segmented was exchanged.
 
     Planes add up, and the sliders go on for all of them. With regions only the labels add up.
+    `highest` is that of the labels before; see :func:`exchanged`.
     """
     added = {**old.predictions, **new.predictions}
     frames = tuple(sorted({*old.scope.frames, *new.scope.frames}))
@@ -163,6 +185,8 @@ def merge(old: Outcome, new: Outcome, labels: NDArray[np.int32]) -> Outcome:
     return replace(
         new,
         labels=labels,
+        written=old.written,
+        highest=max(highest, offset_after(highest, new) + new.highest),
         predictions=added,
         scope=replace(new.scope, frames=frames, region=None),
         provenance=told_of_both(old, new),
@@ -175,14 +199,20 @@ def told_of_both(old: Outcome, new: Outcome) -> dict[str, Any]:
     return {**new.provenance, EARLIER: [*before.pop(EARLIER, []), before]}
 
 
+def offset_after(highest: int, new: Outcome) -> int:
+    """What is added to labels of a new outcome beside others: objects have numbers of their own."""
+    return highest if new.card.splits_objects else 0
+
+
 def exchanged(
-    labels: NDArray[np.int32], new: Outcome
+    labels: NDArray[np.int32], new: Outcome, highest: int
 ) -> list[tuple[tuple[Any, ...], NDArray[np.int32]]]:
     """Return the parts of `labels` that a new outcome is about, each with what it is to hold.
 
-    Only the parts, since a copy of a large stack stops the window.
+    Only the parts, since a copy of a large stack stops the window. None of the labels is larger
+    than `highest`.
     """
-    offset = int(labels.max(initial=0)) if new.card.splits_objects else 0
+    offset = offset_after(highest, new)
     inside = None if new.scope.region is None else new.scope.region.inside
     parts = []
     for part in new.scope.parts():

@@ -20,7 +20,7 @@ from napari_medt.engine.axes import guess_axes
 from napari_medt.engine.region import Region, Scope
 from napari_medt.errors import ModelError
 from napari_medt.gui.job import IsCancelled, Progress
-from napari_medt.gui.outcome import Outcome, Place, found_in_words, in_words
+from napari_medt.gui.outcome import Outcome, Place, found_in_words, held, in_words
 from napari_medt.network.config import BRANCHES, Branches
 from napari_medt.review.provenance import provenance
 
@@ -112,9 +112,16 @@ def carry_out(request: Request, progress: Progress, is_cancelled: IsCancelled) -
     labels = put_together(planes, scope, number_apart=model.card.splits_objects, link=request.link)
     made = told_of(request, model, device, start)
     kept = kept if len(kept) == len(planes) else {}
-    pixel = request.mm_per_pixel
-    words = in_words(labels, scope, model.card, pixel)
-    return Outcome(labels, kept, scope, request.link, model.card, made, pixel, words)
+    words = in_words(labels, scope, model.card, request.mm_per_pixel)
+    return Outcome(
+        **held(labels, scope),
+        predictions=kept,
+        scope=scope,
+        link=request.link,
+        card=model.card,
+        provenance=made,
+        words=words,
+    )
 
 
 def carry_out_part(
@@ -146,9 +153,9 @@ def carry_out_part(
     labels = label_plane(part.prediction, scope, model.card, **settings)
     made = told_of(request, model, device, start)
     return Outcome(
-        labels,
-        {scope.frames[0]: part.prediction},
-        scope,
+        **held(labels, scope),
+        predictions={scope.frames[0]: part.prediction},
+        scope=scope,
         link=False,
         card=model.card,
         provenance=made,

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from napari.layers import Image
-from napari.utils.events import Event
+from napari.utils.events import Event, EventEmitter
+from numpy.typing import NDArray
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QAction
 from qtpy.QtWidgets import (
@@ -22,9 +24,9 @@ from qtpy.QtWidgets import (
 )
 from superqt.utils import signals_blocked
 
-from napari_medt.engine.axes import count
+from napari_medt.engine.axes import Axes, Frame, count
 from napari_medt.engine.region import Region, Scope
-from napari_medt.engine.source import Level
+from napari_medt.engine.source import Level, reading
 from napari_medt.gui.choices import narrow, note
 from napari_medt.gui.layers import (
     axes_of,
@@ -153,8 +155,6 @@ class ScopeChoice(QWidget):
             With one sentence for the user.
         """
         assert self._image is not None
-        if axes_of(self._image).shape != self._guess.shape:  # other data since it was chosen
-            self._read_axes(self._image)
         frames = tuple(self._axes.frames())
         if self._planes.currentIndex() == 1:
             frames = (shown_frame(self._image, self._axes, self._viewer),)
@@ -171,9 +171,9 @@ class ScopeChoice(QWidget):
         levels = self.levels
         if levels is not None:
             return partial(read_typical, levels)
-        axes, channel, data = self._axes, self._channel.currentData(), self.data
-        frames = axes.frames()
-        return partial(axes.plane, data, frames[len(frames) // 2], channel)
+        frames = self._axes.frames()
+        middle, channel = frames[len(frames) // 2], self._channel.currentData()
+        return partial(read_plane, self._axes, self.data, middle, channel)
 
     def _find_region(self) -> Region | None:
         assert self._image is not None
@@ -188,10 +188,24 @@ class ScopeChoice(QWidget):
         """Offer what can be chosen for a layer."""
         if image is self._image and image is not None:
             return
+        for emitter in self._emitters():
+            emitter.disconnect(self._on_image)
         self._image = image
+        for emitter in self._emitters():
+            emitter.connect(self._on_image)
         self.setVisible(image is not None and image.ndim >= 2)
         if image is not None and image.ndim >= 2:
             self._read_axes(image)
+
+    def _emitters(self) -> list[EventEmitter]:
+        """What tells that the image has other pixels, or other names for its axes."""
+        image = self._image
+        return [] if image is None else [image.events.data, image.events.axis_labels]
+
+    def _on_image(self, event: Event) -> None:
+        if self._image is not None and axes_of(self._image) != self._guess:
+            self._read_axes(self._image)
+        self.changed.emit()
 
     def _read_axes(self, image: Image) -> None:
         self._guess = axes_of(image)
@@ -260,6 +274,12 @@ class ScopeChoice(QWidget):
             action.toggled.connect(self.changed)
             menu.addAction(action)
         self._more.setVisible(bool(menu.actions()))
+
+
+def read_plane(axes: Axes, data: Any, frame: Frame, channel: int | None) -> NDArray:
+    """Read one plane of an image, perhaps a lazy one, as :meth:`Axes.plane` takes it."""
+    with reading():
+        return np.asarray(axes.plane(data, frame, channel))
 
 
 def read_typical(levels: list[Level]) -> Any:

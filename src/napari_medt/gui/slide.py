@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeGuard
 
-from napari.layers import Image, Labels
+from napari.layers import Image, Labels, Layer
 from qtpy.QtWidgets import QFileDialog, QWidget
 
+from napari_medt.engine.axes import guess_axes
 from napari_medt.engine.source import Level
 from napari_medt.gui.filerun import FileRun
 from napari_medt.gui.job import IsCancelled, Progress
-from napari_medt.gui.layers import axes_of, placement
+from napari_medt.gui.layers import placement, plane_shape
 from napari_medt.gui.outcome import Place
 from napari_medt.gui.progress import RunProgress
 from napari_medt.gui.run import import_engine
@@ -26,6 +28,11 @@ if TYPE_CHECKING:
 
     from napari_medt.engine.slide import Summary
 
+# Of image files; what else has a dot is a part of their name.
+SUFFIXES = (
+    r"(?i)(\.ome)?\.(zarr|tiff?|btf|qptiff|svs|ndpi|scn|mrxs|vms|vmu|bif|czi|vsi|lif|nd2|jp2|"
+    r"jpe?g|png)$"
+)
 REDRAW = 1.0  # seconds between looks at the labels while they grow
 
 
@@ -98,14 +105,11 @@ class SlideRun(FileRun):
 
     def ask_for_output(self, image: Image) -> Path | None:
         """Let the user say where the labels go; None if they would rather not."""
-        source = Path(image.source.path or Path.home() / image.name)
-        suggested = source.with_name(f"{source.name.split('.')[0]}.labels.zarr")
-        title = "Stream the labels into this folder, or go on with the run in it"
-        options = QFileDialog.Option.DontConfirmOverwrite
-        chosen, _ = QFileDialog.getSaveFileName(
-            self._parent, title, str(suggested), "OME-Zarr (*.zarr)", options=options
-        )
-        return Path(chosen).with_suffix(".zarr") if chosen else None
+        title = "Folder for the labels, or the labels of a run to go on with"
+        start = Path(image.source.path).parent if image.source.path else Path.home()
+        # A dialog for a file to save would enter the labels of a run, since they are a folder.
+        chosen = QFileDialog.getExistingDirectory(self._parent, title, str(start))
+        return output_in(Path(chosen), image) if chosen else None
 
     def start(self, image: Image, request: SlideRequest) -> None:
         """Segment a slide."""
@@ -123,7 +127,7 @@ class SlideRun(FileRun):
             self._drawn = time.monotonic()
 
     def _show(self) -> Labels:
-        """Add the labels as they are on disk; napari reads what it draws."""
+        """Show the labels as they are on disk; napari reads what it draws."""
         from napari_medt.engine.block import Settings
         from napari_medt.engine.labelfile import LabelFile
 
@@ -131,11 +135,15 @@ class SlideRun(FileRun):
         settings = Settings.read(request.output)
         step = request.levels[0].width / request.levels[settings.level].width
         levels = LabelFile.open(request.output).levels
+        for layer in self._viewer.layers:
+            if shows(layer, levels[0]):
+                layer.visible = True
+                return layer
         layer = Labels(
             levels if len(levels) > 1 else levels[0],
             multiscale=len(levels) > 1,
             name=f"{self._image.name} - {settings.model} labels",
-            **placement(self._image, axes_of(self._image), Place(step=step)),
+            **placement(self._image, guess_axes(plane_shape(self._image)), Place(step=step)),
         )
         layer.editable = False  # it is a file
         self._viewer.add_layer(layer)
@@ -147,3 +155,27 @@ class SlideRun(FileRun):
         self._layer.refresh()
         self._end()
         self.said.emit(f"{summary.in_words()} The labels are in {self._request.output}.")
+
+
+def output_in(folder: Path, image: Image) -> Path:
+    """Return the label file to make in a folder, or the folder if it is one already."""
+    from napari_medt.engine.labelfile import STATE
+
+    if (folder / STATE).exists() or folder.suffix == ".zarr":
+        return folder
+    return folder / f"{name_of(image)}.labels.zarr"
+
+
+def name_of(image: Image) -> str:
+    """Name of a layer's file less its suffixes, or that of the layer where there is no file."""
+    if image.source.path:
+        return re.sub(SUFFIXES, "", Path(image.source.path).name)
+    return re.sub(r'[\\/:*?"<>|]', "-", image.name)
+
+
+def shows(layer: Layer, finest: Any) -> TypeGuard[Labels]:
+    """Whether a layer shows a label file, given by its finest resolution."""
+    if not isinstance(layer, Labels):
+        return False
+    data = layer.data[0] if layer.multiscale else layer.data
+    return type(data) is type(finest) and bool(data == finest)

@@ -50,8 +50,17 @@ QPushButton {font-size: 16px; font-weight: bold; padding: 10px}
 QPushButton:enabled {background-color: #3d5fc9; color: white}
 QPushButton:enabled:hover {background-color: #5574da}
 """
-EDITED = "You have edited this mask, so the sliders leave it alone. Segment makes a new one."
-FIXED = "This mask was put together from parts or is very large, so the sliders leave it alone."
+EDITED = (
+    "You have edited this mask, so the sliders leave it alone. They count for the next Segment."
+)
+FIXED = (
+    "This mask was put together from parts or is very large, so the sliders leave it alone. They "
+    "count for the next Segment."
+)
+GONE = (
+    "The image of this mask is gone or has changed, so the sliders leave it alone. They count for "
+    "the next Segment."
+)
 
 
 @dataclass(eq=False)
@@ -155,10 +164,13 @@ class SegmentWidget(QWidget):
         self._masks.edited.connect(self._on_edited)
         self._edits.timeout.connect(self._count_again)
         self._counting.succeeded.connect(self._on_counted)
+        self._counting.refused.connect(self.refuse)
         self._counting.crashed.connect(self._report)
         self._relabelling.succeeded.connect(self._on_relabelled)
+        self._relabelling.refused.connect(self.refuse)
         self._relabelling.crashed.connect(self._report)
         self._viewer.layers.events.removed.connect(self._on_layer_removed)
+        self._viewer.layers.selection.events.active.connect(self._on_active)
 
     # What is shown
 
@@ -190,10 +202,14 @@ class SegmentWidget(QWidget):
         self.folder.button.setEnabled(idle)
         self.progress.setVisible(not idle)
         self.settings.setEnabled(idle)
-        self.settings.lock(why_locked(mask))
-        if mask is not None:
-            made = mask.outcome.provenance
-            self.settings.show_values(made["threshold"], made["min_size"])
+        why = why_left_alone(mask)
+        self.settings.explain(why)
+        if mask is not None and not why:  # else they are for the next run
+            self._show_settings_of(mask)
+
+    def _show_settings_of(self, mask: Mask) -> None:
+        made = mask.outcome.provenance
+        self.settings.show_values(made["threshold"], made["min_size"])
 
     def _on_choice(self) -> None:
         card = self.model.card
@@ -202,6 +218,8 @@ class SegmentWidget(QWidget):
         self.fit.show_model(card)
         if card is not None:
             self.settings.show_values(card.threshold, card.min_size)
+        if (mask := self._mask()) is not None:
+            self._show_settings_of(mask)
         self._refresh()
 
     def _look(self) -> None:
@@ -341,14 +359,24 @@ class SegmentWidget(QWidget):
     # The mask
 
     def _mask(self) -> Mask | None:
-        """Return the mask that the sliders are for."""
-        return self._masks.newest(self.image.image, self.model.reference)
+        """Return the mask that the sliders are for: the selected one, unless others are chosen."""
+        chosen, mask = (self.image.image, self.model.reference), self._masks.selected()
+        if mask is not None and (mask.image is None or chosen == (mask.image, mask.model)):
+            return mask
+        return self._masks.newest(*chosen)
+
+    def _on_active(self, event: Event) -> None:
+        mask = self._masks.selected()
+        if mask is not None and mask.image is not None:
+            self.image.choose(mask.image)
+            self.model.show_listed(mask.model)
+        self._refresh()
 
     def _on_settings(self) -> None:
         mask = self._mask()
         if mask is None:
             return
-        if why_locked(mask):
+        if why_left_alone(mask) or mask.is_edited():
             self._refresh()
             return
         self._relabelling.submit(
@@ -374,7 +402,7 @@ class SegmentWidget(QWidget):
 
     def _on_counted(self, sentence: str) -> None:
         # Only what is new, since other messages stay when another plane is looked at.
-        if sentence != self._counted and self._run is None:
+        if sentence and sentence != self._counted and self._run is None:
             self._counted = sentence
             self.say(sentence)
 
@@ -382,21 +410,25 @@ class SegmentWidget(QWidget):
 def relabel_mask(mask: Mask, threshold: float, min_size: int) -> tuple[Mask, Outcome, Outcome]:
     """Make the labels of a mask with other settings: the mask, from what, and what was made."""
     base = mask.outcome
-    return mask, base, relabel(base, threshold, min_size)
+    if not base.adjustable:  # edited, or its image gone, while this waited for its turn
+        return mask, base, base
+    return mask, base, relabel(base, threshold, min_size, mask.mm_per_pixel)
 
 
 def count_corrected(mask: Mask) -> str:
     """Say what a mask holds now; nothing of one so large that counting takes long."""
     labels = mask.labels
-    if labels.size > LARGEST or labels.shape != mask.written.shape:
+    if labels.size > LARGEST or labels.shape != mask.outcome.written.shape:
         return ""
-    return f"As corrected: {corrected_in_words(labels, mask.outcome)}."
+    return f"As corrected: {corrected_in_words(labels, mask.outcome, mask.mm_per_pixel)}."
 
 
-def why_locked(mask: Mask | None) -> str:
-    """Say why the sliders leave a mask alone; empty where they may change it."""
+def why_left_alone(mask: Mask | None) -> str:
+    """Say why the sliders leave a mask alone, as far as is known; empty where they do not."""
     if mask is None:
         return ""
-    if mask.edited:
+    if mask.image is None:
+        return GONE
+    if mask.painted:
         return EDITED
     return "" if mask.outcome.adjustable else FIXED
