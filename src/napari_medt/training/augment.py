@@ -12,12 +12,9 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage.color import hed_from_rgb, rgb_from_hed
 
 Image = NDArray[np.float32]
 Target = NDArray[np.uint8]
-
-DARKEST = np.float32(1 / 255)  # keeps the optical density of black finite
 
 
 @dataclass(frozen=True)
@@ -41,10 +38,7 @@ class Augmentation:
     contrast, brightness : float
         Greatest relative change of contrast; greatest change of brightness.
     colour : float
-        Greatest relative change of each channel by itself (white balance).
-    stain : float
-        Greatest relative change of the amount of haematoxylin, of eosin, and of what is neither, in
-        images in colour.
+        Greatest relative change of each channel by itself (stain, white balance).
     blur : float
         Greatest Gaussian blur in pixels.
     noise, speckle : float
@@ -63,7 +57,6 @@ class Augmentation:
     contrast: float = 0.0
     brightness: float = 0.0
     colour: float = 0.0
-    stain: float = 0.0
     blur: float = 0.0
     noise: float = 0.0
     speckle: float = 0.0
@@ -88,14 +81,12 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     ),
     "histology": Augmentation(
         zoom=(0.7, 1.5),
-        stretch=1.25,
         rotate=180,
         flip_rows=True,
         gamma=1.3,
         contrast=0.2,
         brightness=0.1,
         colour=0.12,
-        stain=0.3,
         blur=1.0,
         noise=0.03,
     ),
@@ -213,8 +204,6 @@ def vary_intensity(image: Image, rule: Augmentation, rng: Generator) -> Image:
     """Vary the intensities of ``(H, W, C)`` within the rule; values stay in [0, 1]."""
     if rng.random() < rule.invert:
         image = 1 - image
-    if rule.stain and image.shape[2] == len(hed_from_rgb):
-        image = vary_stain(image, rule.stain, rng)
     if rule.blur and rng.random() < 0.5:
         sigma = rng.uniform(0, rule.blur)
         image = ndimage.gaussian_filter(image, (sigma, sigma, 0))
@@ -231,25 +220,3 @@ def vary_intensity(image: Image, rule: Augmentation, rng: Generator) -> Image:
     if rule.noise and rng.random() < 0.5:
         varied = varied + rng.uniform(0, rule.noise) * rng.standard_normal(image.shape)
     return np.clip(varied, 0, 1).astype(np.float32)
-
-
-def vary_stain(image: Image, amount: float, rng: Generator) -> Image:
-    """Vary how much there is of each stain of H&E, up to `amount` of it, more or less.
-
-    Amounts add up in the optical density, the logarithm of the light that is absorbed (Ruifrok and
-    Johnston, 2001). A gamma scales the density, so that the share of each stain stays.
-
-    Parameters
-    ----------
-    image : array of float32
-        ``(H, W, 3)`` in [0, 1].
-    amount : float
-        From 0 to 1.
-    rng : Generator
-        Source of chance.
-    """
-    gains = np.diag(1 + rng.uniform(-amount, amount, 3))
-    change = hed_from_rgb @ gains @ rgb_from_hed
-    density = -np.log(np.maximum(image, DARKEST))
-    varied: Image = np.exp(-density @ change.astype(np.float32))
-    return varied
