@@ -30,6 +30,7 @@ def end_of(qtbot, job):
     [
         (ImageError("The image is empty."), "The image is empty."),
         (MemoryError("16 GiB"), "There is not enough memory: close"),
+        (RuntimeError("can't allocate memory: you tried"), "There is not enough memory: close"),
         (FULL, "The disk is full: make room"),
         (FORBIDDEN, "/labels/a.tif cannot be read or written (Permission denied): see"),
         (TimeoutError(), "A file cannot be read or written ("),

@@ -92,8 +92,11 @@ def sentence_about(error: Exception) -> str:
     """Say what the user can mend; empty for a defect."""
     if isinstance(error, UserError):
         return str(error)
-    if isinstance(error, MemoryError):
-        return "There is not enough memory: close other programs, or segment a part of the image."
+    if isinstance(error, (MemoryError, RuntimeError)):
+        from napari_medt.engine.predict import out_of_memory
+
+        if out_of_memory(error):
+            return "There is not enough memory: close other programs, or segment a smaller part."
     if not isinstance(error, OSError):
         return ""
     if error.errno == errno.ENOSPC:
