@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_medt.engine.device import DEVICES
-from napari_medt.errors import DataError, ImageError, ModelError, UserError
+from napari_medt.errors import DataError, ImageError, ModelError, UserError, file_trouble
 from napari_medt.network.config import ARCHITECTURES, BRANCHES
 
 WITH_LESS_MEMORY = {
@@ -42,9 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"napari-medt: {error}", file=sys.stderr)
         return 1
     except OSError as error:
-        name = error.filename2 or error.filename or "A file"
-        reason = error.strerror or error
-        print(f"napari-medt: {name} cannot be read or written ({reason}).", file=sys.stderr)
+        print(f"napari-medt: {file_trouble(error)}.", file=sys.stderr)
         return 1
     except (MemoryError, RuntimeError) as error:
         from napari_medt.engine.predict import out_of_memory

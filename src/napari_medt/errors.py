@@ -27,3 +27,9 @@ class ClusterError(UserError):
 
 class Cancelled(Exception):
     """The user asked to stop."""
+
+
+def file_trouble(error: OSError) -> str:
+    """Say which file cannot be read or written and why, without a full stop."""
+    name, reason = error.filename2 or error.filename or "A file", error.strerror or error
+    return f"{name} cannot be read or written ({reason})"

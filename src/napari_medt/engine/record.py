@@ -93,11 +93,12 @@ class Record:
 
     def known(self, labels: Path) -> list[str]:
         """SHA-256 of a label file, in a list, if it is there and is as it was written."""
-        return [now for now in self.written if labels.is_file() and now == sha256(labels)]
+        now = sha256(labels) if labels.is_file() else ""
+        return [now] if now in self.written else []
 
     def is_edited(self, labels: Path) -> bool:
         """Whether a label file is there that is not what was written."""
-        return labels.is_file() and sha256(labels) not in self.written
+        return labels.is_file() and not self.known(labels)
 
 
 def read_record(output: Path, name: str) -> Record:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medt.engine.axes import check_channel
+from napari_medt.engine.axes import Axes, Frame, check_channel
 from napari_medt.engine.image import Limits, check_finite, prepare, sample_step
 from napari_medt.engine.tiles import Area
 from napari_medt.errors import ImageError, UserError
@@ -35,6 +35,18 @@ def reading() -> Iterator[None]:
             "A part of the image cannot be read, so its file is damaged or gone: copy or export it "
             "again."
         ) from error
+
+
+def read_plane(axes: Axes, data: Any, frame: Frame, channel: int | None) -> NDArray:
+    """Read one plane of an image, perhaps a lazy one, as :meth:`Axes.plane` takes it.
+
+    Raises
+    ------
+    ImageError
+        If it cannot be read.
+    """
+    with reading():
+        return np.asarray(axes.plane(data, frame, channel))
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from napari_medt.engine.axes import COLOURS, Axes, Frame
 from napari_medt.engine.predict import IsCancelled, Progress
 from napari_medt.engine.region import Region, Scope
 from napari_medt.engine.segment import Prediction, choose_magnification, predict_image
-from napari_medt.engine.source import reading
+from napari_medt.engine.source import read_plane
 from napari_medt.engine.stack import link_slices
 from napari_medt.errors import ImageError
 from napari_medt.models.card import ModelCard
@@ -69,8 +69,7 @@ def predict_frames(
         raise ImageError(f"The image has {words}: there is nothing to segment.")
 
     def plane_at(frame: Frame) -> NDArray:
-        with reading():
-            plane = np.asarray(scope.axes.plane(data, frame, scope.channel))
+        plane = read_plane(scope.axes, data, frame, scope.channel)
         return plane[..., :COLOURS] if colour else plane  # transparency tells nothing
 
     for number, frame in enumerate(scope.frames):

@@ -51,77 +51,10 @@ class Held:
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
-    """One look of the network at a part of a plane.
+class Window:
+    """A window that is to be predicted: the mean of what the network makes of it at every zoom.
 
     Attributes
-    ----------
-    plane : Plane
-        What is looked at.
-    area : tuple of slice
-        Rows and columns of the part.
-    model : Model
-        A model that sees images in tiles.
-    branches : {"both", "global", "patch"}
-        Which branches run.
-    magnification : float
-        How much larger the network sees the plane.
-    """
-
-    plane: Plane
-    area: Area
-    model: Model
-    branches: Branches
-    magnification: float
-
-    @property
-    def tiles(self) -> int:
-        """How many tiles touch the part."""
-        return len(self._larger()[0].touching(self._larger()[1]))
-
-    def predict(
-        self,
-        device: torch.device,
-        progress: Progress | None = None,
-        cancelled: IsCancelled | None = None,
-    ) -> tuple[NDArray[np.float32], int]:
-        """Class probabilities ``(classes, h, w)`` of the part, and how many tiles were blank."""
-        grid, area = self._larger()
-        rows, columns = grid.seen(area)
-        resizing = self._resizing()
-        seen = self.plane if self.magnification == 1 else Resized(self.plane, resizing)
-        view = View(seen.read((rows, columns)), grid, area, (rows.start, columns.start))
-        probabilities, blank = predict_area(
-            view,
-            self.model.inference_network(device),
-            self.model.card,
-            branches=self.branches,
-            device=device,
-            progress=progress,
-            cancelled=cancelled,
-        )
-        if self.magnification != 1:
-            back = resizing.back
-            probabilities = np.stack([back.apply(one, self.area) for one in probabilities])
-        return probabilities, blank
-
-    def _resizing(self) -> Resizing:
-        return Resizing.by(self.magnification, self.plane.height, self.plane.width)
-
-    def _larger(self) -> tuple[TileGrid, Area]:
-        """Tiles of the plane as the network sees it, and the area of it that is needed."""
-        card = self.model.card
-        if self.magnification == 1:
-            return tile_grid(card, self.plane.height, self.plane.width), self.area
-        resizing = self._resizing()
-        grid = tile_grid(card, resizing.rows.resized, resizing.columns.resized)
-        return grid, resizing.back.needed(self.area)
-
-
-class Window:
-    """A window that is to be predicted: the mean of what the network makes of it in its looks.
-
-    Parameters
     ----------
     plane : Plane
         What it is a window of.
@@ -135,24 +68,21 @@ class Window:
         How much larger the network sees the plane, but for the `zooms` of the model's card.
     """
 
-    def __init__(
-        self,
-        plane: Plane,
-        area: Area,
-        model: Model,
-        branches: Branches,
-        magnification: float = 1.0,
-    ):
-        self.area, self.card = area, model.card
-        self.looks = [
-            Look(plane, area, model, branches, magnification * zoom)
-            for zoom in model.card.input.zooms
-        ]
+    plane: Plane
+    area: Area
+    model: Model
+    branches: Branches
+    magnification: float = 1.0
+
+    @property
+    def card(self) -> ModelCard:
+        """The model's card."""
+        return self.model.card
 
     @property
     def tiles(self) -> int:
-        """How many tiles touch it, in all looks."""
-        return sum(look.tiles for look in self.looks)
+        """How many tiles touch it, at all zooms."""
+        return sum(map(self._tiles_at, self._magnifications))
 
     def predict(
         self,
@@ -163,13 +93,59 @@ class Window:
         """Class probabilities ``(classes, h, w)`` of the window, and how many tiles were blank."""
         done, total, blank = 0, self.tiles, 0
         found = []
-        for look in self.looks:
+        for magnification in self._magnifications:
             told = counted_from(done, total, progress)
-            probabilities, empty = look.predict(device, told, cancelled)
+            probabilities, empty = self._look(magnification, device, told, cancelled)
             found.append(probabilities)
             blank += empty
-            done += look.tiles
+            done += self._tiles_at(magnification)
         return np.mean(found, axis=0) if len(found) > 1 else found[0], blank
+
+    @property
+    def _magnifications(self) -> list[float]:
+        return [self.magnification * zoom for zoom in self.card.input.zooms]
+
+    def _tiles_at(self, magnification: float) -> int:
+        grid, area = self._larger(magnification)
+        return len(grid.touching(area))
+
+    def _look(
+        self,
+        magnification: float,
+        device: torch.device,
+        progress: Progress | None,
+        cancelled: IsCancelled | None,
+    ) -> tuple[NDArray[np.float32], int]:
+        """See :meth:`predict`, at one magnification."""
+        grid, area = self._larger(magnification)
+        rows, columns = grid.seen(area)
+        resizing = self._resizing(magnification)
+        seen = self.plane if magnification == 1 else Resized(self.plane, resizing)
+        view = View(seen.read((rows, columns)), grid, area, (rows.start, columns.start))
+        probabilities, blank = predict_area(
+            view,
+            self.model.inference_network(device),
+            self.card,
+            branches=self.branches,
+            device=device,
+            progress=progress,
+            cancelled=cancelled,
+        )
+        if magnification != 1:
+            back = resizing.back
+            probabilities = np.stack([back.apply(one, self.area) for one in probabilities])
+        return probabilities, blank
+
+    def _resizing(self, magnification: float) -> Resizing:
+        return Resizing.by(magnification, self.plane.height, self.plane.width)
+
+    def _larger(self, magnification: float) -> tuple[TileGrid, Area]:
+        """Tiles of the plane as the network sees it, and the area of it that is needed."""
+        if magnification == 1:
+            return tile_grid(self.card, self.plane.height, self.plane.width), self.area
+        resizing = self._resizing(magnification)
+        grid = tile_grid(self.card, resizing.rows.resized, resizing.columns.resized)
+        return grid, resizing.back.needed(self.area)
 
 
 def side_seen(side: int, card: ModelCard, magnification: float) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 from qtpy.QtCore import QObject, Qt, Signal
 from qtpy.QtWidgets import QApplication
 
-from napari_medt.errors import UserError
+from napari_medt.errors import UserError, file_trouble
 
 Progress = Callable[[int, int], None]
 IsCancelled = Callable[[], bool]
@@ -101,8 +101,7 @@ def sentence_about(error: Exception) -> str:
         return ""
     if error.errno == errno.ENOSPC:
         return "The disk is full: make room on it, and start again."
-    name, reason = error.filename2 or error.filename or "A file", error.strerror or error
-    return f"{name} cannot be read or written ({reason}): see to that, and start again."
+    return f"{file_trouble(error)}: see to that, and start again."
 
 
 def run_job(

@@ -30,6 +30,11 @@ SELECTING = ("select", "direct")  # modes of a Shapes layer in which shapes are 
 LARGEST = 40_000_000  # pixels of a plane that is still read, and its mask held, as a whole
 
 
+def finest(layer: Image | Labels) -> Any:
+    """Return the array, perhaps a lazy one, of a layer at full resolution."""
+    return layer.data[0] if layer.multiscale else layer.data
+
+
 def image_data(layer: Image) -> Any:
     """Return the array, perhaps a lazy one, of a layer at full resolution.
 
@@ -40,14 +45,13 @@ def image_data(layer: Image) -> Any:
     """
     if layer.ndim < 2:
         raise ImageError("The image has a single axis: an image of rows and columns is needed.")
-    data = layer.data[0] if layer.multiscale else layer.data
     height, width = plane_shape(layer)
     if layer.multiscale and height * width > LARGEST:
         raise ImageError(
             f"The image has {height} x {width} pixels at full resolution, too many to segment at "
             "once: crop it first."
         )
-    return data
+    return finest(layer)
 
 
 def shown_data(layer: Image) -> Any:
@@ -61,8 +65,7 @@ def shown_data(layer: Image) -> Any:
 
 def is_slide(layer: Image) -> bool:
     """Whether a layer is a single plane that is too large to hold; other axes are 1 long."""
-    data = layer.data[0] if layer.multiscale else layer.data
-    *others, height, width = data.shape[: layer.ndim]
+    *others, height, width = finest(layer).shape[: layer.ndim]
     return all(length == 1 for length in others) and height * width > LARGEST
 
 
@@ -86,8 +89,7 @@ def slide_levels(layer: Image) -> list[Level] | None:
 
 def axes_of(layer: Image) -> Axes:
     """Guess what the axes of a layer are, from their names and lengths."""
-    data = layer.data[0] if layer.multiscale else layer.data
-    shape = tuple(data.shape[: layer.ndim])
+    shape = tuple(finest(layer).shape[: layer.ndim])
     return guess_axes(shape, layer.axis_labels, channel_axis=None if layer.rgb else -1)
 
 
@@ -298,8 +300,7 @@ def outline(vertices: NDArray, kind: str) -> NDArray:
 
 def plane_shape(image: Image) -> tuple[int, int]:
     """Height and width of an image's planes in pixels, at full resolution."""
-    data = image.data[0] if image.multiscale else image.data
-    height, width = data.shape[image.ndim - 2 : image.ndim]
+    height, width = finest(image).shape[image.ndim - 2 : image.ndim]
     return height, width
 
 

@@ -6,10 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from napari.layers import Image
 from napari.utils.events import Event, EventEmitter
-from numpy.typing import NDArray
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QAction
 from qtpy.QtWidgets import (
@@ -24,9 +22,9 @@ from qtpy.QtWidgets import (
 )
 from superqt.utils import signals_blocked
 
-from napari_medt.engine.axes import Axes, Frame, count
+from napari_medt.engine.axes import count
 from napari_medt.engine.region import Region, Scope
-from napari_medt.engine.source import Level, reading
+from napari_medt.engine.source import Level, read_plane
 from napari_medt.gui.choices import narrow, note
 from napari_medt.gui.layers import (
     axes_of,
@@ -274,12 +272,6 @@ class ScopeChoice(QWidget):
             action.toggled.connect(self.changed)
             menu.addAction(action)
         self._more.setVisible(bool(menu.actions()))
-
-
-def read_plane(axes: Axes, data: Any, frame: Frame, channel: int | None) -> NDArray:
-    """Read one plane of an image, perhaps a lazy one, as :meth:`Axes.plane` takes it."""
-    with reading():
-        return np.asarray(axes.plane(data, frame, channel))
 
 
 def read_typical(levels: list[Level]) -> Any:

@@ -17,7 +17,7 @@ from napari_medt.engine.axes import guess_axes
 from napari_medt.engine.source import Level
 from napari_medt.gui.filerun import FileRun
 from napari_medt.gui.job import IsCancelled, Progress
-from napari_medt.gui.layers import placement, plane_shape
+from napari_medt.gui.layers import finest, placement, plane_shape
 from napari_medt.gui.outcome import Place
 from napari_medt.gui.progress import RunProgress
 from napari_medt.gui.run import import_engine
@@ -173,9 +173,9 @@ def name_of(image: Image) -> str:
     return re.sub(r'[\\/:*?"<>|]', "-", image.name)
 
 
-def shows(layer: Layer, finest: Any) -> TypeGuard[Labels]:
+def shows(layer: Layer, array: Any) -> TypeGuard[Labels]:
     """Whether a layer shows a label file, given by its finest resolution."""
     if not isinstance(layer, Labels):
         return False
-    data = layer.data[0] if layer.multiscale else layer.data
-    return type(data) is type(finest) and bool(data == finest)
+    data = finest(layer)
+    return type(data) is type(array) and bool(data == array)
