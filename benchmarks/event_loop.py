@@ -1,6 +1,6 @@
 """How long the window stands still while the widget segments a 520 x 696 image.
 
-    python benchmarks/event_loop.py MODEL [--runs N]
+    python -m benchmarks.event_loop MODEL [--runs N]
 
 A timer asks to be called every millisecond; the longest time between two calls is how long nothing
 was drawn. The first run starts as soon as the widget is open, cold. What napari itself takes to add

@@ -1,12 +1,15 @@
 """Whole slides: time and memory by size, killed and resumed, and two workers against one.
 
-    python -m benchmarks.slide [--size 20000] [--branches both] [--output results.json]
+    python -m benchmarks.slide [--size 20000] [--branches both] [--model MODEL] [--output FILE]
 
 Draws H&E-like slides of the size, its half and its quarter, a third of each tissue, and segments
 them on the command line. The largest is killed in the middle and resumed: the records of its
 blocks tell whether one was done twice. So is the smallest, whose labels are compared with those
-made at one go. Last, single-threaded workers do the slide of half the size. Takes about half an
-hour on two cores, a third of that with the global branch; leave the machine alone meanwhile.
+made at one go. Last, single-threaded workers do the smallest slide. Takes about half an hour on
+two cores, a third of that with the global branch; leave the machine alone meanwhile.
+
+``slide-zooms.json`` holds the smallest slide at one go by the bundled model, and by a copy of its
+folder whose card has no second zoom (``--model FOLDER``).
 """
 
 import argparse
@@ -160,7 +163,7 @@ def run(
     **environment: str,
 ) -> Watched:
     """Segment a slide on the command line and watch it; kill it without a warning if asked."""
-    command = [sys.executable, "-m", "napari_medt.cli", "segment", image, "--model", MODEL]
+    command = [sys.executable, "-m", "napari_medt.cli", "segment", image]
     watched, start = Watched(), time.perf_counter()
     process = psutil.Popen(
         [*command, "--output", output, *options],
@@ -280,8 +283,7 @@ def measure(size: int, folder: Path, *options: str) -> dict[str, object]:
     )
     print(resumed, flush=True)
     results["killed and resumed"] = resumed
-    half = size // 2
-    results["workers"] = throughput(slides[half], images[half], folder, *options)
+    results["workers"] = throughput(slides[small], images[small], folder, *options)
     return results
 
 
@@ -290,9 +292,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--size", type=int, default=20_000, help="side in pixels")
     parser.add_argument("--output", type=Path, default=RESULTS / "slide.json")
     parser.add_argument("--branches", choices=BRANCHES, default="both")
+    parser.add_argument("--model", default=MODEL, help="name or folder; default: %(default)s")
     options = parser.parse_args(arguments)
+    chosen = ("--model", options.model, "--branches", options.branches)
     with tempfile.TemporaryDirectory() as folder:
-        results = measure(options.size, Path(folder), "--branches", options.branches)
+        results = measure(options.size, Path(folder), *chosen)
     text = json.dumps(results, indent=2)
     print(text)
     options.output.write_text(text + "\n")

@@ -1,10 +1,11 @@
 """A plain U-Net, trained as a bundled model was, as the thing to compare it with.
 
-    python -m benchmarks.unet --config src/napari_medt/models/bundled/NAME/training.json \
-        --data DATA --output FOLDER
+    python -m benchmarks.unet --config src/napari_medt/models/bundled/NAME/training-first.json \
+        --data DATA --output FOLDER --model RUNS/NAME-first
 
 writes ``benchmarks/results/unet-NAME.json``: accuracy on DATA/val with its 95 % interval, time per
-image and parameters, next to those of the bundled model measured in the same process.
+image and parameters, next to those of MedT after the same run (RUNS is where
+``benchmarks/retrain.py`` put it), measured in the same process.
 
 The U-Net has as many parameters as MedT, to within a tenth, and goes through the same loop:
 images, crops, augmentation, loss, optimiser, number of steps, weight averaging, choice of the best
@@ -139,7 +140,7 @@ def main(arguments=None):
     parser.add_argument("--config", required=True, type=Path, help="training.json of the model")
     parser.add_argument("--data", required=True, type=Path, help="folder of train/ and val/")
     parser.add_argument("--output", required=True, type=Path, help="folder of the U-Net's run")
-    parser.add_argument("--model", help="model to compare with; by default the config's name")
+    parser.add_argument("--model", help="MedT to compare with; by default the bundled model")
     parser.add_argument("--start-from", type=Path, help="output folder of an earlier run")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--results", type=Path, default=RESULTS, help="default: %(default)s")

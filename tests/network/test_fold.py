@@ -164,3 +164,8 @@ def test_content_that_is_scaled_to_zero(form):
         attention.similarity_norm.weight[:4] = 0
         folded = FoldedAttention(attention)
     assert difference_of_modules(folded, attention, torch.randn(2, 16, 4, 32)) <= 1e-5
+
+
+def test_tables_are_padded_to_the_kernels_vectors():
+    lanes = pytest.importorskip("napari_medt.network.lanes")  # needs Numba
+    assert folding.LANES == lanes.WIDTH

@@ -1,1 +1,1 @@
-"""What happens after the click: provenance, and later measurement and export."""
+"""How a mask was made, and pictures of it for people without a viewer."""
