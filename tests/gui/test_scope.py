@@ -1,34 +1,16 @@
-"""Stacks, channels and regions in a real viewer."""
+"""Stacks, channels and layers in a real viewer."""
 
 import threading
 
 import numpy as np
 import pytest
-from napari.layers import Labels
 
-from napari_medt.gui.layers import METADATA, shapes_region
-from napari_medt.gui.scope import SHAPES, VIEW
+from napari_medt.gui.masks import METADATA
+from napari_medt.gui.scope import SHAPES
 from napari_medt.gui.widget import SegmentWidget
 from napari_medt.sample_data.generate import draw
 from tests.conftest import make_model
-from tests.gui.conftest import SHAPE
-
-
-@pytest.fixture
-def stack(blobs):
-    """2 times, 3 slices, 2 channels: in the second one blobs, fewer from slice to slice."""
-    data = np.zeros((2, 3, 2, *SHAPE), np.uint8)
-    for time, slice_ in np.ndindex(2, 3):
-        data[time, slice_, 1] = blobs
-        data[time, slice_, 1, : 50 * slice_] = 0
-    data[:, :, 0] = np.random.default_rng(0).integers(0, 40, data[:, :, 0].shape)
-    return data
-
-
-def choose(box, text):
-    index = box.findText(text)
-    assert index >= 0, [box.itemText(i) for i in range(box.count())]
-    box.setCurrentIndex(index)
+from tests.gui.conftest import SHAPE, choose
 
 
 def test_five_axes_in_words_and_as_a_whole(hands, viewer, widget, batches, stack):
@@ -75,32 +57,6 @@ def test_other_data_are_looked_at_anew(hands, viewer, widget, stack, monkeypatch
     assert (read() == 9).all()
 
 
-def test_the_mask_follows_the_sliders_whatever_channel_is_shown(
-    hands, viewer, widget, batches, stack
-):
-    image = viewer.add_image(stack, scale=(1, 4, 3, 0.5, 0.5), translate=(7, 8, 9, 10, 11))
-    extent, steps = viewer.dims.range, viewer.dims.nsteps
-    choose(widget.scope._channel, "2")
-    mask = hands.click_segment_and_wait()
-    assert (viewer.dims.ndim, viewer.dims.range, viewer.dims.nsteps) == (5, extent, steps)
-    for place in np.ndindex(2, 3, 2):
-        viewer.dims.current_step = (*place, 0, 0)
-        assert np.array_equal(image._slice.image.raw, stack[place])
-        assert np.array_equal(mask._slice.image.raw, mask.data[(*place[:2], 0)])
-        assert mask._slice.image.raw.any()
-        assert widget._masks.newest(image, widget.model.reference).labels.shape == (2, 3, *SHAPE)
-
-
-def test_other_channels_make_another_mask(hands, viewer, widget, batches, stack):
-    viewer.add_image(stack[0])
-    mask = hands.click_segment_and_wait()
-    choose(widget.scope._axis, "no axis")
-    other = hands.click_segment_and_wait()
-    assert other is not mask
-    assert other.data.shape == (3, 2, *SHAPE)
-    assert widget.segment.isEnabled()
-
-
 def test_objects_are_linked_through_the_slices(hands, viewer, widget, batches, stack):
     viewer.add_image(stack)
     choose(widget.scope._channel, "2")
@@ -112,116 +68,6 @@ def test_objects_are_linked_through_the_slices(hands, viewer, widget, batches, s
     widget.settings._min_size.setValue(60)
     hands.wait(lambda: mask.metadata[METADATA]["min_size"] == 60)
     assert mask.data.max() == 40, "the slider links as well"
-
-
-def test_slice_after_slice_into_one_mask(hands, viewer, widget, batches, stack):
-    viewer.add_image(stack[:, :, 1], axis_labels=("t", "z", "y", "x"))
-    choose(widget.scope._planes, "The plane that is shown")
-    viewer.dims.current_step = (1, 2, 0, 0)
-    mask = hands.click_segment_and_wait()
-    assert "10 objects" in widget.message.text()
-    assert not mask.data[0].any()
-    viewer.dims.current_step = (1, 0, 0, 0)
-    assert hands.click_segment_and_wait() is mask
-    counts = [len(np.unique(mask.data[index])) - 1 for index in np.ndindex(2, 3)]
-    assert counts == [0, 0, 0, 20, 0, 10]
-    [earlier] = mask.metadata[METADATA]["earlier"]
-    assert earlier["scope"]["planes"] == [[1, 2]]
-    assert mask.metadata[METADATA]["scope"]["planes"] == [[1, 0]]
-    widget.settings._threshold.setValue(0.9)
-    hands.wait(lambda: mask.metadata[METADATA]["threshold"] == 0.9)
-    assert mask.data[1, 0].any()
-    assert mask.data[1, 2].any()
-
-    mask.data_setitem((np.array([1]), np.array([0]), np.array([3]), np.array([3])), 99)
-    viewer.dims.current_step = (1, 1, 0, 0)
-    assert hands.click_segment_and_wait() is mask, "the edit is in another slice"
-    assert mask.data[1, 0, 3, 3] == 99
-    assert mask.data[1, 1].any()
-    mask.undo()
-    assert not mask.data[1, 1].any()
-    viewer.dims.current_step = (1, 0, 0, 0)
-    assert hands.click_segment_and_wait() is not mask, "the edit is in this slice"
-    assert mask.data[1, 0, 3, 3] == 99
-
-
-def test_layers_of_several_units(hands, viewer, widget, batches, stack):
-    """What napari shows in one unit is found in an image of another one."""
-    image = viewer.add_image(
-        stack[0, :, 1], scale=(2, 0.5, 0.5), units="mm", axis_labels=("z", "y", "x")
-    )
-    viewer.add_image(stack[0, 0, 1], scale=(500, 500), units="um")
-    corners = 500.0 * np.array([[40, 60], [40, 120], [90, 120], [90, 60]])
-    viewer.add_shapes([corners], shape_type="polygon", units="um")
-    widget.image.setCurrentIndex(widget.image.findText(image.name))
-    choose(widget.scope._planes, "The plane that is shown")
-    choose(widget.scope._region, SHAPES)
-    viewer.dims.set_current_step(0, 1)
-    assert np.array_equal(image._slice.image.raw, image.data[1])
-    mask = hands.click_segment_and_wait()
-    planes, rows, columns = np.nonzero(mask.data)
-    assert set(planes) == {1}
-    assert set(rows) <= set(range(40, 91))
-    assert set(columns) <= set(range(60, 121))
-
-
-def test_a_plane_that_is_not_shown_is_a_sentence(hands, viewer, widget, batches, stack):
-    viewer.add_image(np.zeros((9, *SHAPE), np.uint8), name="longer")
-    viewer.add_image(stack[0, :, 1], axis_labels=("z", "y", "x"))
-    choose(widget.scope._planes, "The plane that is shown")
-    viewer.dims.set_current_step(0, 5)
-    hands.click("Segment")
-    assert "beyond the planes of the image" in widget.message.text()
-    viewer.dims.set_current_step(0, 1)
-    viewer.dims.order = (1, 0, 2)
-    hands.click("Segment")
-    assert "shows no plane of the image" in widget.message.text()
-    viewer.dims.order = (0, 2, 1)
-    assert set(np.nonzero(hands.click_segment_and_wait().data)[0]) == {1}
-
-
-def test_a_hidden_mask_is_added_to_in_one_step(hands, viewer, widget, batches, stack):
-    viewer.add_image(stack[0, :, 1], axis_labels=("z", "y", "x"))
-    choose(widget.scope._planes, "The plane that is shown")
-    viewer.dims.set_current_step(0, 0)
-    mask = hands.click_segment_and_wait()
-    mask.data_setitem((np.array([0]), np.array([3]), np.array([3])), 99)
-    edited = mask.data.copy()
-    mask.visible = False
-    viewer.dims.set_current_step(0, 1)
-    assert hands.click_segment_and_wait() is mask
-    assert mask.visible
-    assert mask.data[1].any()
-    mask.data_setitem((np.array([1]), np.array([3]), np.array([3])), 98)
-    mask.undo()
-    assert mask.data[1].any(), "the next stroke is a step of its own"
-    mask.undo()
-    assert np.array_equal(mask.data, edited)
-
-
-def test_a_plane_is_laid_into_a_mask_without_copying_it(hands, viewer, widget, batches, stack):
-    """A copy of a large stack would stop the window."""
-    image = viewer.add_image(stack[0])
-    choose(widget.scope._channel, "2")
-    choose(widget.scope._planes, "The plane that is shown")
-    viewer.dims.set_current_step(0, 0)
-    mask = hands.click_segment_and_wait()
-    data = mask.data
-    image.data[1, 1] = 0
-    image.data[1, 1, 5:25, 5:25] = 200
-    for slice_ in (1, 0, 2):
-        viewer.dims.set_current_step(0, slice_)
-        assert hands.click_segment_and_wait() is mask
-        assert mask.data is data
-        shown = mask._slice.image
-        assert np.array_equal(shown.raw, data[slice_, 0])
-        assert np.array_equal(shown.view > 0, shown.raw > 0)
-        if slice_ == 0:  # from here on as a step to undo
-            assert not widget._mask().is_edited()
-            mask.data_setitem(tuple(np.array([[1], [0], [150], [150]])), 99)
-            edited = data.copy()
-    mask.undo()
-    assert np.array_equal(data, edited)
 
 
 def test_corrections_beside_what_was_segmented_are_counted(
@@ -269,115 +115,6 @@ def test_layers_are_combined_as_they_are_shown(hands, viewer, widget, batches, b
     assert len(np.unique(hands.click_segment_and_wait().data)) == 1 + 20
     widget.image.setCurrentIndex(1)
     assert widget.scope.added == [], "what is mixed with one image is not with the next"
-
-
-def test_a_region_leaves_the_rest_alone(hands, viewer, widget, batches, blobs):
-    image = viewer.add_image(blobs, scale=(2, 2), translate=(5, 7))
-    mask = hands.click_segment_and_wait()
-    hands.paint(mask, 150, 5)
-    before = mask.data.copy()
-    image.data[:] = 255 - blobs
-    square = np.array([[40, 60], [40, 120], [90, 120], [90, 60]]) * 2 + [5, 7]
-    viewer.add_shapes([square], shape_type="polygon")
-    widget.image.setCurrentIndex(0)
-    choose(widget.scope._region, SHAPES)
-    assert hands.click_segment_and_wait() is mask
-    said = int(widget.message.text().split()[0])
-    box = mask.data[40:91, 60:121]
-    assert said == len(np.setdiff1d(np.unique(box), [0, *np.unique(before)]))
-    inside = np.zeros(SHAPE, bool)
-    inside[41:89, 61:119] = True
-    outside = np.ones(SHAPE, bool)
-    outside[39:92, 59:122] = False
-    assert np.array_equal(mask.data[outside], before[outside])
-    assert not np.array_equal(mask.data[inside], before[inside])
-    kept = np.unique(before[outside])
-    assert not np.isin(np.setdiff1d(np.unique(mask.data[inside]), 0), kept).all()
-    mask.undo()
-    assert np.array_equal(mask.data, before)
-    hands.wait(lambda: widget.message.text() == "As corrected: 21 objects.")
-
-
-def square(top, left, side=40):
-    bottom, right = top + side, left + side
-    return np.array([[top, left], [top, right], [bottom, right], [bottom, left]])
-
-
-def test_all_shapes_count_unless_some_are_selected(hands, viewer, widget, batches, blobs):
-    """Of those that are drawn, napari leaves the last one selected."""
-    image = viewer.add_image(blobs)
-    shapes = viewer.add_shapes([square(5, 5)], shape_type="polygon")
-    shapes.mode = "add_rectangle"
-    shapes.add([square(100, 150)], shape_type="rectangle")
-    shapes.selected_data = {1}
-    choose(widget.scope._region, SHAPES)
-    mask = hands.click_segment_and_wait()
-    assert mask.data[25, 24]
-    assert mask.data[125, 168]
-    viewer.layers.remove(mask)
-    shapes.mode = "select"
-    shapes.selected_data = {1}
-    viewer.layers.selection.active = image
-    mask = hands.click_segment_and_wait()
-    assert not mask.data[25, 24]
-    assert mask.data[125, 168]
-
-
-def test_hidden_shapes_count_only_where_there_are_no_others(viewer, blobs):
-    image = viewer.add_image(blobs)
-    shapes = viewer.add_shapes([square(5, 5)])
-    viewer.add_shapes([square(100, 150)], visible=False)
-    assert shapes_region(image, viewer).rows == slice(5, 46)
-    shapes.visible = False
-    assert shapes_region(image, viewer).rows == slice(100, 141)
-
-
-def test_the_view_is_a_region(hands, viewer, widget, batches, blobs):
-    image = viewer.add_image(blobs)
-    choose(widget.scope._region, VIEW)
-    camera = getattr(viewer, "scene", viewer).camera  # moved in napari 0.9
-    camera.center, camera.zoom = (0, 50, 50), 8
-    hands.qtbot.wait(100)
-    mask = hands.click_segment_and_wait()
-    (top, left), (bottom, right) = image.corner_pixels
-    assert 0 < (bottom - top) * (right - left) < blobs.size / 2
-    assert mask.data.any()
-    rows, columns = np.nonzero(mask.data)
-    assert rows.min() >= top
-    assert rows.max() <= bottom
-    assert columns.min() >= left
-    assert columns.max() <= right
-
-
-@pytest.mark.parametrize(
-    ("where", "sentence"),
-    [(SHAPES, "There are no shapes"), (VIEW, "does not show rows and columns")],
-)
-def test_a_region_that_is_not_there_is_a_sentence(hands, viewer, widget, blobs, where, sentence):
-    viewer.add_image(np.stack([blobs] * 6))
-    viewer.dims.order = (1, 0, 2)
-    choose(widget.scope._region, where)
-    hands.click("Segment")
-    assert sentence in widget.message.text()
-    assert not any(isinstance(layer, Labels) for layer in viewer.layers)
-
-
-def test_shapes_beside_the_image_are_a_sentence(hands, viewer, widget, blobs):
-    viewer.add_image(blobs)
-    corners = np.array([[500, 500], [500, 640], [600, 640], [600, 500]])
-    viewer.add_shapes([corners], shape_type="ellipse")
-    choose(widget.scope._region, SHAPES)
-    hands.click("Segment")
-    assert "do not touch the image" in widget.message.text()
-
-
-def test_rotated_multichannel_image_and_its_mask_lie_alike(hands, viewer, widget, batches, stack):
-    image = viewer.add_image(stack[0], rotate=30, translate=(1, 0, 3, 4), scale=(2, 1, 0.5, 0.5))
-    choose(widget.scope._planes, "The plane that is shown")
-    mask = hands.click_segment_and_wait()
-    for place in np.random.default_rng(0).uniform(0, 50, (5, 3)):
-        there = image.data_to_world((place[0], 0.5, *place[1:]))  # between the two channels
-        assert mask.data_to_world((place[0], 0, *place[1:])) == pytest.approx(there)
 
 
 def test_the_model_that_fits_is_chosen_until_the_user_chooses(qtbot, viewer):

@@ -17,7 +17,7 @@ from napari_medt.engine.formats.nifti import write_nifti
 from napari_medt.engine.formats.picture import INVERTED, PATIENT, Patient, Picture, placement
 from napari_medt.engine.formats.reading import read_pictures
 from napari_medt.errors import ImageError
-from napari_medt.gui.layers import METADATA
+from napari_medt.gui.masks import METADATA
 
 VECTORS = ("scale", "translate", "units", "axis_labels")  # of a layer, one value for each axis
 LayerData = tuple[NDArray, dict[str, Any], str]
