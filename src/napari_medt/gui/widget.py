@@ -30,10 +30,11 @@ from napari_medt.gui.fit import FitNote
 from napari_medt.gui.folder import FolderRun
 from napari_medt.gui.job import Job, NewestJob, run_job
 from napari_medt.gui.layers import LARGEST, axes_of, mm_per_pixel
+from napari_medt.gui.loading import warm_up
 from napari_medt.gui.masks import Mask, Masks
 from napari_medt.gui.outcome import Outcome, corrected_in_words, relabel
 from napari_medt.gui.progress import RunProgress
-from napari_medt.gui.run import Request, carry_out, warm_up
+from napari_medt.gui.run import Request, carry_out
 from napari_medt.gui.scope import ScopeChoice
 from napari_medt.gui.slide import SlideRequest, SlideRun
 from napari_medt.network.config import Branches
