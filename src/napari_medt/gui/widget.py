@@ -23,6 +23,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_medt.engine.record import Settings
+from napari_medt.engine.region import Scope
 from napari_medt.engine.source import Level
 from napari_medt.errors import ImageError, ModelError, UserError
 from napari_medt.gui.choices import BranchChoice, ImageChoice, LabelSettings, ModelChoice, note
@@ -249,12 +250,57 @@ class SegmentWidget(QWidget):
             self.say("Looking at the image, to find the model for it...")
             return
         try:
-            image, request = self._request()
+            image, model = self._chosen_image(), self._chosen_model()
+            scope, levels = self.scope.scope(), self.scope.levels
+            if levels is not None and scope.region is None:
+                self._stream(image, model, levels)
+                return
+            request = self._request(image, model, scope, levels)
         except UserError as error:
             self.refuse(str(error))
             return
-        if request is None:
+        self._begin(image, request)
+
+    def _chosen_image(self) -> Image:
+        if self.image.image is None:
+            raise ImageError("There is no image to segment: open one first.")
+        return self.image.image
+
+    def _chosen_model(self) -> str:
+        if self.model.reference is None:
+            raise ModelError("There is no model to segment with: open a model folder first.")
+        return self.model.reference
+
+    def _folder_choices(self) -> tuple[str, Settings]:
+        model, settings = self._chosen_model(), self.settings
+        return model, Settings(self.branches.branches, settings.threshold, settings.min_size)
+
+    def _stream(self, image: Image, model: str, levels: list[Level]) -> None:
+        """Segment a large image as a whole into a file, unless the user names none."""
+        output = self.slide.ask_for_output(image)
+        if output is None:
             return
+        chosen = self.branches.branches, self.settings.threshold, self.settings.min_size
+        self.slide.start(image, SlideRequest(levels, output, model, *chosen))
+
+    def _request(
+        self, image: Image, model: str, scope: Scope, levels: list[Level] | None
+    ) -> Request:
+        """Gather what is chosen; `levels` are those of an image too large to hold."""
+        return Request(
+            image=None if levels is not None else self.scope.data,
+            levels=levels,
+            rgb=self.scope.rgb,
+            scope=scope,
+            model=model,
+            branches=self.branches.branches,
+            threshold=self.settings.threshold,
+            min_size=self.settings.min_size,
+            link=self.scope.link,
+            mm_per_pixel=mm_per_pixel(image),
+        )
+
+    def _begin(self, image: Image, request: Request) -> None:
         self.say("")
         self._counted = None
         speed = self._speeds.get(request.branches, 0.0)
@@ -269,43 +315,6 @@ class SegmentWidget(QWidget):
         )
         self._run = Run(job, image, image.data, request)
         self._refresh()
-
-    def _request(self) -> tuple[Image, Request | None]:
-        """Gather what is chosen; for a large image as a whole, start streaming it instead."""
-        image, model = self.image.image, self.model.reference
-        if image is None:
-            raise ImageError("There is no image to segment: open one first.")
-        if model is None:
-            raise ModelError("There is no model to segment with: open a model folder first.")
-        scope, levels = self.scope.scope(), self.scope.levels
-        if levels is not None and scope.region is None:
-            self._stream(image, levels, model)
-            return image, None
-        return image, Request(
-            image=None if levels is not None else self.scope.data,
-            levels=levels,
-            rgb=self.scope.rgb,
-            scope=scope,
-            model=model,
-            branches=self.branches.branches,
-            threshold=self.settings.threshold,
-            min_size=self.settings.min_size,
-            link=self.scope.link,
-            mm_per_pixel=mm_per_pixel(image),
-        )
-
-    def _stream(self, image: Image, levels: list[Level], model: str) -> None:
-        output = self.slide.ask_for_output(image)
-        if output is None:
-            return
-        chosen = self.branches.branches, self.settings.threshold, self.settings.min_size
-        self.slide.start(image, SlideRequest(levels, output, model, *chosen))
-
-    def _folder_choices(self) -> tuple[str, Settings]:
-        model, settings = self.model.reference, self.settings
-        if model is None:
-            raise ModelError("There is no model to segment with: open a model folder first.")
-        return model, Settings(self.branches.branches, settings.threshold, settings.min_size)
 
     def cancel(self) -> None:
         """Stop the run and leave everything as it was."""
