@@ -67,7 +67,7 @@ GONE = (
 
 
 @dataclass(eq=False)
-class Run:
+class ActiveRun:
     """A run under way: its job, and what was chosen when Segment was clicked."""
 
     job: Job
@@ -89,7 +89,7 @@ class SegmentWidget(QWidget):
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__()
         self._viewer = napari_viewer
-        self._run: Run | None = None
+        self._run: ActiveRun | None = None
         self._speeds: dict[Branches, float] = {}  # tiles per second
         self._relabelling, self._counting = NewestJob(self), NewestJob(self)
         self._corrected: Mask | None = None
@@ -313,7 +313,7 @@ class SegmentWidget(QWidget):
             refused=self._on_refused,
             crashed=self._on_crashed,
         )
-        self._run = Run(job, image, image.data, request)
+        self._run = ActiveRun(job, image, image.data, request)
         self._refresh()
 
     def cancel(self) -> None:
