@@ -121,7 +121,7 @@ def is_cine(options: dict[str, Any], ndim: int) -> bool:
 
 
 def placement_mm(options: dict[str, Any], axes: str) -> NDArray[np.float64]:
-    """From column, row and slice to the space in mm of a layer with these axes."""
+    """Matrix ``(4, 4)`` from column, row and slice to the space in mm of a layer's axes."""
     lengths = [unit for unit in options["units"] if unit.is_compatible_with("mm")]
     factor = (1 * lengths[-1]).to("mm").magnitude if lengths else 1.0
     scale, translate = (np.array(options[name]) * factor for name in ("scale", "translate"))

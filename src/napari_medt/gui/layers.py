@@ -146,7 +146,11 @@ def as_layer(labels: NDArray[np.int32], axes: Axes) -> NDArray[np.int32]:
 
 
 def layer_index(part: tuple[Any, ...], chosen: NDArray, axes: Axes) -> tuple[NDArray, ...]:
-    """Say where the chosen pixels of a part of labels are in a layer of them."""
+    """Say where the chosen pixels of a part of labels are in a layer of them.
+
+    `chosen` is a mask ``(rows, columns)`` of the part. As :func:`numpy.nonzero` says it: for every
+    axis of the layer an array ``(pixels,)``.
+    """
     *frame, rows, columns = part
     pixels = np.nonzero(chosen)
     index = [np.full(len(pixels[0]), place) for place in frame]
@@ -158,9 +162,9 @@ def layer_index(part: tuple[Any, ...], chosen: NDArray, axes: Axes) -> tuple[NDA
 
 
 def spread_of(axes: Axes, place: Place | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """How many pixels a label spans along the axes of its layer, and where the first one lies.
+    """How many pixels a label spans, and at which pixel the first one lies: ``(axes,)`` each.
 
-    A label lies on the middle of the pixels that it spans.
+    The axes are those of the layer. A label lies on the middle of the pixels that it spans.
     """
     count = len(layer_axes(axes))
     spans, corner = np.ones(count), np.zeros(count)

@@ -73,14 +73,25 @@ def carry_out(request: Request, progress: Progress, is_cancelled: IsCancelled) -
     start = time.perf_counter()
     import_engine()
     from napari_medt.engine.device import choose_device
-    from napari_medt.engine.volume import label_plane, predict_frames, put_together
     from napari_medt.models.store import load_model
 
-    model, scope = load_model(request.model), request.scope
-    device = str(choose_device("auto"))
-    settings: dict[str, Any] = {"threshold": request.threshold, "min_size": request.min_size}
-    if request.levels is not None:
-        return carry_out_part(request, model, device, settings, start, progress, is_cancelled)
+    model, device = load_model(request.model), str(choose_device("auto"))
+    segment = segment_planes if request.levels is None else segment_part
+    return segment(request, model, device, start, progress, is_cancelled)
+
+
+def segment_planes(
+    request: Request,
+    model: Model,
+    device: str,
+    start: float,
+    progress: Progress,
+    is_cancelled: IsCancelled,
+) -> Outcome:
+    """Predict and label planes, for a run that began at `start`, in seconds of `perf_counter`."""
+    from napari_medt.engine.volume import label_plane, predict_frames, put_together
+
+    scope = request.scope
     kept, planes, size = {}, {}, 0
     for frame, prediction in predict_frames(
         request.image,
@@ -92,7 +103,13 @@ def carry_out(request: Request, progress: Progress, is_cancelled: IsCancelled) -
         progress=progress,
         cancelled=is_cancelled,
     ):
-        planes[frame] = label_plane(prediction, scope, model.card, **settings)
+        planes[frame] = label_plane(
+            prediction,
+            scope,
+            model.card,
+            threshold=request.threshold,
+            min_size=request.min_size,
+        )
         kept[frame] = prediction
         size += prediction.probabilities.nbytes
         if size > KEPT_BYTES:
@@ -112,16 +129,15 @@ def carry_out(request: Request, progress: Progress, is_cancelled: IsCancelled) -
     )
 
 
-def carry_out_part(
+def segment_part(
     request: Request,
     model: Model,
     device: str,
-    settings: dict[str, Any],
     start: float,
     progress: Progress,
     is_cancelled: IsCancelled,
 ) -> Outcome:
-    """Predict and label a part of an image that is too large to hold."""
+    """Predict and label a part of an image that is too large to hold; see `segment_planes`."""
     from napari_medt.engine.part import predict_part
     from napari_medt.engine.volume import label_plane
 
@@ -138,7 +154,13 @@ def carry_out_part(
         cancelled=is_cancelled,
     )
     scope = scope_of_part(part.prediction.probabilities.shape[1:], region)
-    labels = label_plane(part.prediction, scope, model.card, **settings)
+    labels = label_plane(
+        part.prediction,
+        scope,
+        model.card,
+        threshold=request.threshold,
+        min_size=request.min_size,
+    )
     made = told_of(request, model, device, start)
     return Outcome(
         **held(labels, scope),

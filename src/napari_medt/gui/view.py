@@ -117,7 +117,7 @@ def shapes_region(image: Image, viewer: napari.Viewer) -> Region:
 
 
 def outline(vertices: NDArray, kind: str) -> NDArray:
-    """Vertices of a shape's outline; an ellipse is given by the corners of its box."""
+    """Vertices ``(N, axes)`` of a shape's outline; an ellipse is given by its box's corners."""
     if kind != "ellipse":
         return vertices
     centre = vertices.mean(axis=0)

@@ -72,7 +72,7 @@ class ActiveRun:
 
     job: Job
     image: Image
-    data: Any
+    data: Any  # of the image then, since the layer may get others
     request: Request
     outcome: Outcome | None = None
 
