@@ -54,6 +54,17 @@ def blobs():
     return (255 * ndimage.gaussian_filter(image, 2)).astype(np.uint8)
 
 
+@pytest.fixture
+def stack(blobs):
+    """2 times, 3 slices, 2 channels: in the second one blobs, fewer from slice to slice."""
+    data = np.zeros((2, 3, 2, *SHAPE), np.uint8)
+    for frame in np.ndindex(2, 3):
+        data[(*frame, 1)] = blobs
+        data[(*frame, 1)][: 50 * frame[1]] = 0
+    data[:, :, 0] = np.random.default_rng(0).integers(0, 40, data[:, :, 0].shape)
+    return data
+
+
 def disk(radius):
     rows, columns = np.ogrid[-radius : radius + 1, -radius : radius + 1]
     return rows**2 + columns**2 <= radius**2
@@ -128,6 +139,13 @@ class Hands:
 
     def wait(self, true):
         self.qtbot.waitUntil(lambda: bool(true()), timeout=20_000)
+
+
+def choose(box, text):
+    """Choose what a combo box offers under this name."""
+    index = box.findText(text)
+    assert index >= 0, [box.itemText(i) for i in range(box.count())]
+    box.setCurrentIndex(index)
 
 
 @pytest.fixture

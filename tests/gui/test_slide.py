@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QFileDialog
 from napari_medt.gui import layers
 from napari_medt.gui.scope import VIEW, WHOLE
 from napari_medt.gui.slide import output_in
-from tests.gui.test_scope import choose
+from tests.gui.conftest import choose
 
 SIZE = 1600
 

@@ -7,22 +7,15 @@ import re
 import dask.array
 import numpy as np
 import pytest
-from napari.layers import Image, Labels
+from napari.layers import Labels
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QCheckBox, QFileDialog, QProgressBar
+from qtpy.QtWidgets import QProgressBar
 
-from napari_medt.errors import ImageError
 from napari_medt.gui import run
-from napari_medt.gui.layers import METADATA, Mask, image_data
-from napari_medt.gui.progress import time_left
+from napari_medt.gui.masks import METADATA, Mask
 from napari_medt.gui.widget import SegmentWidget, relabel_mask
-from napari_medt.models.store import bundled_cards
 from tests.conftest import make_model
 from tests.gui.conftest import threads
-
-
-def boxes(widget):
-    return widget.branches.findChildren(QCheckBox)
 
 
 def set_threshold(hands, value):
@@ -142,32 +135,6 @@ def test_labels_are_not_gone_through_to_choose_a_layer(
     assert widget._mask().layer is mask
 
 
-@pytest.mark.parametrize("how", ["painted", "followed", "gone", "replaced"])
-def test_what_no_slider_reaches_is_not_kept(hands, viewer, widget, batches, blobs, how):
-    """Probabilities take up to half a gigabyte for each mask."""
-    image = viewer.add_image(blobs)
-    hands.click_segment_and_wait()
-    mask = widget._mask()
-    assert mask.outcome.predictions
-    if how == "painted":
-        hands.paint(mask.layer, 10, 100)
-    elif how == "followed":
-        mask.layer.data[:5, :5] = 3
-        hands.click_segment_and_wait()
-        assert widget._mask().outcome.predictions
-    elif how == "gone":
-        viewer.layers.remove(image)
-    else:
-        image.data = 255 - blobs
-    assert not mask.outcome.predictions
-    kept = mask.layer.data.copy()
-    widget._on_relabelled(relabel_mask(mask, 0.9, 0))  # that waited for its turn
-    assert np.array_equal(mask.layer.data, kept)
-    viewer.layers.selection.active = mask.layer
-    assert "the sliders leave it alone" in widget.settings._note.text()
-    assert "very large" not in widget.settings._note.text()
-
-
 def test_newest_slider_value_wins(hands, viewer, widget, batches, blobs):
     viewer.add_image(blobs)
     mask = hands.click_segment_and_wait()
@@ -187,23 +154,6 @@ def test_a_late_slider_does_not_undo_a_newer_run(hands, viewer, widget, batches,
     assert mask.metadata[METADATA]["threshold"] == widget.model.card.threshold
 
 
-def test_untouched_mask_is_renewed_in_place(hands, viewer, widget, batches, blobs):
-    image = viewer.add_image(blobs)
-    mask = hands.click_segment_and_wait()
-    image.scale = (0.5, 0.25)
-    assert hands.click_segment_and_wait() is mask
-    assert len(hands.masks()) == 1
-    assert tuple(mask.scale) == (0.5, 0.25)
-
-
-def test_a_hidden_mask_is_seen_once_it_is_renewed(hands, viewer, widget, batches, blobs):
-    viewer.add_image(blobs)
-    mask = hands.click_segment_and_wait()
-    mask.visible = False
-    assert hands.click_segment_and_wait() is mask
-    assert mask.visible
-
-
 def test_nothing_is_said_of_a_mask_too_large_to_count(
     hands, viewer, widget, batches, blobs, monkeypatch
 ):
@@ -215,64 +165,6 @@ def test_nothing_is_said_of_a_mask_too_large_to_count(
     hands.qtbot.wait(500)
     hands.wait(lambda: not threads())
     assert widget.message.text() == said
-
-
-def test_a_mask_of_another_type_is_left_alone(hands, viewer, widget, batches, blobs):
-    """Small numbers would not hold the labels of every run."""
-    viewer.add_image(blobs)
-    mask = hands.click_segment_and_wait()
-    mask.data = mask.data.astype(np.uint8)
-    assert hands.click_segment_and_wait() is not mask
-    assert mask.data.dtype == np.uint8
-
-
-def edit_by_fill(mask):
-    mask.fill((25, 24), 7)
-
-
-def edit_by_event_free_write(mask):
-    mask.data[:5, :5] = 3
-
-
-def edit_by_replaced_data(mask):
-    mask.data = np.ones_like(mask.data)
-
-
-def edit_and_undo(mask):
-    mask.paint((100, 100), 9)
-    mask.undo()
-
-
-def edit_by_unfinished_stroke(mask):
-    mask._begin_stroke()
-    mask.paint((100, 100), 9)
-
-
-@pytest.mark.parametrize(
-    "edit",
-    [
-        edit_by_fill,
-        edit_by_event_free_write,
-        edit_by_replaced_data,
-        edit_and_undo,
-        edit_by_unfinished_stroke,
-    ],
-)
-def test_no_kind_of_edit_is_overwritten(hands, viewer, widget, batches, blobs, edit):
-    viewer.add_image(blobs)
-    mask = hands.click_segment_and_wait()
-    edit(mask)
-    kept = mask.data.copy()
-    widget.settings._threshold.setValue(0.9)
-    hands.qtbot.wait(100)
-    assert np.array_equal(mask.data, kept)
-    assert mask.metadata[METADATA]["threshold"] != 0.9
-    assert "They count for the next Segment" in widget.settings._note.text()
-    newer = hands.click_segment_and_wait()
-    assert newer is not mask
-    assert newer.metadata[METADATA]["threshold"] == 0.9
-    assert np.array_equal(mask.data, kept)
-    assert not widget.settings._note.isVisible()
 
 
 def test_the_sliders_are_for_the_selected_mask(hands, viewer, widget, batches, blobs, tmp_path):
@@ -355,18 +247,6 @@ def test_only_the_selected_mask_is_counted(hands, viewer, widget, batches, blobs
     hands.wait(lambda: widget.message.text() == "As corrected: 120 objects.")
 
 
-def test_edit_during_the_run_is_kept(hands, viewer, widget, batches, blobs):
-    viewer.add_image(blobs)
-    mask = hands.click_segment_and_wait()
-    batches.hold()
-    hands.click("Segment")
-    hands.paint(mask, 10, 100)
-    kept = mask.data.copy()
-    batches.go_on()
-    hands.wait(lambda: len(hands.masks()) == 2)
-    assert np.array_equal(mask.data, kept)
-
-
 def test_result_waits_for_the_end_of_a_stroke(hands, viewer, widget, batches, blobs, monkeypatch):
     """A new active layer would cut the stroke off."""
     viewer.add_image(blobs)
@@ -394,41 +274,6 @@ def test_result_lands_on_the_image_of_the_click(hands, viewer, widget, batches, 
     assert mask.name == "first - tiny mask"
     assert mask.data.shape == blobs.shape
     assert tuple(mask.translate) == tuple(image.translate)
-
-
-@pytest.mark.parametrize("rgb", [False, True])
-def test_mask_has_the_whole_transform(hands, viewer, widget, batches, blobs, rgb):
-    image = viewer.add_image(
-        np.stack([blobs] * 3, -1) if rgb else blobs,
-        rgb=rgb,
-        scale=(0.5, 0.3),
-        translate=(10, -20),
-        rotate=30,
-        shear=[0.2],
-        affine=[[1, 0.1, 3], [0, 2, 4], [0, 0, 1]],
-        units=("um", "mm"),
-        axis_labels=("down", "right"),
-    )
-    mask = hands.click_segment_and_wait()
-    assert mask.units == image.units
-    assert mask.axis_labels == image.axis_labels
-    for corner in ((0, 0), (0, 100), (100, 0)):
-        np.testing.assert_allclose(mask.data_to_world(corner), image.data_to_world(corner))
-    for name in ("scale", "translate", "rotate", "shear"):
-        np.testing.assert_allclose(getattr(mask, name), getattr(image, name))
-    np.testing.assert_allclose(mask.affine.affine_matrix, image.affine.affine_matrix)
-    image.affine = np.eye(3)
-    assert not np.allclose(mask.affine.affine_matrix, np.eye(3)), "layers share their affine"
-
-
-def test_lazy_and_multiscale_images(hands, viewer, widget, batches, blobs):
-    viewer.add_image(dask.array.from_array(blobs, chunks=64), name="lazy")
-    assert hands.click_segment_and_wait().data.max() == 20
-    viewer.add_image([blobs, blobs[::2, ::2]], multiscale=True, name="pyramid")
-    mask = hands.click_segment_and_wait()
-    assert mask.name == "pyramid - tiny mask"
-    assert mask.data.shape == blobs.shape
-    assert not mask.multiscale
 
 
 def test_class_models_number_classes(hands, viewer, widget, batches, blobs, tmp_path):
@@ -478,81 +323,6 @@ def test_circumference_is_said(hands, viewer, widget, batches, tmp_path, units, 
     hands.wait(lambda: widget.message.text().startswith("As corrected: 0.0 % of the image"))
 
 
-# The choices
-
-
-def test_image_choice_follows_the_layers(viewer, widget, blobs):
-    assert widget.image.image is None
-    first = viewer.add_image(blobs, name="first")
-    second = viewer.add_image(blobs, name="second")
-    assert widget.image.image is second
-    viewer.layers.selection.active = first
-    assert widget.image.image is first
-    viewer.layers.selection.active = viewer.add_labels(np.zeros((5, 5), int))
-    assert widget.image.image is first
-    first.name = "renamed"
-    assert widget.image.currentText() == "renamed"
-    viewer.layers.reverse()
-    assert widget.image.image is first
-    viewer.layers.remove(first)
-    assert widget.image.image is second
-    viewer.layers.clear()
-    assert widget.image.image is None
-
-
-def test_one_branch_stays_on(hands, viewer, widget, batches, blobs):
-    whole, fine = boxes(widget)
-    assert (whole.text(), fine.text()) == (
-        "Global branch (whole field)",
-        "Patch branch (fine detail)",
-    )
-    hands.tick(fine)
-    assert widget.branches.branches == "global"
-    assert not widget.branches._note.text()
-    hands.tick(whole)
-    assert widget.branches.branches == "global"
-    assert "must stay on" in widget.branches._note.text()
-    assert widget.branches._note.isVisible()
-    hands.tick(fine)
-    hands.tick(whole)
-    assert widget.branches.branches == "patch"
-    assert not widget.branches._note.isVisible()
-
-    viewer.add_image(blobs)
-    assert hands.click_segment_and_wait().metadata[METADATA]["branches"] == "patch"
-    assert set(batches.settings) == {"patch"}
-
-
-def test_single_branch_model_has_nothing_to_switch(hands, widget, tmp_path):
-    hands.tick(boxes(widget)[0])
-    widget.model.open_folder(make_model(tmp_path, "single", architecture="gated"))
-    assert widget.branches.branches == "both"
-    assert not any(box.isEnabled() for box in boxes(widget))
-    assert "single branch" in widget.branches._note.text()
-
-
-def test_user_picks_a_model_folder(hands, widget, tmp_path, monkeypatch):
-    folder = make_model(tmp_path, "own")
-    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(folder))
-    hands.click("Open model folder...")
-    assert widget.model.reference == str(folder)
-    assert widget.model._purpose.text() == "A model for tests."
-    hands.click("Open model folder...")
-    assert widget.model._box.count() == len(bundled_cards()) + 2, "opened twice, listed once"
-    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: "")
-    hands.click("Open model folder...")
-    assert widget.model.reference == str(folder)
-
-
-def test_time_left_in_words():
-    assert time_left(0, 40, 0) == "Segmenting..."
-    assert time_left(0, 40, 0, tiles_per_second=10) == "Segmenting: about 4 s left"
-    assert time_left(10, 40, 4.0) == "Segmenting: about 12 s left"
-    assert time_left(39, 40, 4.0) == "Segmenting: less than a second left"
-    assert time_left(1, 100, 6.0) == "Segmenting: about 10 min left"
-    assert time_left(40, 40, 9.0) == "Making the mask..."
-
-
 # What goes wrong
 
 
@@ -588,26 +358,10 @@ def test_bad_image_is_a_sentence(hands, viewer, caplog, image, sentence):
     assert sentence in refusal(hands, caplog)
 
 
-def test_huge_pyramid_is_a_sentence():
-    levels = [dask.array.zeros((size, size), chunks=1000) for size in (20_000, 200)]
-    layer = Image(levels, multiscale=True, contrast_limits=(0, 1))
-    with pytest.raises(ImageError, match="20000 x 20000"):
-        image_data(layer)
-
-
 def test_damaged_weights_are_a_sentence(hands, viewer, caplog, blobs, tiny_model):
     (tiny_model / "weights.safetensors").write_bytes(b"damaged")
     viewer.add_image(blobs)
     assert "SHA-256" in refusal(hands, caplog)
-
-
-def test_folder_without_a_model_is_a_sentence(widget, tmp_path):
-    chosen = widget.model.reference
-    widget.model.settled = False
-    widget.model.open_folder(tmp_path)
-    assert "not a model folder" in widget.message.text()
-    assert widget.model.reference == chosen
-    assert not widget.model.settled, "a model for the next image is still found"
 
 
 def test_too_little_memory_is_a_sentence(hands, viewer, widget, caplog, blobs, monkeypatch):
@@ -673,24 +427,6 @@ def test_removed_image_drops_the_run(hands, viewer, widget, batches, blobs):
     assert not viewer.layers
 
 
-def test_a_mask_stays_that_of_the_data_it_was_made_of(hands, viewer, widget, batches, blobs):
-    image = viewer.add_image(np.stack([blobs] * 6), axis_labels=("z", "y", "x"))
-    widget.scope._planes.setCurrentIndex(1)
-    viewer.dims.set_current_step(0, 0)
-    mask = hands.click_segment_and_wait()
-    mask.data_setitem((np.array([5]), np.array([3]), np.array([3])), 99)
-    kept = mask.data.copy()
-    for other in (255 - image.data, np.stack([blobs[:150]] * 7)):
-        image.data = other
-        widget.scope._planes.setCurrentIndex(1)
-        viewer.dims.set_current_step(0, 3)
-        newest = hands.click_segment_and_wait()
-        assert newest is not mask
-        assert newest.data.shape == other.shape
-        assert np.array_equal(mask.data, kept)
-    assert len(hands.masks()) == 3
-
-
 def test_data_replaced_during_a_run_get_a_mask_of_their_own(hands, viewer, widget, batches, blobs):
     image = viewer.add_image(blobs)
     batches.hold()
@@ -715,30 +451,6 @@ def test_an_image_of_another_size_drops_the_run(hands, viewer, widget, batches, 
     hands.wait(widget.segment.isEnabled)
     assert "another size" in widget.message.text()
     assert not hands.masks()
-
-
-def test_removed_mask_is_forgotten(hands, viewer, widget, batches, blobs):
-    viewer.add_image(blobs)
-    mask = hands.click_segment_and_wait()
-    batches.hold()
-    hands.click("Segment")
-    viewer.layers.remove(mask)
-    batches.go_on()
-    hands.wait(hands.masks)
-    assert hands.masks()[0] is not mask
-    viewer.layers.remove(hands.masks()[0])
-    widget.settings._threshold.setValue(0.9)
-    hands.qtbot.wait(100)
-    assert not hands.masks()
-
-
-def test_mask_outlives_its_image(hands, viewer, widget, batches, blobs):
-    image = viewer.add_image(blobs)
-    mask = hands.click_segment_and_wait()
-    viewer.layers.remove(image)
-    widget.settings._threshold.setValue(0.9)
-    hands.qtbot.wait(100)
-    assert hands.masks() == [mask]
 
 
 def test_window_closed_during_a_run(hands, viewer, widget, batches, blobs, recwarn):

@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 LARGEST_MIN_SIZE = 1000  # pixels, at the slider's end unless a model's own value needs more
 
 
-def note(text: str = "") -> QLabel:
-    """Return a label for an explaining sentence."""
-    label = QLabel(text)
+def note() -> QLabel:
+    """Return an empty label for an explaining sentence."""
+    label = QLabel()
     label.setWordWrap(True)
     return label
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import napari
 
-from napari_medt.gui.run import import_engine
+from napari_medt.gui.loading import import_engine
 
 PLUGIN, SAMPLE, WIDGET = "napari-medt", "fluorescence", "Segment"
 

@@ -25,8 +25,8 @@ from napari_medt.engine.summary import STEPS, SUMMARY_FILE, Result, failures, in
 from napari_medt.errors import UserError
 from napari_medt.gui.filerun import FileRun
 from napari_medt.gui.job import IsCancelled, Progress
+from napari_medt.gui.loading import import_engine
 from napari_medt.gui.progress import RunProgress
-from napari_medt.gui.run import import_engine
 
 NAMED_FAILURES = 5  # in the widget; the table has all
 MOST_CHANNELS = 99  # to choose from: no image is open yet that could tell how many there are

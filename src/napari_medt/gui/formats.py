@@ -17,7 +17,7 @@ from napari_medt.engine.formats.nifti import write_nifti
 from napari_medt.engine.formats.picture import INVERTED, PATIENT, Patient, Picture, placement
 from napari_medt.engine.formats.reading import read_pictures
 from napari_medt.errors import ImageError
-from napari_medt.gui.layers import METADATA
+from napari_medt.gui.masks import METADATA
 
 VECTORS = ("scale", "translate", "units", "axis_labels")  # of a layer, one value for each axis
 LayerData = tuple[NDArray, dict[str, Any], str]
@@ -121,7 +121,7 @@ def is_cine(options: dict[str, Any], ndim: int) -> bool:
 
 
 def placement_mm(options: dict[str, Any], axes: str) -> NDArray[np.float64]:
-    """From column, row and slice to the space in mm of a layer with these axes."""
+    """Matrix ``(4, 4)`` from column, row and slice to the space in mm of a layer's axes."""
     lengths = [unit for unit in options["units"] if unit.is_compatible_with("mm")]
     factor = (1 * lengths[-1]).to("mm").magnitude if lengths else 1.0
     scale, translate = (np.array(options[name]) * factor for name in ("scale", "translate"))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medt.engine.axes import Frame
+from napari_medt.engine.axes import Frame, count
 from napari_medt.engine.region import Scope
 from napari_medt.models.card import ModelCard
 
@@ -155,8 +155,7 @@ def found_in_words(labels: NDArray[np.int32], scope: Scope, card: ModelCard) -> 
     """Say how many objects, or what share of it, labels hold within a scope."""
     planes = [labels[part] for part in scope.parts()]
     if card.splits_objects:
-        count = count_labels(planes)
-        return f"{count} object{'s' * (count != 1)}"
+        return count(count_labels(planes), "object")
     inside = None if scope.region is None else scope.region.inside
     size = planes[0].size if inside is None else np.count_nonzero(inside)
     share = sum(np.count_nonzero(plane) for plane in planes) / (size * len(planes))

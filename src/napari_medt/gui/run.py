@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
-import ctypes
-import gc
-import os
-import sys
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib import import_module
-from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_medt.engine.axes import guess_axes
 from napari_medt.engine.region import Region, Scope
-from napari_medt.errors import ModelError
 from napari_medt.gui.job import IsCancelled, Progress
+from napari_medt.gui.loading import import_engine
 from napari_medt.gui.outcome import Outcome, Place, found_in_words, held, in_words
-from napari_medt.network.config import BRANCHES, Branches
+from napari_medt.network.config import Branches
 from napari_medt.review.provenance import provenance
 
 if TYPE_CHECKING:
     from napari_medt.engine.source import Level
     from napari_medt.models.store import Model
 
-ENGINE = "napari_medt.engine.volume"
 KEPT_BYTES = 1 << 29  # of probabilities, for the sliders
-
-_importing = threading.Lock()
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,14 +73,25 @@ def carry_out(request: Request, progress: Progress, is_cancelled: IsCancelled) -
     start = time.perf_counter()
     import_engine()
     from napari_medt.engine.device import choose_device
-    from napari_medt.engine.volume import label_plane, predict_frames, put_together
     from napari_medt.models.store import load_model
 
-    model, scope = load_model(request.model), request.scope
-    device = str(choose_device("auto"))
-    settings: dict[str, Any] = {"threshold": request.threshold, "min_size": request.min_size}
-    if request.levels is not None:
-        return carry_out_part(request, model, device, settings, start, progress, is_cancelled)
+    model, device = load_model(request.model), str(choose_device("auto"))
+    segment = segment_planes if request.levels is None else segment_part
+    return segment(request, model, device, start, progress, is_cancelled)
+
+
+def segment_planes(
+    request: Request,
+    model: Model,
+    device: str,
+    start: float,
+    progress: Progress,
+    is_cancelled: IsCancelled,
+) -> Outcome:
+    """Predict and label planes, for a run that began at `start`, in seconds of `perf_counter`."""
+    from napari_medt.engine.volume import label_plane, predict_frames, put_together
+
+    scope = request.scope
     kept, planes, size = {}, {}, 0
     for frame, prediction in predict_frames(
         request.image,
@@ -104,7 +103,13 @@ def carry_out(request: Request, progress: Progress, is_cancelled: IsCancelled) -
         progress=progress,
         cancelled=is_cancelled,
     ):
-        planes[frame] = label_plane(prediction, scope, model.card, **settings)
+        planes[frame] = label_plane(
+            prediction,
+            scope,
+            model.card,
+            threshold=request.threshold,
+            min_size=request.min_size,
+        )
         kept[frame] = prediction
         size += prediction.probabilities.nbytes
         if size > KEPT_BYTES:
@@ -124,16 +129,15 @@ def carry_out(request: Request, progress: Progress, is_cancelled: IsCancelled) -
     )
 
 
-def carry_out_part(
+def segment_part(
     request: Request,
     model: Model,
     device: str,
-    settings: dict[str, Any],
     start: float,
     progress: Progress,
     is_cancelled: IsCancelled,
 ) -> Outcome:
-    """Predict and label a part of an image that is too large to hold."""
+    """Predict and label a part of an image that is too large to hold; see `segment_planes`."""
     from napari_medt.engine.part import predict_part
     from napari_medt.engine.volume import label_plane
 
@@ -150,7 +154,13 @@ def carry_out_part(
         cancelled=is_cancelled,
     )
     scope = scope_of_part(part.prediction.probabilities.shape[1:], region)
-    labels = label_plane(part.prediction, scope, model.card, **settings)
+    labels = label_plane(
+        part.prediction,
+        scope,
+        model.card,
+        threshold=request.threshold,
+        min_size=request.min_size,
+    )
     made = told_of(request, model, device, start)
     return Outcome(
         **held(labels, scope),
@@ -188,92 +198,3 @@ def scope_of_part(shape: tuple[int, ...], region: Region) -> Scope:
     inside = resize(region.inside, shape, order=0)
     whole = Region(slice(0, shape[0]), slice(0, shape[1]), inside)
     return replace(scope, region=whole)
-
-
-def warm_up(progress: Progress, is_cancelled: IsCancelled) -> dict[Branches, float]:
-    """Do what the first run of a session would wait for; a :class:`~napari_medt.gui.job.Job`.
-
-    Returns
-    -------
-    dict
-        Tiles per second that MedT then does on this machine, per branch setting.
-    """
-    import_engine()
-    with no_collections():
-        import torch
-
-        from napari_medt.engine.device import choose_device
-        from napari_medt.engine.predict import BATCH_SIZES
-        from napari_medt.network.fold import fold
-        from napari_medt.network.networks import build_network
-
-        device = choose_device("auto")
-        network = fold(build_network("medt", image_size=128, in_channels=1, num_classes=2))
-        network = network.to(device)
-        tiles = torch.zeros(BATCH_SIZES[device.type], 1, 128, 128, device=device)
-        speeds: dict[Branches, float] = {}
-        with torch.inference_mode():
-            network(tiles)  # what is compiled on first use is compiled here
-            for branches in BRANCHES:
-                start = time.perf_counter()
-                network(tiles, branches=branches).cpu()
-                speeds[branches] = len(tiles) / (time.perf_counter() - start)
-        return speeds
-
-
-def import_engine() -> None:
-    """Import torch, the engine and what showing its result needs, without stopping the event loop.
-
-    Raises
-    ------
-    ModelError
-        If torch cannot be loaded.
-    """
-    with _importing:
-        if ENGINE in sys.modules:
-            return
-        with no_collections():
-            _load_torch_library()
-            try:
-                import pandas  # noqa: F401  # else napari does, standing still, at the first mask
-
-                import_module(ENGINE)
-            except (ImportError, OSError) as error:
-                # On Windows torch may not load after Qt (github.com/pytorch/pytorch/issues/166628).
-                raise ModelError(
-                    f"PyTorch could not be loaded ({error}): start napari with `napari-medt "
-                    "demo`, which loads PyTorch before Qt, or reinstall PyTorch."
-                ) from error
-
-
-@contextmanager
-def no_collections() -> Iterator[None]:
-    """Keep Python's garbage collector off, and from what came meanwhile.
-
-    What is imported or compiled stays anyway. A full collection that goes through it holds Python's
-    global lock for a quarter of a second, in which no window is drawn.
-    """
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        if collecting:
-            gc.enable()
-
-
-def _load_torch_library() -> None:
-    """Map torch's largest library ahead of its import.
-
-    Python holds its global lock while an import opens a library, for torch a quarter of a second
-    in which no window is drawn. A foreign function, such as ``dlopen`` itself, runs without it.
-    """
-    if sys.platform != "linux" or "torch" in sys.modules:
-        return
-    spec = find_spec("torch")
-    if spec is not None and spec.origin is not None:
-        library = Path(spec.origin).parent / "lib" / "libtorch_cpu.so"
-        dlopen = ctypes.CDLL(None).dlopen
-        dlopen.restype = ctypes.c_void_p
-        dlopen(os.fsencode(library), os.RTLD_NOW)  # a failure shows again, and better, on import

@@ -45,7 +45,7 @@ def immunohistochemistry() -> list[LayerData]:
 
 
 def cell() -> list[LayerData]:
-    """Show a single cell in saline, in quantitative phase."""
+    """A single cell in saline, in quantitative phase."""
     from skimage.data import cell
 
     return [_image(cell(), "Cell in saline", "scikit-image: Müller et al. 2018, CC0")]

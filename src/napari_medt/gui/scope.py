@@ -26,16 +26,8 @@ from napari_medt.engine.axes import count
 from napari_medt.engine.region import Region, Scope
 from napari_medt.engine.source import Level, read_plane
 from napari_medt.gui.choices import narrow, note
-from napari_medt.gui.layers import (
-    axes_of,
-    is_slide,
-    mixed,
-    shapes_region,
-    shown_data,
-    shown_frame,
-    slide_levels,
-    view_region,
-)
+from napari_medt.gui.layers import axes_of, is_slide, mixed, shown_data, slide_levels
+from napari_medt.gui.view import shapes_region, shown_frame, view_region
 
 if TYPE_CHECKING:
     import napari

@@ -18,9 +18,9 @@ from napari_medt.engine.source import Level
 from napari_medt.gui.filerun import FileRun
 from napari_medt.gui.job import IsCancelled, Progress
 from napari_medt.gui.layers import finest, placement, plane_shape
+from napari_medt.gui.loading import import_engine
 from napari_medt.gui.outcome import Place
 from napari_medt.gui.progress import RunProgress
-from napari_medt.gui.run import import_engine
 from napari_medt.network.config import Branches
 
 if TYPE_CHECKING:

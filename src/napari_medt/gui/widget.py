@@ -23,16 +23,19 @@ from qtpy.QtWidgets import (
 )
 
 from napari_medt.engine.record import Settings
+from napari_medt.engine.region import Scope
 from napari_medt.engine.source import Level
 from napari_medt.errors import ImageError, ModelError, UserError
 from napari_medt.gui.choices import BranchChoice, ImageChoice, LabelSettings, ModelChoice, note
 from napari_medt.gui.fit import FitNote
 from napari_medt.gui.folder import FolderRun
 from napari_medt.gui.job import Job, NewestJob, run_job
-from napari_medt.gui.layers import LARGEST, Mask, Masks, axes_of, mm_per_pixel
+from napari_medt.gui.layers import LARGEST, axes_of, mm_per_pixel
+from napari_medt.gui.loading import warm_up
+from napari_medt.gui.masks import Mask, Masks
 from napari_medt.gui.outcome import Outcome, corrected_in_words, relabel
 from napari_medt.gui.progress import RunProgress
-from napari_medt.gui.run import Request, carry_out, warm_up
+from napari_medt.gui.run import Request, carry_out
 from napari_medt.gui.scope import ScopeChoice
 from napari_medt.gui.slide import SlideRequest, SlideRun
 from napari_medt.network.config import Branches
@@ -64,12 +67,12 @@ GONE = (
 
 
 @dataclass(eq=False)
-class Run:
+class ActiveRun:
     """A run under way: its job, and what was chosen when Segment was clicked."""
 
     job: Job
     image: Image
-    data: Any
+    data: Any  # of the image then, since the layer may get others
     request: Request
     outcome: Outcome | None = None
 
@@ -86,7 +89,7 @@ class SegmentWidget(QWidget):
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__()
         self._viewer = napari_viewer
-        self._run: Run | None = None
+        self._run: ActiveRun | None = None
         self._speeds: dict[Branches, float] = {}  # tiles per second
         self._relabelling, self._counting = NewestJob(self), NewestJob(self)
         self._corrected: Mask | None = None
@@ -247,39 +250,44 @@ class SegmentWidget(QWidget):
             self.say("Looking at the image, to find the model for it...")
             return
         try:
-            image, request = self._request()
+            image, model = self._chosen_image(), self._chosen_model()
+            scope, levels = self.scope.scope(), self.scope.levels
+            if levels is not None and scope.region is None:
+                self._stream(image, model, levels)
+                return
+            request = self._request(image, model, scope, levels)
         except UserError as error:
             self.refuse(str(error))
             return
-        if request is None:
-            return
-        self.say("")
-        self._counted = None
-        speed = self._speeds.get(request.branches, 0.0)
-        self.progress.begin("Everything stays as it was.", speed)
-        job = run_job(
-            self,
-            partial(carry_out, request),
-            progressed=self.progress.update_to,
-            succeeded=self._on_segmented,
-            refused=self._on_refused,
-            crashed=self._on_crashed,
-        )
-        self._run = Run(job, image, image.data, request)
-        self._refresh()
+        self._begin(image, request)
 
-    def _request(self) -> tuple[Image, Request | None]:
-        """Gather what is chosen; for a large image as a whole, start streaming it instead."""
-        image, model = self.image.image, self.model.reference
-        if image is None:
+    def _chosen_image(self) -> Image:
+        if self.image.image is None:
             raise ImageError("There is no image to segment: open one first.")
-        if model is None:
+        return self.image.image
+
+    def _chosen_model(self) -> str:
+        if self.model.reference is None:
             raise ModelError("There is no model to segment with: open a model folder first.")
-        scope, levels = self.scope.scope(), self.scope.levels
-        if levels is not None and scope.region is None:
-            self._stream(image, levels, model)
-            return image, None
-        return image, Request(
+        return self.model.reference
+
+    def _folder_choices(self) -> tuple[str, Settings]:
+        model, settings = self._chosen_model(), self.settings
+        return model, Settings(self.branches.branches, settings.threshold, settings.min_size)
+
+    def _stream(self, image: Image, model: str, levels: list[Level]) -> None:
+        """Segment a large image as a whole into a file, unless the user names none."""
+        output = self.slide.ask_for_output(image)
+        if output is None:
+            return
+        chosen = self.branches.branches, self.settings.threshold, self.settings.min_size
+        self.slide.start(image, SlideRequest(levels, output, model, *chosen))
+
+    def _request(
+        self, image: Image, model: str, scope: Scope, levels: list[Level] | None
+    ) -> Request:
+        """Gather what is chosen; `levels` are those of an image too large to hold."""
+        return Request(
             image=None if levels is not None else self.scope.data,
             levels=levels,
             rgb=self.scope.rgb,
@@ -292,18 +300,21 @@ class SegmentWidget(QWidget):
             mm_per_pixel=mm_per_pixel(image),
         )
 
-    def _stream(self, image: Image, levels: list[Level], model: str) -> None:
-        output = self.slide.ask_for_output(image)
-        if output is None:
-            return
-        chosen = self.branches.branches, self.settings.threshold, self.settings.min_size
-        self.slide.start(image, SlideRequest(levels, output, model, *chosen))
-
-    def _folder_choices(self) -> tuple[str, Settings]:
-        model, settings = self.model.reference, self.settings
-        if model is None:
-            raise ModelError("There is no model to segment with: open a model folder first.")
-        return model, Settings(self.branches.branches, settings.threshold, settings.min_size)
+    def _begin(self, image: Image, request: Request) -> None:
+        self.say("")
+        self._counted = None
+        speed = self._speeds.get(request.branches, 0.0)
+        self.progress.begin("Everything stays as it was.", speed)
+        job = run_job(
+            self,
+            partial(carry_out, request),
+            progressed=self.progress.update_to,
+            succeeded=self._on_segmented,
+            refused=self._on_refused,
+            crashed=self._on_crashed,
+        )
+        self._run = ActiveRun(job, image, image.data, request)
+        self._refresh()
 
     def cancel(self) -> None:
         """Stop the run and leave everything as it was."""

@@ -1,0 +1,252 @@
+"""The one place that writes Labels layers, and never over what was edited."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from napari.layers import Image, Labels, Layer
+from napari.utils.events import Event
+from numpy.typing import NDArray
+from qtpy.QtCore import QObject, Signal
+
+from napari_medt.engine.formats.picture import PATIENT
+from napari_medt.engine.region import Scope
+from napari_medt.gui.layers import as_layer, channels_within, layer_index, mm_per_pixel, placement
+from napari_medt.gui.outcome import Outcome, exchanged, merge
+
+if TYPE_CHECKING:
+    import napari
+
+METADATA = "napari_medt"  # of a mask's layer: how its labels were made
+
+
+@dataclass(eq=False)
+class Mask:
+    """A Labels layer this plugin wrote.
+
+    Attributes
+    ----------
+    layer : Labels
+        The layer.
+    image : Image or None
+        What it is a mask of, while that is in the viewer with the same data.
+    model : str
+        Name or path of the model.
+    outcome : Outcome
+        What was last written into it.
+    painted : bool
+        Whether it is known that the layer was edited. It stays so: there may be something to undo
+        or redo.
+    """
+
+    layer: Labels
+    image: Image | None
+    model: str
+    outcome: Outcome
+    painted: bool = False
+
+    @property
+    def labels(self) -> NDArray[np.int32]:
+        """The labels as they are, less the axis that stands for the channels: a view."""
+        data: NDArray[np.int32] = np.asarray(self.layer.data)
+        axis = channels_within(self.outcome.scope.axes)
+        return data if axis is None or data.ndim <= axis else data[(slice(None),) * axis + (0,)]
+
+    @property
+    def mm_per_pixel(self) -> float | None:
+        """Side of a pixel in millimetres as the layer tells it now, unless its run was not told."""
+        return None if self.outcome.place is not None else mm_per_pixel(self.layer)
+
+    def is_edited(self) -> bool:
+        """Whether the layer holds, or can redo, anything but what was written into it.
+
+        Compares the data themselves: not every edit is announced by an event, and a brush stroke
+        is announced only when it ends. That takes a while for a large stack.
+        """
+        if not self.painted and not np.array_equal(self.labels, self.outcome.written):
+            self.become_painted()
+        return self.painted
+
+    def holds(self, outcome: Outcome) -> bool:
+        """Whether the layer lies where the labels of another run belong, and can take them."""
+        old, new, data = self.outcome, outcome, self.layer.data
+        same_axes = old.scope.axes.roles == new.scope.axes.roles
+        same_shape = old.written.shape == new.labels.shape
+        writable = isinstance(data, np.ndarray) and data.dtype == new.labels.dtype
+        return old.place == new.place and same_axes and same_shape and writable
+
+    def become_painted(self) -> None:
+        """Count as edited from now on; no slider needs the predictions then."""
+        self.painted = True
+        self.drop_predictions()
+
+    def drop_predictions(self) -> None:
+        """Free the memory of what the sliders start from."""
+        self.outcome = replace(self.outcome, predictions={})
+
+    def edited_within(self, scope: Scope) -> bool:
+        """Whether what the layer holds within a scope is not what was written there."""
+        data, written = self.labels, self.outcome.written
+        return data.shape != written.shape or any(
+            not np.array_equal(data[part], written[part]) for part in scope.parts()
+        )
+
+
+class Masks(QObject):
+    """The masks in a viewer. Never writes into one that was edited.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        Where the layers are.
+    parent : QObject
+        Owner of this object.
+    """
+
+    changed = Signal()  # the user began to edit a mask, or removed one
+    edited = Signal(object)  # the mask, perhaps after each of its edits
+
+    def __init__(self, viewer: napari.Viewer, parent: QObject) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self._masks: list[Mask] = []
+        viewer.layers.events.removed.connect(self._on_removed)
+
+    def newest(self, image: Image | None, model: str | None) -> Mask | None:
+        """Return the newest mask of `image` by `model`."""
+        if image is None:
+            return None
+        found = [mask for mask in self._masks if mask.image is image and mask.model == model]
+        return found[-1] if found else None
+
+    def selected(self) -> Mask | None:
+        """Return the mask whose layer is selected; None for other layers."""
+        return self._of(self._viewer.layers.selection.active)
+
+    def place(self, outcome: Outcome, image: Image, model: str) -> Mask:
+        """Put the result of a run on its image, ready to paint.
+
+        The newest mask of the same image and model is renewed if it was not edited. If it was, the
+        result of a region or of single planes is laid into it as a step that can be undone, unless
+        the edits are there. Otherwise, and where the axes are now other ones, there is a new layer.
+        """
+        mask = self.newest(image, model)
+        if mask is None or not mask.holds(outcome):
+            mask = self._add(outcome, image, model)
+        elif not mask.is_edited():
+            for name, value in placement(image, outcome.scope.axes, outcome.place).items():
+                setattr(mask.layer, name, value)
+            self._renew(mask, outcome)
+        elif not outcome.scope.complete and not mask.edited_within(outcome.scope):
+            self._lay_into(mask, outcome)
+        else:
+            mask = self._add(outcome, image, model)
+        mask.layer.visible = True
+        self._viewer.layers.selection.active = mask.layer
+        return mask
+
+    def _renew(self, mask: Mask, outcome: Outcome) -> None:
+        """Exchange what a run was about in a mask that was not edited."""
+        if outcome.scope.complete:
+            self._write(mask, outcome)
+            return
+        labels, old = mask.labels, mask.outcome
+        for part, values in exchanged(labels, outcome, old.highest):
+            labels[part] = old.written[part] = values
+        mask.outcome = merge(old, outcome, labels, old.highest)
+        mask.layer.refresh()
+        self._describe(mask)
+
+    def _lay_into(self, mask: Mask, outcome: Outcome) -> None:
+        """Exchange a part of an edited mask, in one step of its history."""
+        mask.layer.visible = True  # of a hidden layer napari holds no view that it could update
+        labels, old = mask.labels, mask.outcome
+        highest = int(labels.max(initial=0))  # what was painted may have any number
+        with mask.layer.block_history():
+            for part, values in exchanged(labels, outcome, highest):
+                changed = values != labels[part]
+                where = layer_index(part, changed, outcome.scope.axes)
+                mask.layer.data_setitem(where, values[changed])
+                old.written[part] = values
+        mask.outcome = replace(merge(old, outcome, labels, highest), predictions={})
+        self._describe(mask)
+
+    def rewrite(self, mask: Mask, base: Outcome, outcome: Outcome) -> bool:
+        """Write the labels of `base` made with other settings, while the mask still holds those."""
+        if mask not in self._masks or mask.outcome is not base or not base.adjustable:
+            return False
+        if mask.is_edited():
+            return False
+        self._write(mask, outcome)
+        return True
+
+    def let_go_of(self, image: Image) -> None:
+        """Add no more to the masks of an image, which is gone or has other data."""
+        for mask in self._masks:
+            if mask.image is image:
+                mask.image = None  # so that its pixels can be freed
+                mask.drop_predictions()
+
+    def _add(self, outcome: Outcome, image: Image, model: str) -> Mask:
+        name = f"{image.name} - {outcome.card.name} mask"
+        carried = {key: image.metadata[key] for key in (PATIENT,) if key in image.metadata}
+        place = placement(image, outcome.scope.axes, outcome.place)
+        labels = as_layer(outcome.labels, outcome.scope.axes)
+        layer = Labels(labels, name=name, metadata=carried, **place)
+        mask = Mask(layer, image, model, outcome)
+        self._masks.append(mask)
+        self._describe(mask)
+        self._viewer.add_layer(layer)
+        image.events.data.connect(self._on_other_image)
+        layer.events.paint.connect(self._on_paint)
+        layer.events.data.connect(self._on_data)
+        layer.events.set_data.connect(self._on_drawn)  # all that tells of undo and redo
+        return mask
+
+    def _write(self, mask: Mask, outcome: Outcome) -> None:
+        # A mask that was not edited has nothing to undo, so no step of its history goes stale.
+        mask.outcome = outcome
+        with mask.layer.events.data.blocker(self._on_data):  # which would look for edits
+            mask.layer.data = as_layer(outcome.labels, outcome.scope.axes)
+        self._describe(mask)
+
+    def _describe(self, mask: Mask) -> None:
+        outcome = mask.outcome
+        mask.layer.metadata[METADATA] = dict(outcome.provenance)
+        # What is painted next: one more object, or the first class.
+        mask.layer.selected_label = outcome.highest + 1 if outcome.card.splits_objects else 1
+
+    def _of(self, layer: Layer | None) -> Mask | None:
+        return next((mask for mask in self._masks if mask.layer is layer), None)
+
+    def _on_paint(self, event: Event) -> None:
+        mask = self._of(event.source)
+        if mask is None:
+            return
+        if not mask.painted:
+            mask.become_painted()
+            self.changed.emit()
+        self.edited.emit(mask)
+
+    def _on_data(self, event: Event) -> None:
+        mask = self._of(event.source)
+        if mask is not None and mask.is_edited():
+            self.changed.emit()
+            self.edited.emit(mask)
+
+    def _on_drawn(self, event: Event) -> None:
+        mask = self._of(event.source)
+        if mask is not None and mask.painted:
+            self.edited.emit(mask)
+
+    def _on_other_image(self, event: Event) -> None:
+        self.let_go_of(event.source)
+        self.changed.emit()
+
+    def _on_removed(self, event: Event) -> None:
+        gone = event.value
+        self.let_go_of(gone)
+        self._masks = [mask for mask in self._masks if mask.layer is not gone]
+        self.changed.emit()

@@ -1,0 +1,77 @@
+"""Image layers as they are read, and masks that lie on them."""
+
+import dask.array
+import numpy as np
+import pytest
+from napari.layers import Image
+
+from napari_medt.errors import ImageError
+from napari_medt.gui.layers import image_data
+from tests.gui.conftest import SHAPE, choose
+
+
+@pytest.mark.parametrize("rgb", [False, True])
+def test_mask_has_the_whole_transform(hands, viewer, widget, batches, blobs, rgb):
+    image = viewer.add_image(
+        np.stack([blobs] * 3, -1) if rgb else blobs,
+        rgb=rgb,
+        scale=(0.5, 0.3),
+        translate=(10, -20),
+        rotate=30,
+        shear=[0.2],
+        affine=[[1, 0.1, 3], [0, 2, 4], [0, 0, 1]],
+        units=("um", "mm"),
+        axis_labels=("down", "right"),
+    )
+    mask = hands.click_segment_and_wait()
+    assert mask.units == image.units
+    assert mask.axis_labels == image.axis_labels
+    for corner in ((0, 0), (0, 100), (100, 0)):
+        np.testing.assert_allclose(mask.data_to_world(corner), image.data_to_world(corner))
+    for name in ("scale", "translate", "rotate", "shear"):
+        np.testing.assert_allclose(getattr(mask, name), getattr(image, name))
+    np.testing.assert_allclose(mask.affine.affine_matrix, image.affine.affine_matrix)
+    image.affine = np.eye(3)
+    assert not np.allclose(mask.affine.affine_matrix, np.eye(3)), "layers share their affine"
+
+
+def test_rotated_multichannel_image_and_its_mask_lie_alike(hands, viewer, widget, batches, stack):
+    image = viewer.add_image(stack[0], rotate=30, translate=(1, 0, 3, 4), scale=(2, 1, 0.5, 0.5))
+    choose(widget.scope._planes, "The plane that is shown")
+    mask = hands.click_segment_and_wait()
+    for place in np.random.default_rng(0).uniform(0, 50, (5, 3)):
+        there = image.data_to_world((place[0], 0.5, *place[1:]))  # between the two channels
+        assert mask.data_to_world((place[0], 0, *place[1:])) == pytest.approx(there)
+
+
+def test_the_mask_follows_the_sliders_whatever_channel_is_shown(
+    hands, viewer, widget, batches, stack
+):
+    image = viewer.add_image(stack, scale=(1, 4, 3, 0.5, 0.5), translate=(7, 8, 9, 10, 11))
+    extent, steps = viewer.dims.range, viewer.dims.nsteps
+    choose(widget.scope._channel, "2")
+    mask = hands.click_segment_and_wait()
+    assert (viewer.dims.ndim, viewer.dims.range, viewer.dims.nsteps) == (5, extent, steps)
+    for place in np.ndindex(2, 3, 2):
+        viewer.dims.current_step = (*place, 0, 0)
+        assert np.array_equal(image._slice.image.raw, stack[place])
+        assert np.array_equal(mask._slice.image.raw, mask.data[(*place[:2], 0)])
+        assert mask._slice.image.raw.any()
+        assert widget._masks.newest(image, widget.model.reference).labels.shape == (2, 3, *SHAPE)
+
+
+def test_lazy_and_multiscale_images(hands, viewer, widget, batches, blobs):
+    viewer.add_image(dask.array.from_array(blobs, chunks=64), name="lazy")
+    assert hands.click_segment_and_wait().data.max() == 20
+    viewer.add_image([blobs, blobs[::2, ::2]], multiscale=True, name="pyramid")
+    mask = hands.click_segment_and_wait()
+    assert mask.name == "pyramid - tiny mask"
+    assert mask.data.shape == blobs.shape
+    assert not mask.multiscale
+
+
+def test_huge_pyramid_is_a_sentence():
+    levels = [dask.array.zeros((size, size), chunks=1000) for size in (20_000, 200)]
+    layer = Image(levels, multiscale=True, contrast_limits=(0, 1))
+    with pytest.raises(ImageError, match="20000 x 20000"):
+        image_data(layer)

@@ -1,0 +1,276 @@
+"""Masks are renewed and added to, and no edit is lost."""
+
+import numpy as np
+import pytest
+
+from napari_medt.gui.masks import METADATA
+from napari_medt.gui.scope import SHAPES
+from napari_medt.gui.widget import relabel_mask
+from tests.gui.conftest import SHAPE, choose
+
+
+def test_untouched_mask_is_renewed_in_place(hands, viewer, widget, batches, blobs):
+    image = viewer.add_image(blobs)
+    mask = hands.click_segment_and_wait()
+    image.scale = (0.5, 0.25)
+    assert hands.click_segment_and_wait() is mask
+    assert len(hands.masks()) == 1
+    assert tuple(mask.scale) == (0.5, 0.25)
+
+
+def test_a_hidden_mask_is_seen_once_it_is_renewed(hands, viewer, widget, batches, blobs):
+    viewer.add_image(blobs)
+    mask = hands.click_segment_and_wait()
+    mask.visible = False
+    assert hands.click_segment_and_wait() is mask
+    assert mask.visible
+
+
+def test_a_mask_of_another_type_is_left_alone(hands, viewer, widget, batches, blobs):
+    """Small numbers would not hold the labels of every run."""
+    viewer.add_image(blobs)
+    mask = hands.click_segment_and_wait()
+    mask.data = mask.data.astype(np.uint8)
+    assert hands.click_segment_and_wait() is not mask
+    assert mask.data.dtype == np.uint8
+
+
+def test_other_channels_make_another_mask(hands, viewer, widget, batches, stack):
+    viewer.add_image(stack[0])
+    mask = hands.click_segment_and_wait()
+    choose(widget.scope._axis, "no axis")
+    other = hands.click_segment_and_wait()
+    assert other is not mask
+    assert other.data.shape == (3, 2, *SHAPE)
+    assert widget.segment.isEnabled()
+
+
+def edit_by_fill(mask):
+    mask.fill((25, 24), 7)
+
+
+def edit_by_event_free_write(mask):
+    mask.data[:5, :5] = 3
+
+
+def edit_by_replaced_data(mask):
+    mask.data = np.ones_like(mask.data)
+
+
+def edit_and_undo(mask):
+    mask.paint((100, 100), 9)
+    mask.undo()
+
+
+def edit_by_unfinished_stroke(mask):
+    mask._begin_stroke()
+    mask.paint((100, 100), 9)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        edit_by_fill,
+        edit_by_event_free_write,
+        edit_by_replaced_data,
+        edit_and_undo,
+        edit_by_unfinished_stroke,
+    ],
+)
+def test_no_kind_of_edit_is_overwritten(hands, viewer, widget, batches, blobs, edit):
+    viewer.add_image(blobs)
+    mask = hands.click_segment_and_wait()
+    edit(mask)
+    kept = mask.data.copy()
+    widget.settings._threshold.setValue(0.9)
+    hands.qtbot.wait(100)
+    assert np.array_equal(mask.data, kept)
+    assert mask.metadata[METADATA]["threshold"] != 0.9
+    assert "They count for the next Segment" in widget.settings._note.text()
+    newer = hands.click_segment_and_wait()
+    assert newer is not mask
+    assert newer.metadata[METADATA]["threshold"] == 0.9
+    assert np.array_equal(mask.data, kept)
+    assert not widget.settings._note.isVisible()
+
+
+def test_edit_during_the_run_is_kept(hands, viewer, widget, batches, blobs):
+    viewer.add_image(blobs)
+    mask = hands.click_segment_and_wait()
+    batches.hold()
+    hands.click("Segment")
+    hands.paint(mask, 10, 100)
+    kept = mask.data.copy()
+    batches.go_on()
+    hands.wait(lambda: len(hands.masks()) == 2)
+    assert np.array_equal(mask.data, kept)
+
+
+def test_slice_after_slice_into_one_mask(hands, viewer, widget, batches, stack):
+    viewer.add_image(stack[:, :, 1], axis_labels=("t", "z", "y", "x"))
+    choose(widget.scope._planes, "The plane that is shown")
+    viewer.dims.current_step = (1, 2, 0, 0)
+    mask = hands.click_segment_and_wait()
+    assert "10 objects" in widget.message.text()
+    assert not mask.data[0].any()
+    viewer.dims.current_step = (1, 0, 0, 0)
+    assert hands.click_segment_and_wait() is mask
+    counts = [len(np.unique(mask.data[index])) - 1 for index in np.ndindex(2, 3)]
+    assert counts == [0, 0, 0, 20, 0, 10]
+    [earlier] = mask.metadata[METADATA]["earlier"]
+    assert earlier["scope"]["planes"] == [[1, 2]]
+    assert mask.metadata[METADATA]["scope"]["planes"] == [[1, 0]]
+    widget.settings._threshold.setValue(0.9)
+    hands.wait(lambda: mask.metadata[METADATA]["threshold"] == 0.9)
+    assert mask.data[1, 0].any()
+    assert mask.data[1, 2].any()
+
+    mask.data_setitem((np.array([1]), np.array([0]), np.array([3]), np.array([3])), 99)
+    viewer.dims.current_step = (1, 1, 0, 0)
+    assert hands.click_segment_and_wait() is mask, "the edit is in another slice"
+    assert mask.data[1, 0, 3, 3] == 99
+    assert mask.data[1, 1].any()
+    mask.undo()
+    assert not mask.data[1, 1].any()
+    viewer.dims.current_step = (1, 0, 0, 0)
+    assert hands.click_segment_and_wait() is not mask, "the edit is in this slice"
+    assert mask.data[1, 0, 3, 3] == 99
+
+
+def test_a_hidden_mask_is_added_to_in_one_step(hands, viewer, widget, batches, stack):
+    viewer.add_image(stack[0, :, 1], axis_labels=("z", "y", "x"))
+    choose(widget.scope._planes, "The plane that is shown")
+    viewer.dims.set_current_step(0, 0)
+    mask = hands.click_segment_and_wait()
+    mask.data_setitem((np.array([0]), np.array([3]), np.array([3])), 99)
+    edited = mask.data.copy()
+    mask.visible = False
+    viewer.dims.set_current_step(0, 1)
+    assert hands.click_segment_and_wait() is mask
+    assert mask.visible
+    assert mask.data[1].any()
+    mask.data_setitem((np.array([1]), np.array([3]), np.array([3])), 98)
+    mask.undo()
+    assert mask.data[1].any(), "the next stroke is a step of its own"
+    mask.undo()
+    assert np.array_equal(mask.data, edited)
+
+
+def test_a_plane_is_laid_into_a_mask_without_copying_it(hands, viewer, widget, batches, stack):
+    """A copy of a large stack would stop the window."""
+    image = viewer.add_image(stack[0])
+    choose(widget.scope._channel, "2")
+    choose(widget.scope._planes, "The plane that is shown")
+    viewer.dims.set_current_step(0, 0)
+    mask = hands.click_segment_and_wait()
+    data = mask.data
+    image.data[1, 1] = 0
+    image.data[1, 1, 5:25, 5:25] = 200
+    for slice_ in (1, 0, 2):
+        viewer.dims.set_current_step(0, slice_)
+        assert hands.click_segment_and_wait() is mask
+        assert mask.data is data
+        shown = mask._slice.image
+        assert np.array_equal(shown.raw, data[slice_, 0])
+        assert np.array_equal(shown.view > 0, shown.raw > 0)
+        if slice_ == 0:  # from here on as a step to undo
+            assert not widget._mask().is_edited()
+            mask.data_setitem(tuple(np.array([[1], [0], [150], [150]])), 99)
+            edited = data.copy()
+    mask.undo()
+    assert np.array_equal(data, edited)
+
+
+def test_a_region_leaves_the_rest_alone(hands, viewer, widget, batches, blobs):
+    image = viewer.add_image(blobs, scale=(2, 2), translate=(5, 7))
+    mask = hands.click_segment_and_wait()
+    hands.paint(mask, 150, 5)
+    before = mask.data.copy()
+    image.data[:] = 255 - blobs
+    square = np.array([[40, 60], [40, 120], [90, 120], [90, 60]]) * 2 + [5, 7]
+    viewer.add_shapes([square], shape_type="polygon")
+    widget.image.setCurrentIndex(0)
+    choose(widget.scope._region, SHAPES)
+    assert hands.click_segment_and_wait() is mask
+    said = int(widget.message.text().split()[0])
+    box = mask.data[40:91, 60:121]
+    assert said == len(np.setdiff1d(np.unique(box), [0, *np.unique(before)]))
+    inside = np.zeros(SHAPE, bool)
+    inside[41:89, 61:119] = True
+    outside = np.ones(SHAPE, bool)
+    outside[39:92, 59:122] = False
+    assert np.array_equal(mask.data[outside], before[outside])
+    assert not np.array_equal(mask.data[inside], before[inside])
+    kept = np.unique(before[outside])
+    assert not np.isin(np.setdiff1d(np.unique(mask.data[inside]), 0), kept).all()
+    mask.undo()
+    assert np.array_equal(mask.data, before)
+    hands.wait(lambda: widget.message.text() == "As corrected: 21 objects.")
+
+
+@pytest.mark.parametrize("how", ["painted", "followed", "gone", "replaced"])
+def test_what_no_slider_reaches_is_not_kept(hands, viewer, widget, batches, blobs, how):
+    """Probabilities take up to half a gigabyte for each mask."""
+    image = viewer.add_image(blobs)
+    hands.click_segment_and_wait()
+    mask = widget._mask()
+    assert mask.outcome.predictions
+    if how == "painted":
+        hands.paint(mask.layer, 10, 100)
+    elif how == "followed":
+        mask.layer.data[:5, :5] = 3
+        hands.click_segment_and_wait()
+        assert widget._mask().outcome.predictions
+    elif how == "gone":
+        viewer.layers.remove(image)
+    else:
+        image.data = 255 - blobs
+    assert not mask.outcome.predictions
+    kept = mask.layer.data.copy()
+    widget._on_relabelled(relabel_mask(mask, 0.9, 0))  # that waited for its turn
+    assert np.array_equal(mask.layer.data, kept)
+    viewer.layers.selection.active = mask.layer
+    assert "the sliders leave it alone" in widget.settings._note.text()
+    assert "very large" not in widget.settings._note.text()
+
+
+def test_a_mask_stays_that_of_the_data_it_was_made_of(hands, viewer, widget, batches, blobs):
+    image = viewer.add_image(np.stack([blobs] * 6), axis_labels=("z", "y", "x"))
+    widget.scope._planes.setCurrentIndex(1)
+    viewer.dims.set_current_step(0, 0)
+    mask = hands.click_segment_and_wait()
+    mask.data_setitem((np.array([5]), np.array([3]), np.array([3])), 99)
+    kept = mask.data.copy()
+    for other in (255 - image.data, np.stack([blobs[:150]] * 7)):
+        image.data = other
+        widget.scope._planes.setCurrentIndex(1)
+        viewer.dims.set_current_step(0, 3)
+        newest = hands.click_segment_and_wait()
+        assert newest is not mask
+        assert newest.data.shape == other.shape
+        assert np.array_equal(mask.data, kept)
+    assert len(hands.masks()) == 3
+
+
+def test_removed_mask_is_forgotten(hands, viewer, widget, batches, blobs):
+    viewer.add_image(blobs)
+    mask = hands.click_segment_and_wait()
+    batches.hold()
+    hands.click("Segment")
+    viewer.layers.remove(mask)
+    batches.go_on()
+    hands.wait(hands.masks)
+    assert hands.masks()[0] is not mask
+    viewer.layers.remove(hands.masks()[0])
+    widget.settings._threshold.setValue(0.9)
+    hands.qtbot.wait(100)
+    assert not hands.masks()
+
+
+def test_mask_outlives_its_image(hands, viewer, widget, batches, blobs):
+    image = viewer.add_image(blobs)
+    mask = hands.click_segment_and_wait()
+    viewer.layers.remove(image)
+    widget.settings._threshold.setValue(0.9)
+    hands.qtbot.wait(100)
+    assert hands.masks() == [mask]
