@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from napari_medt.engine.device import DEVICES
-from napari_medt.errors import DataError, ImageError, ModelError, UserError, file_trouble
+from napari_medt.errors import (
+    DataError,
+    ImageError,
+    ModelError,
+    UserError,
+    file_trouble,
+    out_of_memory,
+)
 from napari_medt.network.config import ARCHITECTURES, BRANCHES
 
 WITH_LESS_MEMORY = {
@@ -45,8 +52,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"napari-medt: {file_trouble(error)}.", file=sys.stderr)
         return 1
     except (MemoryError, RuntimeError) as error:
-        from napari_medt.engine.predict import out_of_memory
-
         if not out_of_memory(error):
             raise
         way_out = WITH_LESS_MEMORY.get(options.command, "use a machine with more")

@@ -24,7 +24,7 @@ from napari_medt.engine.formats.reading import read_any
 from napari_medt.engine.inputs import PROBABILITY_SUFFIX, Item, read_item
 from napari_medt.engine.labels import foreground
 from napari_medt.engine.measure import circumference
-from napari_medt.engine.predict import IsCancelled, Progress, out_of_memory
+from napari_medt.engine.predict import IsCancelled, Progress
 from napari_medt.engine.record import (
     Record,
     Settings,
@@ -37,7 +37,7 @@ from napari_medt.engine.region import Scope
 from napari_medt.engine.segment import check_branches
 from napari_medt.engine.summary import STEPS, Found, Result, write_summary
 from napari_medt.engine.volume import label_plane, predict_frames, put_together
-from napari_medt.errors import Cancelled, DataError, ImageError, UserError
+from napari_medt.errors import Cancelled, DataError, ImageError, UserError, out_of_memory
 from napari_medt.models.card import ModelCard
 from napari_medt.models.store import Model
 

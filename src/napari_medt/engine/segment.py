@@ -16,17 +16,11 @@ from napari_medt.engine.device import choose_device
 from napari_medt.engine.image import check_image, prepare
 from napari_medt.engine.labels import foreground, to_labels
 from napari_medt.engine.magnify import find_magnification
-from napari_medt.engine.predict import (
-    IsCancelled,
-    Progress,
-    counted_from,
-    out_of_memory,
-    predict,
-)
+from napari_medt.engine.predict import IsCancelled, Progress, counted_from, predict
 from napari_medt.engine.region import Region
 from napari_medt.engine.tiles import Area
 from napari_medt.engine.window import Held, Window, cut, side_seen
-from napari_medt.errors import ModelError
+from napari_medt.errors import ModelError, out_of_memory
 from napari_medt.models.card import ModelCard
 from napari_medt.models.store import Model
 from napari_medt.network.config import BRANCHES, Branches
