@@ -224,7 +224,7 @@ def run_batch(batch: Any, items: list[Any]) -> list[Any]:
     """Run a batch under a progress bar."""
     from tqdm import tqdm
 
-    from napari_medt.engine.summary import STEPS
+    from napari_medt.engine.progress import STEPS
 
     shape = "{l_bar}{bar}| {elapsed}<{remaining}"
     with tqdm(bar_format=shape, disable=not sys.stderr.isatty()) as bar:

@@ -14,8 +14,9 @@ import tifffile
 from napari_medt.engine import batch, predict, record
 from napari_medt.engine.batch import Batch
 from napari_medt.engine.inputs import find_items
+from napari_medt.engine.progress import STEPS
 from napari_medt.engine.record import FOLDER, Settings
-from napari_medt.engine.summary import STEPS, failures, in_words
+from napari_medt.engine.summary import failures, in_words
 from napari_medt.errors import Cancelled, DataError, ModelError
 from tests.engine.formats.conftest import PERSON, write_slice
 from tests.engine.standin import CORE_VALUE, RIM_VALUE, Painted, standin

@@ -24,7 +24,7 @@ from napari_medt.engine.formats.reading import read_any
 from napari_medt.engine.inputs import PROBABILITY_SUFFIX, Item, read_item
 from napari_medt.engine.labels import foreground
 from napari_medt.engine.measure import circumference
-from napari_medt.engine.predict import IsCancelled, Progress
+from napari_medt.engine.progress import IsCancelled, Progress, steps_of
 from napari_medt.engine.record import (
     Record,
     Settings,
@@ -35,7 +35,7 @@ from napari_medt.engine.record import (
 )
 from napari_medt.engine.region import Scope
 from napari_medt.engine.segment import check_branches
-from napari_medt.engine.summary import STEPS, Found, Result, write_summary
+from napari_medt.engine.summary import Found, Result, write_summary
 from napari_medt.engine.volume import label_plane, predict_frames, put_together
 from napari_medt.errors import Cancelled, DataError, ImageError, UserError, out_of_memory
 from napari_medt.models.card import ModelCard
@@ -86,7 +86,8 @@ class Batch:
         items : sequence of Item
             From :func:`napari_medt.engine.inputs.find_items`.
         progress : callable, optional
-            Called with ``(done, total)``, in which every image is :data:`STEPS`.
+            Called with ``(done, total)``, in which every image is
+            :data:`~napari_medt.engine.progress.STEPS`.
         cancelled : callable, optional
             Asked between batches of tiles; true stops the run.
 
@@ -240,13 +241,6 @@ def is_corrected(record: Record, file: Path, made: dict[str, Any]) -> bool:
             "folder."
         )
     return True
-
-
-def steps_of(progress: Progress | None, number: int, total: int) -> Progress:
-    """Progress of one of several images, told as that of all; images count the same."""
-    if progress is None:
-        return lambda done, count: None
-    return lambda done, count: progress(number * STEPS + STEPS * done // count, total * STEPS)
 
 
 def upright(picture: Picture) -> Picture:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from napari_medt.engine.overview import look_over
-from napari_medt.engine.predict import IsCancelled, Progress
+from napari_medt.engine.progress import IsCancelled, Progress
 from napari_medt.engine.segment import (
     SIDE,
     Prediction,

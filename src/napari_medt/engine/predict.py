@@ -11,13 +11,11 @@ from numpy.typing import NDArray
 from skimage.transform import resize
 from torch import nn
 
+from napari_medt.engine.progress import IsCancelled, Progress
 from napari_medt.engine.tiles import Area, TileGrid
 from napari_medt.errors import Cancelled, out_of_memory
 from napari_medt.models.card import ModelCard
 from napari_medt.network.config import Branches
-
-Progress = Callable[[int, int], None]
-IsCancelled = Callable[[], bool]
 
 # Tiles in a batch: few on a CPU, so that cancelling on a laptop is felt at once.
 BATCH_SIZES = {"cpu": 4, "mps": 8, "cuda": 32}
@@ -216,11 +214,6 @@ def tile_grid(card: ModelCard, height: int, width: int) -> TileGrid:
     if card.input.scaling == "whole":
         height = width = size
     return TileGrid.over(height, width, size=size, overlap=round(card.input.overlap * size))
-
-
-def counted_from(first: int, total: int, progress: Progress | None) -> Progress | None:
-    """Progress of a part, told as that of all `total` tiles, of which `first` came before."""
-    return None if progress is None else lambda done, _: progress(first + done, total)
 
 
 @torch.inference_mode()

@@ -16,7 +16,8 @@ from napari_medt.engine.device import choose_device
 from napari_medt.engine.image import check_image, prepare
 from napari_medt.engine.labels import foreground, to_labels
 from napari_medt.engine.magnify import find_magnification
-from napari_medt.engine.predict import IsCancelled, Progress, counted_from, predict
+from napari_medt.engine.predict import predict
+from napari_medt.engine.progress import IsCancelled, Progress, counted_from
 from napari_medt.engine.region import Region
 from napari_medt.engine.tiles import Area
 from napari_medt.engine.window import Held, Window, cut, side_seen
@@ -180,7 +181,7 @@ def predict_windows(
     done, total = 0, sum(window.tiles for window in windows)
     for window in windows:
         rows, columns = window.area
-        values, _ = window.predict(device, counted_from(done, total, progress), cancelled)
+        values, _ = window.predict(device, counted_from(progress, done, total), cancelled)
         whole[:, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left] = (
             values
         )

@@ -19,7 +19,7 @@ from napari_medt.engine.block import PROVISIONAL, Run, Settings, provisional, re
 from napari_medt.engine.files import make_folder, write_whole
 from napari_medt.engine.labelfile import CHUNK, STATE, LabelFile
 from napari_medt.engine.overview import look_over
-from napari_medt.engine.predict import IsCancelled, Progress
+from napari_medt.engine.progress import IsCancelled, Progress
 from napari_medt.engine.segment import check_branches, check_tiled
 from napari_medt.engine.source import Level
 from napari_medt.engine.stitch import (

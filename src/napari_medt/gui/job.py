@@ -14,10 +14,9 @@ from typing import Any
 from qtpy.QtCore import QObject, Qt, Signal
 from qtpy.QtWidgets import QApplication
 
+from napari_medt.engine.progress import IsCancelled, Progress
 from napari_medt.errors import UserError, file_trouble, out_of_memory
 
-Progress = Callable[[int, int], None]
-IsCancelled = Callable[[], bool]
 Work = Callable[[Progress, IsCancelled], Any]
 
 # A job must outlive whoever started it: its thread still emits through it.
