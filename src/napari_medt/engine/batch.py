@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medt.engine.axes import Axes, check_channel, guess_axes
+from napari_medt.engine.ellipse import circumference
 from napari_medt.engine.files import make_folder, write_tiff, write_whole
 from napari_medt.engine.formats.nifti import read_nifti, view_of, write_nifti
 from napari_medt.engine.formats.picture import COLOUR, Picture
 from napari_medt.engine.formats.reading import read_any
 from napari_medt.engine.inputs import PROBABILITY_SUFFIX, Item, read_item
 from napari_medt.engine.labels import foreground
-from napari_medt.engine.measure import circumference
 from napari_medt.engine.progress import IsCancelled, Progress, steps_of
 from napari_medt.engine.record import (
     Record,

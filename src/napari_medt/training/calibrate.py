@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 
-from napari_medt.engine.measure import circumference
+from napari_medt.engine.ellipse import circumference
 from napari_medt.engine.segment import predict_image
 from napari_medt.models.store import Model
 from napari_medt.training.data import Sample

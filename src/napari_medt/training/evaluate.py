@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medt.engine.measure import circumference
+from napari_medt.engine.ellipse import circumference
 from napari_medt.engine.segment import Segmentation, segment
 from napari_medt.models.accuracy import FAILURE_DICE
 from napari_medt.models.store import Model
