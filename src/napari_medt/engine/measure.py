@@ -2,11 +2,69 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_medt.engine.axes import axes_of
 from napari_medt.engine.ellipse import circumference
+from napari_medt.engine.formats.picture import Picture
+from napari_medt.engine.record import Settings
 from napari_medt.engine.summary import Found
+from napari_medt.errors import ImageError
+from napari_medt.models.card import ModelCard
+
+
+def measure(labels: NDArray, picture: Picture, card: ModelCard, settings: Settings) -> Found:
+    """Measure the labels of an image.
+
+    Parameters
+    ----------
+    labels : array of int
+        Shaped as the image's axes less the channels.
+    picture : Picture
+        The image, upright.
+    card : ModelCard
+        Says whether labels are objects, and what else is to be reported.
+    settings : Settings
+        How the image was segmented, and perhaps what the side of a pixel is.
+
+    Raises
+    ------
+    ImageError
+        If the labels have another shape.
+    """
+    axes, sizes = axes_of(picture), dict(picture.mm)
+    if labels.shape != axes.labels_shape:
+        raise ImageError("The labels have another shape than the image.")
+    if settings.mm_per_pixel is not None:
+        sizes |= dict.fromkeys("yx", settings.mm_per_pixel)
+    mask = labels > 0
+    pixels = int(np.count_nonzero(mask))
+    letters = [picture.axes[axis] for axis in axes.kept]
+    size = math.prod(sizes.get(letter, math.nan) for letter in letters)
+    extent = None if math.isnan(size) else pixels * size
+    found = Found(
+        taken_for=axes.describe(rgb=picture.rgb, channel=settings.channel),
+        objects=int(np.count_nonzero(np.unique(labels))) if card.splits_objects else None,
+        area_percent=100 * pixels / labels.size,
+        area_pixels=pixels,
+        area_mm2=extent if letters == ["y", "x"] else None,
+        volume_mm3=extent if letters == ["z", "y", "x"] else None,
+    )
+    if card.report != "circumference" or labels.ndim > 2:
+        return found
+    length = circumference(mask, card.report_scale)
+    if length is None or not is_square(sizes):
+        return replace(found, circumference_pixels=length)
+    return replace(found, circumference_mm=length * sizes["y"])
+
+
+def is_square(sizes: dict[str, float]) -> bool:
+    """Whether pixels have a known size and equal sides."""
+    return {"y", "x"} <= set(sizes) and math.isclose(sizes["y"], sizes["x"], rel_tol=1e-3)
 
 
 def circumference_in_words(
