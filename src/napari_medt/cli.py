@@ -283,13 +283,13 @@ def run_evaluate(options: argparse.Namespace) -> int:
     from napari_medt.models.store import load_model, save_model
     from napari_medt.training.calibrate import calibrated
     from napari_medt.training.data import find_samples
-    from napari_medt.training.evaluate import branch_settings, evaluate, summarise
+    from napari_medt.training.evaluate import evaluate, summarise
     from napari_medt.training.worst import draw_worst
 
     samples = find_samples(options.data)
     check_outputs(options)
     model = load_model(options.model)
-    settings = branch_settings(model) if options.branches == "all" else (options.branches,)
+    settings = model.card.branch_settings if options.branches == "all" else (options.branches,)
     check_branches(settings[0], model)
     if options.save_card:
         model = calibrated(model, samples, device=options.device)

@@ -277,5 +277,5 @@ def check_branches(branches: str, model: Model) -> None:
     """
     if branches not in BRANCHES:
         raise ModelError(f"Unknown branches {branches!r}: choose one of {', '.join(BRANCHES)}.")
-    if branches != "both" and not model.card.has_branches:
+    if branches not in model.card.branch_settings:
         raise ModelError(f"{model.card.name} has a single branch: leave the branches at 'both'.")

@@ -234,6 +234,6 @@ def build_network(
 
 def from_config(config: NetworkConfig) -> AxialUNet | LoGoNet:
     """Build the network that a configuration describes, with fresh weights."""
-    if ARCHITECTURES[config.architecture].local_branch:
+    if config.has_branches:
         return LoGoNet(config)
     return AxialUNet(config)

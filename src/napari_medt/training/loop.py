@@ -295,7 +295,7 @@ def learning_rate(config: TrainingConfig, step: int, steps_per_epoch: int) -> fl
 
 def choose_branches(config: TrainingConfig, step: int) -> Branches:
     """Draw which branches a step trains, so that every toggle setting is a trained one."""
-    if not config.has_branches:
+    if not config.network.has_branches:
         return "both"
     chance = default_rng([config.seed, 1, step]).random()
     only_global, only_patch = config.branch_dropout
