@@ -31,6 +31,12 @@ def measure(labels: NDArray, picture: Picture, card: ModelCard, settings: Settin
     settings : Settings
         How the image was segmented, and perhaps what the side of a pixel is.
 
+    Returns
+    -------
+    Found
+        Areas in pixels, percent and, where the size of a pixel is known, square millimetres;
+        volumes in cubic millimetres; a circumference in millimetres or pixels.
+
     Raises
     ------
     ImageError

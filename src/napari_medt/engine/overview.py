@@ -61,6 +61,12 @@ def look_over(
     magnification : float, optional
         By default found by a look at a part of the image.
 
+    Returns
+    -------
+    Overview
+        The resolution that the network sees, its magnification, and the limits of intensity in the
+        image's own values.
+
     Raises
     ------
     ImageError

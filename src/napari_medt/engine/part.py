@@ -72,6 +72,12 @@ def predict_part(
     branches, device, progress, cancelled
         See :func:`napari_medt.segment`.
 
+    Returns
+    -------
+    Part
+        Probabilities ``(classes, h, w)`` in pixels of the resolution that the network saw, with the
+        place of that resolution and of the part in the image.
+
     Raises
     ------
     ImageError, ModelError

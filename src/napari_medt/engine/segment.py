@@ -112,6 +112,11 @@ def segment(
     progress, cancelled : callable, optional
         See :func:`napari_medt.engine.predict.predict`.
 
+    Returns
+    -------
+    Segmentation
+        Labels and probability of foreground, each ``(H, W)``, of the whole image.
+
     Raises
     ------
     ImageError, ModelError, DeviceError
@@ -147,6 +152,12 @@ def predict_image(
     """Predict a 2-D image, or a region's box in it.
 
     See :func:`segment`. A region's probabilities are those of the whole image there.
+
+    Returns
+    -------
+    Prediction
+        Probabilities ``(classes, h, w)`` of the image, or of the region's box, at the image's own
+        resolution; with the magnification at which the network saw it.
     """
     plane = prepare(check_image(image, rgb), model.card.input)
     area = (slice(0, plane.shape[0]), slice(0, plane.shape[1])) if region is None else region.box

@@ -122,6 +122,12 @@ def segment_slide(
     cancelled : callable, optional
         Asked often; true stops the run, which can go on later.
 
+    Returns
+    -------
+    Summary
+        How many objects and blocks there are, and how the image was seen. The labels, in pixels of
+        the chosen level, are in `output`.
+
     Raises
     ------
     ImageError, ModelError, DeviceError, DataError

@@ -66,6 +66,11 @@ def evaluate(
         Which branches run.
     device : str
         Where to run.
+
+    Returns
+    -------
+    list of Score
+        Of every sample, in order: measures in [0, 1], but errors of lengths in millimetres.
     """
     return [score_sample(model, sample, branches, device) for sample in samples]
 
