@@ -493,20 +493,6 @@ def test_frames_of_unknown_distance_have_no_volume(tmp_path, out, model, thickne
     assert (result.status, result.found.volume_mm3) == ("done", expected)
 
 
-def test_loose_dicom_files_are_one_series(tmp_path):
-    write_series(tmp_path / "ct", "1.2.3", STACK)
-    [item] = find_items(sorted((tmp_path / "ct").iterdir()))
-    assert (item.name, len(item.files)) == ("ct", 7)
-
-
-def test_results_are_never_inputs(inputs, model):
-    run(inputs, inputs, model, probability=True)
-    assert statuses(run(inputs, inputs, model, probability=True)) == {
-        "one": "skipped",
-        "two": "skipped",
-    }
-
-
 def test_records_name_no_file_and_no_time(inputs, out, model):
     run(inputs, out, model)
     record = json.loads((out / FOLDER / "one.json").read_text())
