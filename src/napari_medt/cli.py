@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from napari_medt.engine.device import DEVICES
-from napari_medt.errors import DataError, ImageError, ModelError, UserError, file_trouble
+from napari_medt.errors import (
+    DataError,
+    ImageError,
+    ModelError,
+    UserError,
+    file_trouble,
+    out_of_memory,
+)
 from napari_medt.network.config import ARCHITECTURES, BRANCHES
 
 WITH_LESS_MEMORY = {
@@ -45,8 +52,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"napari-medt: {file_trouble(error)}.", file=sys.stderr)
         return 1
     except (MemoryError, RuntimeError) as error:
-        from napari_medt.engine.predict import out_of_memory
-
         if not out_of_memory(error):
             raise
         way_out = WITH_LESS_MEMORY.get(options.command, "use a machine with more")
@@ -63,112 +68,59 @@ def make_parser() -> argparse.ArgumentParser:
         prog="napari-medt", description="Segment medical images with the Medical Transformer."
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True, dest="command")
+    for add in (add_segment, add_evaluate, add_models, add_train, add_benchmark, add_demo):
+        add(commands)
+    return parser
 
-    segment = commands.add_parser("segment", help="segment images and write their labels")
-    segment.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="files or folders")
-    segment.add_argument("--model", required=True, help="bundled name, model folder or .pth file")
-    segment.add_argument(
+
+def add_segment(commands: Any) -> None:
+    """Add ``segment`` and its options."""
+    command = commands.add_parser("segment", help="segment images and write their labels")
+    command.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="files or folders")
+    command.add_argument("--model", required=True, help="bundled name, model folder or .pth file")
+    command.add_argument(
         "--output",
         required=True,
         type=Path,
         help="folder for the results; NAME.zarr streams a slide",
     )
-    segment.add_argument("--branches", choices=BRANCHES, default="both")
-    segment.add_argument("--threshold", type=_probability, help="foreground probability, 0 to 1")
-    segment.add_argument("--device", choices=DEVICES, default="auto")
-    segment.add_argument(
+    command.add_argument("--branches", choices=BRANCHES, default="both")
+    command.add_argument("--threshold", type=_probability, help="foreground probability, 0 to 1")
+    command.add_argument("--device", choices=DEVICES, default="auto")
+    command.add_argument(
         "--channel",
         type=_count,
         metavar="N",
         help="of images that have several, 1 is the first; default: 1, or a slide's colours",
     )
-    segment.add_argument(
+    command.add_argument(
         "--mm-per-pixel",
         type=_positive,
         metavar="MM",
         help="side of a pixel, for circumferences; default: what the file says",
     )
-    segment.add_argument(
+    command.add_argument(
         "--scheduler",
         metavar="ADDRESS",
         help="do the blocks of a slide on Dask's workers, tcp://HOST:PORT",
     )
-    segment.add_argument(
+    command.add_argument(
         "--resolution",
         type=_count,
         metavar="N",
         help="of a slide, 1 is the finest; default: the one that fits the model",
     )
-    segment.add_argument(
+    command.add_argument(
         "--workers", type=_count, metavar="N", help="do the blocks of a slide in N processes here"
     )
-    segment.add_argument("--probability", action="store_true", help="write probabilities too")
-    segment.add_argument(
+    command.add_argument("--probability", action="store_true", help="write probabilities too")
+    command.add_argument(
         "--link", action="store_true", help="number objects through the slices of a volume"
     )
-    segment.add_argument(
+    command.add_argument(
         "--again", action="store_true", help="also what was done before with the same settings"
     )
-    segment.set_defaults(run=run_segment)
-
-    evaluate = commands.add_parser("evaluate", help="measure a model on images with known labels")
-    evaluate.add_argument("--model", required=True, help="bundled name, model folder or .pth file")
-    evaluate.add_argument("--data", required=True, type=Path, help="folder of images/ and labels/")
-    evaluate.add_argument(
-        "--branches",
-        choices=(*BRANCHES, "all"),
-        default="all",
-        help="default: all settings the model has, one after the other",
-    )
-    evaluate.add_argument("--device", choices=DEVICES, default="auto")
-    evaluate.add_argument("--json", type=Path, metavar="FILE", help="write the scores as JSON")
-    evaluate.add_argument("--worst", type=Path, metavar="FILE", help="draw the worst cases as PNG")
-    evaluate.add_argument(
-        "--save-card",
-        action="store_true",
-        help="calibrate a model folder of your own and put what was measured on its card",
-    )
-    evaluate.set_defaults(run=run_evaluate)
-
-    models = commands.add_parser("models", help="list the bundled models and their cards")
-    models.add_argument("--json", action="store_true", help="print the cards as JSON")
-    models.add_argument("--gates", metavar="MODEL", help="show what the gates of a model became")
-    models.set_defaults(run=run_models)
-
-    train = commands.add_parser("train", help="train a model on your own images")
-    train.add_argument("--data", required=True, type=Path, help="folder of train/ and val/")
-    train.add_argument("--output", required=True, type=Path, help="model folder to make")
-    train.add_argument("--config", type=Path, help="JSON file of settings; options below win")
-    train.add_argument("--name", help="the model's name")
-    train.add_argument("--start-from", metavar="MODEL", help="start from a model's weights")
-    train.add_argument("--architecture", choices=ARCHITECTURES)
-    train.add_argument("--image-size", type=int, metavar="PIXELS")
-    train.add_argument("--target", choices=("instances", "classes"), help="what labels are")
-    train.add_argument("--classes", nargs="+", metavar="NAME", help="names, background first")
-    train.add_argument("--channels", choices=("gray", "rgb"), help="default: as the first image")
-    train.add_argument("--scaling", choices=("tiled", "whole"), help="crops, or images resized")
-    train.add_argument("--augmentation", metavar="NAME", help="fluorescence, histology, ...")
-    train.add_argument("--epochs", type=int)
-    train.add_argument("--images-per-epoch", type=int)
-    train.add_argument("--batch-size", type=int)
-    train.add_argument("--learning-rate", type=float)
-    train.add_argument("--seed", type=int)
-    train.add_argument("--device", choices=DEVICES, default="auto")
-    train.set_defaults(run=run_train)
-
-    benchmark = commands.add_parser("benchmark", help="measure how fast this machine is")
-    benchmark.add_argument("--model", default="nuclei-fluorescence", help="default: %(default)s")
-    benchmark.add_argument(
-        "--size", nargs=2, type=int, default=(1024, 1024), metavar=("HEIGHT", "WIDTH")
-    )
-    benchmark.add_argument("--seconds", type=_positive, default=2.0, help="length of a measurement")
-    benchmark.add_argument("--json", action="store_true", help="print the figures as JSON")
-    benchmark.set_defaults(run=run_benchmark)
-
-    demo = commands.add_parser("demo", help="open napari with a sample and the widget")
-    demo.add_argument("--output", type=Path, default=Path("medt-demo"), help="without a display")
-    demo.set_defaults(run=run_demo)
-    return parser
+    command.set_defaults(run=run_segment)
 
 
 def run_segment(options: argparse.Namespace) -> int:
@@ -219,7 +171,7 @@ def run_batch(batch: Any, items: list[Any]) -> list[Any]:
     """Run a batch under a progress bar."""
     from tqdm import tqdm
 
-    from napari_medt.engine.summary import STEPS
+    from napari_medt.engine.progress import STEPS
 
     shape = "{l_bar}{bar}| {elapsed}<{remaining}"
     with tqdm(bar_format=shape, disable=not sys.stderr.isatty()) as bar:
@@ -298,6 +250,28 @@ def is_zarr(folder: Path) -> bool:
     return any((folder / name).exists() for name in ("zarr.json", ".zgroup", ".zarray"))
 
 
+def add_evaluate(commands: Any) -> None:
+    """Add ``evaluate`` and its options."""
+    command = commands.add_parser("evaluate", help="measure a model on images with known labels")
+    command.add_argument("--model", required=True, help="bundled name, model folder or .pth file")
+    command.add_argument("--data", required=True, type=Path, help="folder of images/ and labels/")
+    command.add_argument(
+        "--branches",
+        choices=(*BRANCHES, "all"),
+        default="all",
+        help="default: all settings the model has, one after the other",
+    )
+    command.add_argument("--device", choices=DEVICES, default="auto")
+    command.add_argument("--json", type=Path, metavar="FILE", help="write the scores as JSON")
+    command.add_argument("--worst", type=Path, metavar="FILE", help="draw the worst cases as PNG")
+    command.add_argument(
+        "--save-card",
+        action="store_true",
+        help="calibrate a model folder of your own and put what was measured on its card",
+    )
+    command.set_defaults(run=run_evaluate)
+
+
 def run_evaluate(options: argparse.Namespace) -> int:
     """Measure a model on a folder."""
     from dataclasses import replace
@@ -309,13 +283,13 @@ def run_evaluate(options: argparse.Namespace) -> int:
     from napari_medt.models.store import load_model, save_model
     from napari_medt.training.calibrate import calibrated
     from napari_medt.training.data import find_samples
-    from napari_medt.training.evaluate import branch_settings, evaluate, summarise
+    from napari_medt.training.evaluate import evaluate, summarise
     from napari_medt.training.worst import draw_worst
 
     samples = find_samples(options.data)
     check_outputs(options)
     model = load_model(options.model)
-    settings = branch_settings(model) if options.branches == "all" else (options.branches,)
+    settings = model.card.branch_settings if options.branches == "all" else (options.branches,)
     check_branches(settings[0], model)
     if options.save_card:
         model = calibrated(model, samples, device=options.device)
@@ -379,14 +353,22 @@ def write_scores(path: Path, model: Any, accuracy: dict[str, Any], scores: dict[
     write_whole(path, lambda beside: beside.write_text(text, encoding="utf-8"))
 
 
+def add_models(commands: Any) -> None:
+    """Add ``models`` and its options."""
+    command = commands.add_parser("models", help="list the bundled models and their cards")
+    command.add_argument("--json", action="store_true", help="print the cards as JSON")
+    command.add_argument("--gates", metavar="MODEL", help="show what the gates of a model became")
+    command.set_defaults(run=run_models)
+
+
 def run_models(options: argparse.Namespace) -> int:
     """List the bundled models."""
     from napari_medt.models.accuracy import reliability
     from napari_medt.models.store import bundled_cards
 
-    cards = bundled_cards()
     if options.gates:
         return show_gates(options.gates)
+    cards = bundled_cards()
     if options.json:
         print(
             json.dumps({name: json.loads(card.to_json()) for name, card in cards.items()}, indent=2)
@@ -415,6 +397,30 @@ def show_gates(name: str) -> int:
         return 0
     print(*lines, "", textwrap.fill(MEANING, 88), sep="\n")
     return 0
+
+
+def add_train(commands: Any) -> None:
+    """Add ``train`` and its options."""
+    command = commands.add_parser("train", help="train a model on your own images")
+    command.add_argument("--data", required=True, type=Path, help="folder of train/ and val/")
+    command.add_argument("--output", required=True, type=Path, help="model folder to make")
+    command.add_argument("--config", type=Path, help="JSON file of settings; options below win")
+    command.add_argument("--name", help="the model's name")
+    command.add_argument("--start-from", metavar="MODEL", help="start from a model's weights")
+    command.add_argument("--architecture", choices=ARCHITECTURES)
+    command.add_argument("--image-size", type=int, metavar="PIXELS")
+    command.add_argument("--target", choices=("instances", "classes"), help="what labels are")
+    command.add_argument("--classes", nargs="+", metavar="NAME", help="names, background first")
+    command.add_argument("--channels", choices=("gray", "rgb"), help="default: as the first image")
+    command.add_argument("--scaling", choices=("tiled", "whole"), help="crops, or images resized")
+    command.add_argument("--augmentation", metavar="NAME", help="fluorescence, histology, ...")
+    command.add_argument("--epochs", type=int)
+    command.add_argument("--images-per-epoch", type=int)
+    command.add_argument("--batch-size", type=int)
+    command.add_argument("--learning-rate", type=float)
+    command.add_argument("--seed", type=int)
+    command.add_argument("--device", choices=DEVICES, default="auto")
+    command.set_defaults(run=run_train)
 
 
 def run_train(options: argparse.Namespace) -> int:
@@ -462,6 +468,18 @@ def first_channels(data: Path) -> str:
     return "rgb" if read_image(find_splits(data)[0][0].image).ndim == 3 else "gray"
 
 
+def add_benchmark(commands: Any) -> None:
+    """Add ``benchmark`` and its options."""
+    command = commands.add_parser("benchmark", help="measure how fast this machine is")
+    command.add_argument("--model", default="nuclei-fluorescence", help="default: %(default)s")
+    command.add_argument(
+        "--size", nargs=2, type=int, default=(1024, 1024), metavar=("HEIGHT", "WIDTH")
+    )
+    command.add_argument("--seconds", type=_positive, default=2.0, help="length of a measurement")
+    command.add_argument("--json", action="store_true", help="print the figures as JSON")
+    command.set_defaults(run=run_benchmark)
+
+
 def run_benchmark(options: argparse.Namespace) -> int:
     """Measure tiles per second, and how long an image of the given size takes."""
     from dataclasses import asdict
@@ -486,6 +504,13 @@ def run_benchmark(options: argparse.Namespace) -> int:
         speed = f"{row['tiles_per_second']:>8.1f} {row['seconds']:>12.2f} s"
         print(f"{row['device']:>8} {row['branches']:>8} {speed}")
     return 0
+
+
+def add_demo(commands: Any) -> None:
+    """Add ``demo`` and its options."""
+    command = commands.add_parser("demo", help="open napari with a sample and the widget")
+    command.add_argument("--output", type=Path, default=Path("medt-demo"), help="without a display")
+    command.set_defaults(run=run_demo)
 
 
 def run_demo(options: argparse.Namespace) -> int:

@@ -12,10 +12,13 @@ import pytest
 import tifffile
 
 from napari_medt.engine import batch, predict, record
+from napari_medt.engine.axes import upright
 from napari_medt.engine.batch import Batch
-from napari_medt.engine.inputs import find_items
+from napari_medt.engine.inputs import find_items, read_item
+from napari_medt.engine.progress import STEPS
 from napari_medt.engine.record import FOLDER, Settings
-from napari_medt.engine.summary import STEPS, failures, in_words
+from napari_medt.engine.results import read_labels, write_labels
+from napari_medt.engine.summary import failures, in_words
 from napari_medt.errors import Cancelled, DataError, ModelError
 from tests.engine.formats.conftest import PERSON, write_slice
 from tests.engine.standin import CORE_VALUE, RIM_VALUE, Painted, standin
@@ -470,13 +473,13 @@ def test_corrected_labels_of_a_series_lie_on_its_image(tmp_path, out, model, ori
         place["ImagePositionPatient"] = (gap * number * normal).tolist()
         write_slice(folder / f"{number}", plane, SeriesInstanceUID="1.2", **place)
     [item] = find_items([folder])
-    image = batch.upright(batch.read_item(item))
+    image = upright(read_item(item))
     run(folder, out, model)
     labels = np.random.default_rng(0).integers(0, 9, image.array.shape, np.int32)
     file = out / "s.labels.nii.gz"
-    batch.write_labels(file, labels, image, lambda beside: None)
+    write_labels(file, labels, image, lambda beside: None)
     nibabel.save(nibabel.as_closest_canonical(nibabel.load(file)), file)  # as some programs do
-    assert np.array_equal(batch.read_labels(file, image), labels)
+    assert np.array_equal(read_labels(file, image), labels)
     [kept] = run(folder, out, model)
     assert (kept.status, kept.found.objects) == ("kept", 8)
     assert kept.found.volume_mm3 == pytest.approx(np.count_nonzero(labels) * 0.25 * gap)
@@ -488,20 +491,6 @@ def test_frames_of_unknown_distance_have_no_volume(tmp_path, out, model, thickne
     [result] = run(write_slice(tmp_path / "a.dcm", STACK, **values), out, model)
     expected = volume and pytest.approx(result.found.area_pixels * volume)
     assert (result.status, result.found.volume_mm3) == ("done", expected)
-
-
-def test_loose_dicom_files_are_one_series(tmp_path):
-    write_series(tmp_path / "ct", "1.2.3", STACK)
-    [item] = find_items(sorted((tmp_path / "ct").iterdir()))
-    assert (item.name, len(item.files)) == ("ct", 7)
-
-
-def test_results_are_never_inputs(inputs, model):
-    run(inputs, inputs, model, probability=True)
-    assert statuses(run(inputs, inputs, model, probability=True)) == {
-        "one": "skipped",
-        "two": "skipped",
-    }
 
 
 def test_records_name_no_file_and_no_time(inputs, out, model):

@@ -26,7 +26,7 @@ def test_colour_counts():
     image = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
     redder = image.copy()
     redder[..., 1] //= 2
-    index = FEATURES.index("red over green")
+    index = FEATURES.index("red less green")
     assert describe(redder, "tiled")[index] > describe(image, "tiled")[index] + 0.1
 
 

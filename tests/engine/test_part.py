@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from napari_medt.engine import part
-from napari_medt.engine.overview import look_over, small_level
 from napari_medt.engine.part import coarser, predict_part
 from napari_medt.engine.segment import predict_image
 from napari_medt.errors import ImageError, ModelError
@@ -27,16 +26,14 @@ def test_a_part_is_as_in_the_whole(image):
     np.testing.assert_allclose(found.prediction.probabilities, whole[:, *area], atol=1e-5)
 
 
-def test_the_resolution_with_objects_of_the_models_size(monkeypatch, image):
+def test_a_part_at_the_resolution_with_objects_of_the_models_size(monkeypatch, image):
     monkeypatch.setattr("napari_medt.engine.overview.LOOK", 32)
     model = standin(Painted(), object_size=12)  # pixels; they are about 12 in `image`
     large = np.kron(image, np.ones((4, 4), np.uint8))
     levels = levels_of([large, large[::2, ::2], image, image[::2, ::2]])
-    assert look_over(levels, model, device="cpu").level == 2
     found = predict_part(levels, (slice(400, 800), slice(0, 1120)), model, device="cpu")
     assert (found.level, found.corner, found.step) == (2, (100, 0), 4)
     assert found.prediction.probabilities.shape == (3, 100, 280)
-    assert look_over(levels, model, level=0, device="cpu").level == 0
 
 
 @pytest.mark.parametrize("place", [0, 4, 5, 6, 7, 1199, 1200, 1202])
@@ -55,18 +52,6 @@ def test_a_part_thinner_than_a_pixel_has_one(monkeypatch, image, place):
 def test_a_part_has_all_pixels_that_it_touches():
     assert coarser(slice(5, 11), 4, 50) == slice(1, 3)
     assert coarser(slice(4, 12), 4, 50) == slice(1, 3)
-
-
-def test_models_of_any_size_see_the_finest(image):
-    overview = look_over(levels_of([image, image[::2, ::2]]), standin(Painted()), device="cpu")
-    assert (overview.level, overview.magnification) == (0, 1)
-    assert overview.limits == (0, 255)
-
-
-def test_intensities_come_from_a_small_resolution():
-    levels = levels_of([np.zeros((n, n), np.uint8) for n in (8000, 4000, 2000, 1000, 500)])
-    assert small_level(levels) is levels[3]
-    assert small_level(levels[4:]) is levels[4]
 
 
 def test_too_much_to_hold(monkeypatch, image):

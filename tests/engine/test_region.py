@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from skimage.draw import polygon2mask
 
-from napari_medt.engine.mix import Channel, Mix
 from napari_medt.engine.region import box_region, fill, outline_region
 from napari_medt.errors import ImageError
 
@@ -83,13 +82,3 @@ def test_shapes_over_too_many_pixels_are_a_sentence():
     corners = np.array([[0, 0], [0, 20_000], [20_000, 20_000]])
     with pytest.raises(ImageError, match="20000 x 20000 pixels, too many"):
         outline_region([corners], (20_000, 20_000))
-
-
-def test_channels_are_mixed_as_they_are_shown():
-    first, second = np.random.default_rng(0).integers(0, 100, (2, 3, 8, 9))
-    mix = Mix([Channel(first, (0, 100), (0, 0, 1)), Channel(second, (20, 60), (0, 1, 0))])
-    assert mix.shape == (3, 8, 9, 3)
-    plane = mix[1]
-    assert plane[..., 2] == pytest.approx(first[1] / 100)
-    assert plane[..., 1] == pytest.approx(np.clip((second[1] - 20) / 40, 0, 1))
-    assert not plane[..., 0].any()

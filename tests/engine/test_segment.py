@@ -5,11 +5,10 @@ import pytest
 import torch
 from skimage.transform import resize
 
-from napari_medt.engine.device import choose_device
 from napari_medt.engine.image import prepare
 from napari_medt.engine.predict import BATCH_SIZES, predict, run
 from napari_medt.engine.segment import predict_image, segment
-from napari_medt.errors import Cancelled, DeviceError, ModelError
+from napari_medt.errors import Cancelled, ModelError
 from napari_medt.models.store import load_model
 from tests.conftest import make_model
 
@@ -107,16 +106,6 @@ def test_the_image_is_left_alone(model):
     before = image.copy()
     predict(prepare(image, model.card.input), model.network, model.card)
     assert np.array_equal(image, before)
-
-
-def test_devices():
-    assert choose_device("cpu").type == "cpu"
-    assert choose_device("auto").type in ("cpu", "cuda", "mps")
-    with pytest.raises(DeviceError, match="Unknown device 'tpu'"):
-        choose_device("tpu")
-    if not torch.cuda.is_available():
-        with pytest.raises(DeviceError, match="no cuda device"):
-            choose_device("cuda")
 
 
 def small_device(limit):

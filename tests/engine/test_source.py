@@ -1,6 +1,5 @@
 """Planes read part by part: the same pixels however they are stored, or one sentence."""
 
-import dask.array
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,13 +8,10 @@ from hypothesis import strategies as st
 from napari_medt.engine import image as images
 from napari_medt.engine import source
 from napari_medt.engine.image import check_image, intensity_limits, prepare, sample
-from napari_medt.engine.overview import typical_field
-from napari_medt.engine.part import predict_part
 from napari_medt.engine.source import Prepared, level_of
 from napari_medt.errors import ImageError
 from napari_medt.models.card import InputRule
 from tests.engine.lazy import stored
-from tests.engine.standin import Painted, levels_of, standin
 
 AXES = {"yx": (), "yxs": (4,), "cyx": (2,), "tczyx": (1, 2, 1), "syx": (3,)}
 
@@ -55,10 +51,6 @@ def test_parts_are_those_of_the_whole_plane(data, axes, dtype, intensity, size):
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
-def fail(block):
-    raise OSError("the disk is gone")
-
-
 @pytest.mark.parametrize(
     ("array", "axes", "reason"),
     [
@@ -90,27 +82,3 @@ def test_a_channel_that_is_asked_for_is_no_colour():
         level = level_of(array, "cyx", channel=channel)
         assert np.array_equal(level.read(everything), array[channel])
     assert level_of(array.astype(np.uint16), "cyx").channel == 0
-
-
-@pytest.mark.parametrize(
-    ("array", "reason"),
-    [
-        (np.ones((1, 1)), "1 x 1 pixels"),
-        (np.ones((40, 50)), "same value"),
-        (np.eye(40) > 0, "mask already"),
-        (np.eye(40) * 1j, "type complex128"),
-        (np.zeros((7, 40, 50)), "2-D gray, RGB or RGBA"),
-        (np.where(np.eye(40), np.nan, 1), "NaN"),
-        (dask.array.zeros((40, 50)).map_blocks(fail, meta=np.zeros((0, 0))), "cannot be read"),
-    ],
-)
-def test_what_cannot_be_segmented_is_one_sentence(array, reason):
-    everything = (slice(0, array.shape[0]), slice(0, array.shape[1]))
-    for look in (
-        lambda levels: typical_field(levels),
-        lambda levels: predict_part(levels, everything, standin(Painted()), device="cpu"),
-    ):
-        with pytest.raises(ImageError, match=reason) as raised:
-            look(levels_of([array]))
-        assert str(raised.value).endswith(".")
-        assert "\n" not in str(raised.value)

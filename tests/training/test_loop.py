@@ -3,32 +3,25 @@
 import csv
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
-from numpy.random import default_rng
 
 from napari_medt.errors import DataError, ModelError
 from napari_medt.models.card import InputRule
 from napari_medt.models.store import load_model
 from napari_medt.network.attention import GATES
 from napari_medt.training import loop
-from napari_medt.training.augment import Augmentation
+from napari_medt.training.augment import AUGMENTATIONS, Augmentation
+from napari_medt.training.checkpoint import CHECKPOINT_FILE
 from napari_medt.training.config import TrainingConfig
-from napari_medt.training.data import TrainingPair, find_splits
+from napari_medt.training.data import find_splits
 from napari_medt.training.loop import (
     choice,
     choose_branches,
     learn,
     learning_rate,
-    spread,
     train,
-    workers_for,
 )
-from napari_medt.training.losses import segmentation_loss, soft_dice
-from tests.training.test_data import write_data
 
 CONFIG = TrainingConfig(
     name="discs",
@@ -42,13 +35,6 @@ CONFIG = TrainingConfig(
     validate_every=2,
     average_decay=0.5,
 )
-
-
-@pytest.fixture
-def data(tmp_path):
-    write_data(tmp_path / "data" / "train", 6)
-    write_data(tmp_path / "data" / "val", 2)
-    return tmp_path / "data"
 
 
 def weights_of(folder):
@@ -125,46 +111,14 @@ def test_a_run_goes_on_with_its_images_only(data, tmp_path, monkeypatch):
     with pytest.raises(DataError, match="unfinished run with other images"):
         train(CONFIG, data, output, device="cpu", quiet=True)
     with monkeypatch.context() as patch:
-        patch.setitem(loop.AUGMENTATIONS, "flips", Augmentation(stretch=1.2))
+        patch.setitem(AUGMENTATIONS, "flips", Augmentation(stretch=1.2))
         with pytest.raises(DataError, match="another configuration"):
             train(CONFIG, data, output, device="cpu", quiet=True)
-    checkpoint = output / loop.CHECKPOINT_FILE
+    checkpoint = output / CHECKPOINT_FILE
     older = torch.load(checkpoint)
     del older["images"], older["augmentation"]
     torch.save(older, checkpoint)
     assert train(CONFIG, data, output, device="cpu", quiet=True).training["epochs"] == 4
-
-
-@pytest.mark.parametrize("size", [0, 100, 2000, -1])
-def test_a_damaged_checkpoint_is_refused(data, tmp_path, monkeypatch, size):
-    output = interrupted(data, tmp_path / "m", monkeypatch)
-    checkpoint = output / loop.CHECKPOINT_FILE
-    checkpoint.write_bytes(checkpoint.read_bytes()[:size])
-    with pytest.raises(DataError, match=r"checkpoint\.pt cannot be read: delete it or choose"):
-        train(CONFIG, data, output, device="cpu", quiet=True)
-
-
-def test_a_file_that_is_no_checkpoint_is_refused(data, tmp_path):
-    (tmp_path / "m").mkdir()
-    torch.save({"weights": torch.zeros(3)}, tmp_path / "m" / loop.CHECKPOINT_FILE)
-    with pytest.raises(DataError, match="cannot be read"):
-        train(CONFIG, data, tmp_path / "m", device="cpu", quiet=True)
-
-
-def test_a_full_disk_leaves_the_checkpoint_before(tmp_path):
-    """A limit on the size of files stands in for the disk."""
-    resource = pytest.importorskip("resource")
-    state, path = loop.start(CONFIG, tmp_path, torch.device("cpu")), tmp_path / "checkpoint.pt"
-    loop.save_checkpoint(path, state, CONFIG)
-    before, limits = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, limits[1]))
-    try:
-        with pytest.raises(OSError, match="too large"):
-            loop.save_checkpoint(path, state, CONFIG)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert path.read_bytes() == before
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_objects_are_chosen_by_panoptic_quality_and_masks_by_dice():
@@ -239,20 +193,6 @@ def test_fine_tuning_starts_from_a_model(data, tmp_path):
     assert first.keys() - same == {"branch.stem.0.weight", "head.weight", "head.bias"}
 
 
-@pytest.mark.parametrize(("power", "large"), [(0, 0.5), (0.5, 2 / 3), (1, 0.8)])
-def test_crops_are_spread_by_area(power, large):
-    pairs = [TrainingPair(None, np.zeros((side, side))) for side in (10, 20)]
-    config = replace(CONFIG, crop_spread=power, images_per_epoch=300)
-    assert loop.Views(config, pairs, 0).order.mean() == pytest.approx(large, abs=0.01)
-
-
-def test_most_views_are_at_the_magnification_of_the_objects():
-    drawn = np.array([loop.soften(2.0, np.random.default_rng(seed)) for seed in range(400)])
-    assert np.mean(drawn == 2) == pytest.approx(loop.NORMALISED, abs=0.05)
-    assert drawn.min() >= 1
-    assert drawn.min() < 1.2
-
-
 def test_every_branch_setting_is_trained_in_its_share():
     config = replace(CONFIG, architecture="medt", image_size=128, branch_dropout=(0.2, 0.3))
     drawn = [choose_branches(config, step) for step in range(4000)]
@@ -261,49 +201,8 @@ def test_every_branch_setting_is_trained_in_its_share():
     assert {choose_branches(CONFIG, step) for step in range(100)} == {"both"}
 
 
-@given(
-    weights=st.lists(st.floats(1, 50), min_size=1, max_size=20),
-    count=st.integers(1, 200),
-    seed=st.integers(0, 9),
-)
-def test_images_are_drawn_as_often_as_their_weight_asks(weights, count, seed):
-    weights = np.array(weights)
-    drawn = spread(weights, count, default_rng(seed))
-    assert len(drawn) == count
-    expected = weights / weights.sum() * count
-    assert np.abs(np.bincount(drawn, minlength=len(weights)) - expected).max() <= 1 + 1e-6
-
-
-@pytest.mark.parametrize(
-    ("device", "start", "cores", "workers"),
-    [
-        ("cuda", "fork", 4, 4),
-        ("cuda", "fork", None, 1),
-        ("cuda", "spawn", 4, 0),
-        ("cpu", "fork", 4, 0),
-    ],
-)
-def test_a_gpu_is_fed_by_processes_where_they_start_fast(
-    monkeypatch, device, start, cores, workers
-):
-    monkeypatch.setattr(loop.multiprocessing, "get_start_method", lambda: start)
-    monkeypatch.setattr(loop.os, "cpu_count", lambda: cores)
-    assert workers_for(torch.device(device)) == workers
-
-
 def test_learning_rate_warms_up_then_falls_to_zero():
     rates = [learning_rate(CONFIG, step, 10) for step in range(40)]
     assert rates.index(max(rates)) in (9, 10)
     assert rates[0] == pytest.approx(CONFIG.learning_rate / 10)
     assert rates[-1] < 0.02 * CONFIG.learning_rate
-
-
-def test_loss_falls_as_the_prediction_improves():
-    target = torch.zeros(2, 8, 8, dtype=torch.long)
-    target[:, 2:5, 2:5] = 1
-    target[:, 3, 3] = 2
-    right = torch.nn.functional.one_hot(target, 3).permute(0, 3, 1, 2).float()
-    losses = [segmentation_loss(strength * right, target).item() for strength in (0, 2, 5, 50)]
-    assert losses == sorted(losses, reverse=True)
-    assert losses[-1] == pytest.approx(0, abs=1e-4)
-    assert soft_dice(torch.zeros(1, 4, 4), torch.zeros(1, 4, 4, dtype=torch.bool)).item() == 1

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from napari_medt.training.data import CONTACT
-from napari_medt.training.losses import segmentation_loss
+from napari_medt.training.losses import segmentation_loss, soft_dice
 
 
 def sure(target, classes=3, logit=30.0):
@@ -35,3 +35,14 @@ def test_an_error_between_objects_costs_more():
     right, error = surprise[0], surprise[1]
     expected = (6 * error + 3 * right) / (6 + 3) - (error + 3 * right) / 4
     assert (heavy - plain).item() == pytest.approx(expected.item(), abs=1e-5)
+
+
+def test_loss_falls_as_the_prediction_improves():
+    target = torch.zeros(2, 8, 8, dtype=torch.long)
+    target[:, 2:5, 2:5] = 1
+    target[:, 3, 3] = 2
+    right = torch.nn.functional.one_hot(target, 3).permute(0, 3, 1, 2).float()
+    losses = [segmentation_loss(strength * right, target).item() for strength in (0, 2, 5, 50)]
+    assert losses == sorted(losses, reverse=True)
+    assert losses[-1] == pytest.approx(0, abs=1e-4)
+    assert soft_dice(torch.zeros(1, 4, 4), torch.zeros(1, 4, 4, dtype=torch.bool)).item() == 1

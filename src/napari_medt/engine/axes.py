@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from napari_medt.engine.formats.picture import COLOUR, Picture
 from napari_medt.errors import ImageError
 
 Role = Literal["position", "time", "slice", "channel", "row", "column"]
@@ -191,6 +192,38 @@ def guess_axes(
         if roles[axis] is None:
             roles[axis] = left.pop(0) if left else "position"
     return Axes(tuple(shape), (*(role or "position" for role in roles), "row", "column"))
+
+
+def upright(picture: Picture) -> Picture:
+    """Put rows and columns behind the other axes, as :class:`Axes` wants them.
+
+    Raises
+    ------
+    ImageError
+        If there are none.
+    """
+    placed = picture.axes.removesuffix(COLOUR)
+    if not {"y", "x"} <= set(placed):
+        raise ImageError("The image has a single axis: an image of rows and columns is needed.")
+    order = sorted(range(len(placed)), key=lambda axis: "yx".find(placed[axis]))
+    behind = [len(placed)] * picture.rgb
+    return replace(
+        picture,
+        array=picture.array.transpose([*order, *behind]),
+        axes="".join(placed[axis] for axis in order) + COLOUR * picture.rgb,
+        scale=tuple(picture.scale[axis] for axis in order),
+        translate=tuple(picture.translate[axis] for axis in order),
+        units=tuple(picture.units[axis] for axis in order),
+    )
+
+
+def axes_of(picture: Picture) -> Axes:
+    """Guess what the axes of an upright picture are, as the widget does for a layer."""
+    letters = picture.axes.removesuffix(COLOUR)
+    # That rows and columns are known says nothing about the others.
+    names = ["" if letter in "yx" else letter for letter in letters]
+    channels = None if picture.rgb else -1
+    return guess_axes(picture.array.shape[: len(letters)], names, channel_axis=channels)
 
 
 def check_channel(channel: int, channels: int) -> None:

@@ -6,9 +6,8 @@ Labels that somebody corrected by hand are never written over, nor taken for tho
 from __future__ import annotations
 
 import logging
-import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,15 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medt.engine.axes import Axes, check_channel, guess_axes
-from napari_medt.engine.files import make_folder, write_tiff, write_whole
-from napari_medt.engine.formats.nifti import read_nifti, view_of, write_nifti
-from napari_medt.engine.formats.picture import COLOUR, Picture
-from napari_medt.engine.formats.reading import read_any
+from napari_medt.engine.axes import axes_of, check_channel, upright
+from napari_medt.engine.files import make_folder, write_tiff
+from napari_medt.engine.formats.picture import Picture
 from napari_medt.engine.inputs import PROBABILITY_SUFFIX, Item, read_item
 from napari_medt.engine.labels import foreground
-from napari_medt.engine.measure import circumference
-from napari_medt.engine.predict import IsCancelled, Progress, out_of_memory
+from napari_medt.engine.measure import measure
+from napari_medt.engine.progress import IsCancelled, Progress, steps_of
 from napari_medt.engine.record import (
     Record,
     Settings,
@@ -34,11 +31,11 @@ from napari_medt.engine.record import (
     write_record,
 )
 from napari_medt.engine.region import Scope
+from napari_medt.engine.results import labels_suffix, read_labels, write_labels
 from napari_medt.engine.segment import check_branches
-from napari_medt.engine.summary import STEPS, Found, Result, write_summary
+from napari_medt.engine.summary import Found, Result, write_summary
 from napari_medt.engine.volume import label_plane, predict_frames, put_together
-from napari_medt.errors import Cancelled, DataError, ImageError, UserError
-from napari_medt.models.card import ModelCard
+from napari_medt.errors import Cancelled, DataError, ImageError, UserError, out_of_memory
 from napari_medt.models.store import Model
 
 logger = logging.getLogger("napari_medt")
@@ -86,7 +83,8 @@ class Batch:
         items : sequence of Item
             From :func:`napari_medt.engine.inputs.find_items`.
         progress : callable, optional
-            Called with ``(done, total)``, in which every image is :data:`STEPS`.
+            Called with ``(done, total)``, in which every image is
+            :data:`~napari_medt.engine.progress.STEPS`.
         cancelled : callable, optional
             Asked between batches of tiles; true stops the run.
 
@@ -148,7 +146,7 @@ class Batch:
         if not self.again and self._is_current(item, record, made):
             return Result(item, "skipped", labels=record.labels, found=Found(**record.found))
         picture = upright(read_item(item))
-        file = self.output / f"{item.name}.labels{labels_suffix(picture)}"
+        file = self.output / f"{item.name}{labels_suffix(picture)}"
         if is_corrected(record, file, made):
             return self._keep(item, file, picture)
         labels, probability = self._predict(picture, progress, cancelled)
@@ -240,143 +238,3 @@ def is_corrected(record: Record, file: Path, made: dict[str, Any]) -> bool:
             "folder."
         )
     return True
-
-
-def steps_of(progress: Progress | None, number: int, total: int) -> Progress:
-    """Progress of one of several images, told as that of all; images count the same."""
-    if progress is None:
-        return lambda done, count: None
-    return lambda done, count: progress(number * STEPS + STEPS * done // count, total * STEPS)
-
-
-def upright(picture: Picture) -> Picture:
-    """Put rows and columns behind the other axes, as :mod:`napari_medt.engine.axes` wants them.
-
-    Raises
-    ------
-    ImageError
-        If there are none.
-    """
-    placed = picture.axes.removesuffix(COLOUR)
-    if not {"y", "x"} <= set(placed):
-        raise ImageError("The image has a single axis: an image of rows and columns is needed.")
-    order = sorted(range(len(placed)), key=lambda axis: "yx".find(placed[axis]))
-    behind = [len(placed)] * picture.rgb
-    return replace(
-        picture,
-        array=picture.array.transpose([*order, *behind]),
-        axes="".join(placed[axis] for axis in order) + COLOUR * picture.rgb,
-        scale=tuple(picture.scale[axis] for axis in order),
-        translate=tuple(picture.translate[axis] for axis in order),
-        units=tuple(picture.units[axis] for axis in order),
-    )
-
-
-def read_labels(path: Path, image: Picture) -> NDArray:
-    """Read labels that somebody may have saved again, as they lie on their image.
-
-    Raises
-    ------
-    ImageError
-        With one sentence for the user.
-    """
-    if image.affine is not None:  # NIfTI, which is seen in another plane than slices may be taken
-        return upright(read_nifti(path, view_of(image.affine))).array
-    labels = upright(read_any(path))
-    # Labels have no colours: these are slices that a program, such as napari, took for some.
-    return np.moveaxis(labels.array, -1, -3) if labels.rgb else labels.array
-
-
-def axes_of(picture: Picture) -> Axes:
-    """Guess what the axes of an upright picture are, as the widget does for a layer."""
-    letters = picture.axes.removesuffix(COLOUR)
-    # That rows and columns are known says nothing about the others.
-    names = ["" if letter in "yx" else letter for letter in letters]
-    channels = None if picture.rgb else -1
-    return guess_axes(picture.array.shape[: len(letters)], names, channel_axis=channels)
-
-
-def measure(labels: NDArray, picture: Picture, card: ModelCard, settings: Settings) -> Found:
-    """Measure the labels of an image.
-
-    Parameters
-    ----------
-    labels : array of int
-        Shaped as the image's axes less the channels.
-    picture : Picture
-        The image, upright.
-    card : ModelCard
-        Says whether labels are objects, and what else is to be reported.
-    settings : Settings
-        How the image was segmented, and perhaps what the side of a pixel is.
-
-    Raises
-    ------
-    ImageError
-        If the labels have another shape.
-    """
-    axes, sizes = axes_of(picture), dict(picture.mm)
-    if labels.shape != axes.labels_shape:
-        raise ImageError("The labels have another shape than the image.")
-    if settings.mm_per_pixel is not None:
-        sizes |= dict.fromkeys("yx", settings.mm_per_pixel)
-    mask = labels > 0
-    pixels = int(np.count_nonzero(mask))
-    letters = [picture.axes[axis] for axis in axes.kept]
-    size = math.prod(sizes.get(letter, math.nan) for letter in letters)
-    extent = None if math.isnan(size) else pixels * size
-    found = Found(
-        taken_for=axes.describe(rgb=picture.rgb, channel=settings.channel),
-        objects=int(np.count_nonzero(np.unique(labels))) if card.splits_objects else None,
-        area_percent=100 * pixels / labels.size,
-        area_pixels=pixels,
-        area_mm2=extent if letters == ["y", "x"] else None,
-        volume_mm3=extent if letters == ["z", "y", "x"] else None,
-    )
-    if card.report != "circumference" or labels.ndim > 2:
-        return found
-    length = circumference(mask, card.report_scale)
-    if length is None or not is_square(sizes):
-        return replace(found, circumference_pixels=length)
-    return replace(found, circumference_mm=length * sizes["y"])
-
-
-def is_square(sizes: dict[str, float]) -> bool:
-    """Whether pixels have a known size and equal sides."""
-    return {"y", "x"} <= set(sizes) and math.isclose(sizes["y"], sizes["x"], rel_tol=1e-3)
-
-
-def labels_suffix(picture: Picture) -> str:
-    """Labels of an image that knows how it lies in the patient keep that, as NIfTI."""
-    return ".tif" if picture.patient is None else ".nii.gz"
-
-
-def write_labels(
-    path: Path, labels: NDArray[np.int32], picture: Picture, remember: Callable[[Path], None]
-) -> None:
-    """Write labels, whole or not at all.
-
-    Parameters
-    ----------
-    path : Path
-        Where to.
-    labels : array of int32
-        Of `picture`.
-    picture : Picture
-        The image, upright.
-    remember : callable
-        Called with the finished file before it is put in its place.
-    """
-
-    def write(beside: Path) -> None:
-        affine, patient = picture.affine, picture.patient
-        if patient is None or affine is None:
-            kind = np.uint16 if labels.max() <= np.iinfo(np.uint16).max else np.uint32
-            write_tiff(beside, labels.astype(kind))
-        else:
-            lonely = "t" in picture.axes and "z" not in picture.axes
-            volumes = labels[:, np.newaxis] if lonely else labels  # times of a single slice
-            write_nifti(beside, volumes, affine, patient.orientation)
-        remember(beside)
-
-    write_whole(path, write)

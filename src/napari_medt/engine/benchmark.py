@@ -11,7 +11,7 @@ import torch
 from napari_medt.engine.predict import BATCH_SIZES, run, tile_grid
 from napari_medt.models.card import ModelCard
 from napari_medt.models.store import Model
-from napari_medt.network.config import BRANCHES, Branches
+from napari_medt.network.config import Branches
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,8 @@ def measure_machine(model: Model, seconds: float) -> list[Speed]:
     """Measure every device of this machine in every branch setting of the model."""
     devices = ["cpu"]
     devices += ["cuda"] * torch.cuda.is_available() + ["mps"] * torch.backends.mps.is_available()
-    settings = BRANCHES if model.card.has_branches else BRANCHES[:1]
     return [
         measure_speed(model, branches, torch.device(device), seconds)
         for device in devices
-        for branches in settings
+        for branches in model.card.branch_settings
     ]

@@ -26,7 +26,7 @@ from napari_medt import __version__
 from napari_medt.engine.files import write_whole
 from napari_medt.engine.labelfile import STATE, LabelFile
 from napari_medt.engine.labels import to_labels
-from napari_medt.engine.predict import IsCancelled
+from napari_medt.engine.progress import IsCancelled
 from napari_medt.engine.segment import with_fallback
 from napari_medt.engine.source import Level, Prepared
 from napari_medt.engine.stitch import BlockGrid, BlockRecord, cut_block, split_block

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from napari_medt import __version__
 from napari_medt.engine.block import Run, Settings, recipe_hash
-from napari_medt.engine.predict import IsCancelled
+from napari_medt.engine.progress import IsCancelled
 from napari_medt.engine.pyramid import open_levels
 from napari_medt.errors import Cancelled, ClusterError
 from napari_medt.models.store import bundled_cards, load_model

@@ -16,9 +16,9 @@ FEATURES = (
     "median",
     "dark share",
     "bright share",
-    "skew",
-    "red over green",
-    "blue over green",
+    "mean less median",
+    "red less green",
+    "blue less green",
     "saturation",
     "grain",
     "fine structure",
@@ -77,7 +77,7 @@ def intensities(gray: NDArray[np.float32]) -> list[float]:
 
 
 def colours(view: NDArray[np.float32]) -> list[float]:
-    """Red over green, blue over green, and mean saturation; zeros for gray images."""
+    """Red less green, blue less green, and mean saturation; zeros for gray images."""
     if view.ndim == 2:
         return [0.0, 0.0, 0.0]
     red, green, blue = view.reshape(-1, 3).mean(axis=0)

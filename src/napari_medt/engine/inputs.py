@@ -16,9 +16,10 @@ from napari_medt.engine.formats.reading import DICOM_SUFFIXES, read_any
 from napari_medt.errors import DataError
 
 # What a batch writes is never taken for an image, even if it lies among them.
-LABELS_SUFFIXES = (".labels.tif", ".labels.nii.gz")
+PLAIN_LABELS_SUFFIX = ".labels.tif"
+PLACED_LABELS_SUFFIX = ".labels.nii.gz"  # of images that know how they lie in the patient
 PROBABILITY_SUFFIX = ".probability.tif"
-RESULTS = (*LABELS_SUFFIXES, PROBABILITY_SUFFIX)
+RESULTS = (PLAIN_LABELS_SUFFIX, PLACED_LABELS_SUFFIX, PROBABILITY_SUFFIX)
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from skimage.measure import label
 from skimage.morphology import reconstruction
 from skimage.segmentation import relabel_sequential, watershed
 
+from napari_medt.engine.ellipse import as_ellipse, largest_part
 from napari_medt.engine.join import join_parts
-from napari_medt.engine.measure import as_ellipse, largest_part
 from napari_medt.models.card import CORE, ModelCard
 
 # Of splitting, which is to find every border: what it cuts too much is joined again.

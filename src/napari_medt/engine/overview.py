@@ -61,6 +61,12 @@ def look_over(
     magnification : float, optional
         By default found by a look at a part of the image.
 
+    Returns
+    -------
+    Overview
+        The resolution that the network sees, its magnification, and the limits of intensity in the
+        image's own values.
+
     Raises
     ------
     ImageError
@@ -76,16 +82,16 @@ def look_over(
     if magnification is not None:
         return Overview(level or 0, limits, magnification)
     small = prepare(pixels, rule, limits)
-    found = 1.0
+    chosen = Overview(0, limits, 1.0)
     for index in range(len(levels)) if level is None else [level]:
         plane = Prepared(levels[index], rule, limits)
         if index and level is None and min(plane.height, plane.width) < LOOK:
-            return Overview(index - 1, limits, found)
+            break
         field = plane.read(first_look(small, plane.height, plane.width))
-        found = magnification_of(field, model, branches, device)
-        if found > LEAST:
-            return Overview(index, limits, found)
-    return Overview(index, limits, found)
+        chosen = Overview(index, limits, magnification_of(field, model, branches, device))
+        if chosen.magnification > LEAST:
+            break
+    return chosen
 
 
 def typical_field(levels: Sequence[Level]) -> NDArray:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from napari_medt.engine.overview import look_over
-from napari_medt.engine.predict import IsCancelled, Progress
+from napari_medt.engine.progress import IsCancelled, Progress
 from napari_medt.engine.segment import (
     SIDE,
     Prediction,
@@ -71,6 +71,12 @@ def predict_part(
         A model that sees images in tiles.
     branches, device, progress, cancelled
         See :func:`napari_medt.segment`.
+
+    Returns
+    -------
+    Part
+        Probabilities ``(classes, h, w)`` in pixels of the resolution that the network saw, with the
+        place of that resolution and of the part in the image.
 
     Raises
     ------

@@ -11,13 +11,11 @@ from numpy.typing import NDArray
 from skimage.transform import resize
 from torch import nn
 
+from napari_medt.engine.progress import IsCancelled, Progress
 from napari_medt.engine.tiles import Area, TileGrid
-from napari_medt.errors import Cancelled
+from napari_medt.errors import Cancelled, out_of_memory
 from napari_medt.models.card import ModelCard
 from napari_medt.network.config import Branches
-
-Progress = Callable[[int, int], None]
-IsCancelled = Callable[[], bool]
 
 # Tiles in a batch: few on a CPU, so that cancelling on a laptop is felt at once.
 BATCH_SIZES = {"cpu": 4, "mps": 8, "cuda": 32}
@@ -31,9 +29,6 @@ MIRRORINGS: dict[str, tuple[tuple[int, ...], ...]] = {
 
 # Tiles whose values differ by less, on the scale from 0 to 1, are blank.
 BLANK_CONTRAST = 0.02
-
-# In the errors of GPUs, of torch on a CPU, and of that on Windows.
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 def predict(
@@ -219,16 +214,6 @@ def tile_grid(card: ModelCard, height: int, width: int) -> TileGrid:
     if card.input.scaling == "whole":
         height = width = size
     return TileGrid.over(height, width, size=size, overlap=round(card.input.overlap * size))
-
-
-def counted_from(first: int, total: int, progress: Progress | None) -> Progress | None:
-    """Progress of a part, told as that of all `total` tiles, of which `first` came before."""
-    return None if progress is None else lambda done, _: progress(first + done, total)
-
-
-def out_of_memory(error: Exception) -> bool:
-    """Whether the memory, or a device's, is too small; backends differ in type and words."""
-    return isinstance(error, MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY)
 
 
 @torch.inference_mode()

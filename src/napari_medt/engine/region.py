@@ -84,7 +84,19 @@ class Scope:
 
 
 def box_region(low: NDArray, high: NDArray, shape: tuple[int, int]) -> Region:
-    """Return the part of a plane between two corners, given in pixels.
+    """Return the part of a plane between two corners.
+
+    Parameters
+    ----------
+    low, high : array
+        ``(2,)``: row and column, in pixels.
+    shape : tuple of int
+        Height and width of the plane.
+
+    Returns
+    -------
+    Region
+        All pixels that the part touches; each reaches half a pixel around its place.
 
     Raises
     ------

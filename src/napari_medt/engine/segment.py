@@ -16,17 +16,12 @@ from napari_medt.engine.device import choose_device
 from napari_medt.engine.image import check_image, prepare
 from napari_medt.engine.labels import foreground, to_labels
 from napari_medt.engine.magnify import find_magnification
-from napari_medt.engine.predict import (
-    IsCancelled,
-    Progress,
-    counted_from,
-    out_of_memory,
-    predict,
-)
+from napari_medt.engine.predict import predict
+from napari_medt.engine.progress import IsCancelled, Progress, counted_from
 from napari_medt.engine.region import Region
 from napari_medt.engine.tiles import Area
 from napari_medt.engine.window import Held, Window, cut, side_seen
-from napari_medt.errors import ModelError
+from napari_medt.errors import ModelError, out_of_memory
 from napari_medt.models.card import ModelCard
 from napari_medt.models.store import Model
 from napari_medt.network.config import BRANCHES, Branches
@@ -66,7 +61,7 @@ class Prediction:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Segmentation:
     """The result of :func:`segment`.
 
@@ -117,6 +112,11 @@ def segment(
     progress, cancelled : callable, optional
         See :func:`napari_medt.engine.predict.predict`.
 
+    Returns
+    -------
+    Segmentation
+        Labels and probability of foreground, each ``(H, W)``, of the whole image.
+
     Raises
     ------
     ImageError, ModelError, DeviceError
@@ -152,6 +152,12 @@ def predict_image(
     """Predict a 2-D image, or a region's box in it.
 
     See :func:`segment`. A region's probabilities are those of the whole image there.
+
+    Returns
+    -------
+    Prediction
+        Probabilities ``(classes, h, w)`` of the image, or of the region's box, at the image's own
+        resolution; with the magnification at which the network saw it.
     """
     plane = prepare(check_image(image, rgb), model.card.input)
     area = (slice(0, plane.shape[0]), slice(0, plane.shape[1])) if region is None else region.box
@@ -186,7 +192,7 @@ def predict_windows(
     done, total = 0, sum(window.tiles for window in windows)
     for window in windows:
         rows, columns = window.area
-        values, _ = window.predict(device, counted_from(done, total, progress), cancelled)
+        values, _ = window.predict(device, counted_from(progress, done, total), cancelled)
         whole[:, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left] = (
             values
         )
@@ -282,5 +288,5 @@ def check_branches(branches: str, model: Model) -> None:
     """
     if branches not in BRANCHES:
         raise ModelError(f"Unknown branches {branches!r}: choose one of {', '.join(BRANCHES)}.")
-    if branches != "both" and not model.card.has_branches:
+    if branches not in model.card.branch_settings:
         raise ModelError(f"{model.card.name} has a single branch: leave the branches at 'both'.")

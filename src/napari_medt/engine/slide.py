@@ -19,7 +19,7 @@ from napari_medt.engine.block import PROVISIONAL, Run, Settings, provisional, re
 from napari_medt.engine.files import make_folder, write_whole
 from napari_medt.engine.labelfile import CHUNK, STATE, LabelFile
 from napari_medt.engine.overview import look_over
-from napari_medt.engine.predict import IsCancelled, Progress
+from napari_medt.engine.progress import IsCancelled, Progress
 from napari_medt.engine.segment import check_branches, check_tiled
 from napari_medt.engine.source import Level
 from napari_medt.engine.stitch import (
@@ -122,6 +122,12 @@ def segment_slide(
     cancelled : callable, optional
         Asked often; true stops the run, which can go on later.
 
+    Returns
+    -------
+    Summary
+        How many objects and blocks there are, and how the image was seen. The labels, in pixels of
+        the chosen level, are in `output`.
+
     Raises
     ------
     ImageError, ModelError, DeviceError, DataError
@@ -177,7 +183,7 @@ def begin(
     )
     block = max(1, side_seen(BLOCK, model.card, overview.magnification) // CHUNK) * CHUNK
     settings = Settings(
-        **{"block": block, **asked, **about(levels, overview.level), **asdict(overview)}
+        **{"block": block, **asked, **plane_identity(levels, overview.level), **asdict(overview)}
     )
     make_folder(output.parent)
     beside = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.parent))
@@ -188,7 +194,7 @@ def begin(
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def about(levels: Sequence[Level], index: int) -> dict[str, Any]:
+def plane_identity(levels: Sequence[Level], index: int) -> dict[str, Any]:
     """What tells the plane that is segmented from others; empty where there is no such level."""
     if index >= len(levels):
         return {"image": ""}
@@ -220,7 +226,7 @@ def check_same(folder: Path, asked: dict[str, Any], levels: Sequence[Level]) -> 
         raise DataError(
             f"{folder} is there already and is not a run to go on with: choose another output."
         ) from None
-    asked = {**asked, **about(levels, settings["level"]), "version": __version__}
+    asked = {**asked, **plane_identity(levels, settings["level"]), "version": __version__}
     other = [name for name, value in asked.items() if settings[name] != value]
     if other:
         raise DataError(

@@ -17,7 +17,7 @@ from napari_medt.engine.tiles import Area
 from napari_medt.errors import ImageError, UserError
 from napari_medt.models.card import InputRule
 
-COLOURS = (3, 4)
+SAMPLES = (3, 4)  # of a pixel in colour, without and with transparency
 BAND = 2048  # rows and columns read at a time where a whole image has to be gone through
 STRIP = 256  # rows turned into floats at a time
 MARKS = 4  # windows a side that tell an image from another one
@@ -153,7 +153,7 @@ def level_of(
         raise ImageError(f"The image has {len(array.shape)} axes: save one plane of it.")
     if channel is None and "s" not in axes and array.dtype == np.uint8:
         axes = "".join(
-            "s" if axis == "c" and length in COLOURS else axis
+            "s" if axis == "c" and length in SAMPLES else axis
             for axis, length in zip(axes, array.shape, strict=True)
         )
     lengths = dict(zip(axes, array.shape, strict=True))

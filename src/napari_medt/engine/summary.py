@@ -17,7 +17,6 @@ if TYPE_CHECKING:  # the readers of all formats, which the widget does without u
     from napari_medt.engine.inputs import Item
 
 SUMMARY_FILE = "summary.csv"
-STEPS = 1000  # of progress, for every image
 Status = Literal["done", "skipped", "kept", "failed", "waiting"]
 # What each status is called in the table.
 STATUSES: dict[Status, str] = {

@@ -68,17 +68,16 @@ class TileAxis:
         """All pixels of the image."""
         return slice(0, self.length)
 
-    def inside(self, index: int, area: slice | None = None) -> tuple[slice, slice]:
+    def inside(self, index: int, area: slice) -> tuple[slice, slice]:
         """The part of a tile inside an area: as a slice of the area, and of the tile.
 
         Parameters
         ----------
         index : int
             Which tile; it touches the area.
-        area : slice, optional
-            Pixels of the image; by default all.
+        area : slice
+            Pixels of the image.
         """
-        area = area or self.whole
         start = self.start(index)
         first, last = max(area.start, start), min(area.stop, start + self.size)
         return slice(first - area.start, last - area.start), slice(first - start, last - start)
@@ -104,9 +103,8 @@ class TileAxis:
         phase = np.clip((distance + 0.5) / max(self.overlap, 0.5), 0, 1)
         return np.sin(0.5 * np.pi * phase).astype(np.float32) ** 2
 
-    def total_weight(self, area: slice | None = None) -> NDArray[np.float32]:
-        """Sum over all tiles of their windows at each pixel of an area, by default the image."""
-        area = area or self.whole
+    def total_weight(self, area: slice) -> NDArray[np.float32]:
+        """Sum over all tiles of their windows at each pixel of an area."""
         total = np.zeros(area.stop - area.start, np.float32)
         window = self.window()
         for index in self.touching(area):
@@ -167,28 +165,29 @@ class TileGrid:
         return image[np.ix_(rows - corner[0], columns - corner[1])]
 
     def add(
-        self,
-        total: NDArray[np.float32],
-        index: int,
-        tile: NDArray[np.float32],
-        area: Area | None = None,
+        self, total: NDArray[np.float32], index: int, tile: NDArray[np.float32], area: Area
     ) -> None:
-        """Add a weighted tile ``(K, size, size)`` to an area's running sum ``(K, h, w)`` in place.
+        """Add a weighted tile to an area's running sum, in place.
 
-        The area is by default the whole image.
+        Parameters
+        ----------
+        total : array of float32
+            ``(K, h, w)``.
+        index : int
+            Which tile, row by row; it touches the area.
+        tile : array of float32
+            ``(K, size, size)``.
+        area : tuple of slice
+            Rows and columns of the image.
         """
-        area = area or self.whole
         row, column = divmod(index, self.columns.count)
         rows, tile_rows = self.rows.inside(row, area[0])
         columns, tile_columns = self.columns.inside(column, area[1])
         weight = np.outer(self.rows.window()[tile_rows], self.columns.window()[tile_columns])
         total[:, rows, columns] += weight * tile[:, tile_rows, tile_columns]
 
-    def normalise(
-        self, total: NDArray[np.float32], area: Area | None = None
-    ) -> NDArray[np.float32]:
+    def normalise(self, total: NDArray[np.float32], area: Area) -> NDArray[np.float32]:
         """Divide an area's finished sum ``(K, h, w)`` by the sum of weights, in place."""
-        area = area or self.whole
         total /= self.rows.total_weight(area[0])[:, np.newaxis]
         total /= self.columns.total_weight(area[1])
         return total

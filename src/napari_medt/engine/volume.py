@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medt.engine.axes import COLOURS, Axes, Frame
-from napari_medt.engine.predict import IsCancelled, Progress
+from napari_medt.engine.progress import IsCancelled, Progress, share_of
 from napari_medt.engine.region import Region, Scope
 from napari_medt.engine.segment import Prediction, choose_magnification, predict_image
 from napari_medt.engine.source import read_plane
@@ -114,13 +114,6 @@ def blank_prediction(card: ModelCard, shape: tuple[int, ...], region: Region | N
     probabilities = np.zeros((len(card.classes), *shape), np.float32)
     probabilities[0] = 1
     return Prediction(probabilities)
-
-
-def share_of(progress: Progress | None, number: int, total: int) -> Progress | None:
-    """Progress of one of several equal pieces of work, told as that of all."""
-    if progress is None:
-        return None
-    return lambda done, count: progress(number * count + done, total * count)
 
 
 def label_plane(

@@ -8,14 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_medt.engine.predict import (
-    IsCancelled,
-    Progress,
-    View,
-    counted_from,
-    predict_area,
-    tile_grid,
-)
+from napari_medt.engine.predict import View, predict_area, tile_grid
+from napari_medt.engine.progress import IsCancelled, Progress, counted_from
 from napari_medt.engine.resample import Plane, Resized, Resizing
 from napari_medt.engine.tiles import Area, TileGrid
 from napari_medt.models.card import ModelCard
@@ -94,7 +88,7 @@ class Window:
         done, total, blank = 0, self.tiles, 0
         found = []
         for magnification in self._magnifications:
-            told = counted_from(done, total, progress)
+            told = counted_from(progress, done, total)
             probabilities, empty = self._look(magnification, device, told, cancelled)
             found.append(probabilities)
             blank += empty

@@ -20,11 +20,11 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_medt.engine.progress import STEPS, IsCancelled, Progress
 from napari_medt.engine.record import Settings
-from napari_medt.engine.summary import STEPS, SUMMARY_FILE, Result, failures, in_words
+from napari_medt.engine.summary import SUMMARY_FILE, Result, failures, in_words
 from napari_medt.errors import UserError
 from napari_medt.gui.filerun import FileRun
-from napari_medt.gui.job import IsCancelled, Progress
 from napari_medt.gui.loading import import_engine
 from napari_medt.gui.progress import RunProgress
 

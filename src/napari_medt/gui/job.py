@@ -14,10 +14,9 @@ from typing import Any
 from qtpy.QtCore import QObject, Qt, Signal
 from qtpy.QtWidgets import QApplication
 
-from napari_medt.errors import UserError, file_trouble
+from napari_medt.engine.progress import IsCancelled, Progress
+from napari_medt.errors import UserError, file_trouble, out_of_memory
 
-Progress = Callable[[int, int], None]
-IsCancelled = Callable[[], bool]
 Work = Callable[[Progress, IsCancelled], Any]
 
 # A job must outlive whoever started it: its thread still emits through it.
@@ -92,11 +91,8 @@ def sentence_about(error: Exception) -> str:
     """Say what the user can mend; empty for a defect."""
     if isinstance(error, UserError):
         return str(error)
-    if isinstance(error, (MemoryError, RuntimeError)):
-        from napari_medt.engine.predict import out_of_memory
-
-        if out_of_memory(error):
-            return "There is not enough memory: close other programs, or segment a smaller part."
+    if isinstance(error, (MemoryError, RuntimeError)) and out_of_memory(error):
+        return "There is not enough memory: close other programs, or segment a smaller part."
     if not isinstance(error, OSError):
         return ""
     if error.errno == errno.ENOSPC:

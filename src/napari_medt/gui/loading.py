@@ -19,7 +19,7 @@ from napari_medt.errors import ModelError
 from napari_medt.network.config import BRANCHES, Branches
 
 if TYPE_CHECKING:  # not Qt before torch, which on Windows may not load after it
-    from napari_medt.gui.job import IsCancelled, Progress
+    from napari_medt.engine.progress import IsCancelled, Progress
 
 ENGINE = "napari_medt.engine.volume"
 

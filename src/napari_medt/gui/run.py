@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_medt.engine.axes import guess_axes
+from napari_medt.engine.progress import IsCancelled, Progress
 from napari_medt.engine.region import Region, Scope
-from napari_medt.gui.job import IsCancelled, Progress
 from napari_medt.gui.loading import import_engine
 from napari_medt.gui.outcome import Outcome, Place, found_in_words, held, in_words
 from napari_medt.network.config import Branches

@@ -14,9 +14,9 @@ from napari.layers import Image, Labels, Layer
 from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_medt.engine.axes import guess_axes
+from napari_medt.engine.progress import IsCancelled, Progress
 from napari_medt.engine.source import Level
 from napari_medt.gui.filerun import FileRun
-from napari_medt.gui.job import IsCancelled, Progress
 from napari_medt.gui.layers import finest, placement, plane_shape
 from napari_medt.gui.loading import import_engine
 from napari_medt.gui.outcome import Place

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from napari_medt.errors import ModelError
 from napari_medt.models.accuracy import accuracy_lines
-from napari_medt.network.config import ARCHITECTURES, NetworkConfig
+from napari_medt.network.config import BRANCHES, Branches, NetworkConfig
 
 CARD_FILE = "card.json"
 WEIGHTS_FILE = "weights.safetensors"
@@ -180,7 +180,12 @@ class ModelCard:
     @property
     def has_branches(self) -> bool:
         """Whether the branches can be switched."""
-        return ARCHITECTURES[self.network.architecture].local_branch
+        return self.network.has_branches
+
+    @property
+    def branch_settings(self) -> tuple[Branches, ...]:
+        """The settings of the branches that there are, ``"both"`` first."""
+        return BRANCHES if self.has_branches else BRANCHES[:1]
 
     @property
     def recipe(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from napari_medt.errors import ModelError
-from napari_medt.network.config import ARCHITECTURES, NetworkConfig
+from napari_medt.network.config import NetworkConfig
 from napari_medt.network.networks import AxialUNet, LoGoNet, from_config
 
 PUBLISHED_PATCH = 32  # side of the published local branch's patches, whatever the image size
@@ -69,9 +69,10 @@ def load_published(source: str | Path | Mapping[str, Tensor]) -> AxialUNet | LoG
     state = {key.removeprefix("module."): value for key, value in state.items()}
     config = config_of(state)
     network = from_config(config).to(state["conv1.weight"].dtype)
-    two_branches = ARCHITECTURES[config.architecture].local_branch
     renamed = {
-        rename(key, two_branches): value for key, value in state.items() if not UNUSED.match(key)
+        rename(key, config.has_branches): value
+        for key, value in state.items()
+        if not UNUSED.match(key)
     }
     _check_keys(renamed, network.state_dict())
     network.load_state_dict(renamed)

@@ -79,7 +79,7 @@ class NetworkConfig:
             raise ValueError(
                 f"image size {self.image_size} does not fit: use a multiple of {SIZE_STEP}"
             )
-        if not ARCHITECTURES[self.architecture].local_branch:
+        if not self.has_branches:
             object.__setattr__(self, "patch_size", 0)
             return
         if self.patch_size == 0:
@@ -94,3 +94,8 @@ class NetworkConfig:
                 f"image size {self.image_size} is not a whole number of "
                 f"{self.patch_size}-pixel patches"
             )
+
+    @property
+    def has_branches(self) -> bool:
+        """Whether there are two branches, so that either can be switched off."""
+        return ARCHITECTURES[self.architecture].local_branch

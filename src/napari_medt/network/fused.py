@@ -152,9 +152,7 @@ def _map_moments(module: AxialAttention, rows: Tensor) -> tuple[Tensor, Tensor]:
     if positions:
         half = module.key_width
         table = module.relative.double()[: 2 * half, module.offsets].unflatten(0, (2, half))
-        # A query i meets the table of queries at (i, j), a key that of keys at (j, i): for both
-        # the other one of the two is summed over, and is last here.
-        table = torch.stack([table[0], table[1]])
+        # (2, half, own position, other position): what is summed over is last.
         if module.gated:
             gates = torch.stack([module.gate_query, module.gate_key]).double()
             table = table * gates[:, None, None, None]

@@ -129,6 +129,9 @@ class LoGoNet(nn.Module):
     ----------
     config : NetworkConfig
         With architecture ``"medt"`` or ``"logo"``.
+
+    Attributes
+    ----------
     patch_statistics : {"pooled", "per_patch"}
         In training mode, whether batch norm sees all patches at once or, as the published
         training did, one grid position after the other. In eval mode the two are the same.
@@ -138,15 +141,10 @@ class LoGoNet(nn.Module):
     Valanarasu et al., Medical Transformer, MICCAI 2021, section 2.3 (LoGo).
     """
 
-    def __init__(
-        self,
-        config: NetworkConfig,
-        *,
-        patch_statistics: Literal["pooled", "per_patch"] = "pooled",
-    ) -> None:
+    def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
-        self.patch_statistics = patch_statistics
+        self.patch_statistics: Literal["pooled", "per_patch"] = "pooled"
         kind = ARCHITECTURES[config.architecture]
         self.global_branch = Branch(
             config.in_channels, stages=2, size=config.image_size, gated=kind.gated
@@ -234,6 +232,6 @@ def build_network(
 
 def from_config(config: NetworkConfig) -> AxialUNet | LoGoNet:
     """Build the network that a configuration describes, with fresh weights."""
-    if ARCHITECTURES[config.architecture].local_branch:
+    if config.has_branches:
         return LoGoNet(config)
     return AxialUNet(config)

@@ -36,8 +36,9 @@ APEX, DEPTHS, HALF_ANGLE = (-150.0, 200.0), (152.0, 425.0), 0.62
 SCAN = (900, 420)
 
 
-def dermoscopy(rng: np.random.Generator, shape: Shape = (256, 256)) -> tuple[Image, Labels]:
+def dermoscopy(rng: np.random.Generator) -> tuple[Image, Labels]:
     """Draw a pigmented skin lesion with a pigment network, globules and hairs."""
+    shape = (256, 256)
     ragged = 0.05 * noise(rng, shape, 9) + 0.022 * noise(rng, shape, 3)
     distance = blob(rng, shape, LESION, (82, 62), 0.6, wobble=0.06) + ragged
     labels = ndimage.binary_fill_holes(largest(distance < 1)).astype(np.uint16)
@@ -55,8 +56,9 @@ def dermoscopy(rng: np.random.Generator, shape: Shape = (256, 256)) -> tuple[Ima
     return to_bytes(255 * light + rng.normal(0, 1.6, light.shape)), labels
 
 
-def ultrasound(rng: np.random.Generator, shape: Shape = (270, 400)) -> tuple[Image, Labels]:
+def ultrasound(rng: np.random.Generator) -> tuple[Image, Labels]:
     """Draw a fetal head in its standard plane: skull, midline, speckle and shadows."""
+    shape = (270, 400)
     depth, angle = np.meshgrid(
         np.linspace(*DEPTHS, SCAN[0]), np.linspace(-HALF_ANGLE, HALF_ANGLE, SCAN[1]), indexing="ij"
     )

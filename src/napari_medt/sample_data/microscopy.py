@@ -33,8 +33,9 @@ GLANDS: list[tuple[Point, Radii, float]] = [
 ]
 
 
-def fluorescence(rng: np.random.Generator, shape: Shape = (520, 696)) -> tuple[Image, Labels]:
+def fluorescence(rng: np.random.Generator) -> tuple[Image, Labels]:
     """Draw fluorescent nuclei: some touch, some are dim, the background is uneven."""
+    shape = (520, 696)
     labels = np.zeros(shape, np.uint16)
     light = np.zeros(shape)
     chromatin = 1 + 0.10 * noise(rng, shape, 1.5) + 0.14 * noise(rng, shape, 4)
@@ -51,8 +52,9 @@ def fluorescence(rng: np.random.Generator, shape: Shape = (520, 696)) -> tuple[I
     return _camera(rng, light), labels
 
 
-def histology(rng: np.random.Generator, shape: Shape = (512, 512)) -> tuple[Image, Labels]:
+def histology(rng: np.random.Generator) -> tuple[Image, Labels]:
     """Draw tissue stained with hematoxylin and eosin: glands in a fibrous stroma."""
+    shape = (512, 512)
     eosin, fibre_angle = _stroma(rng, shape)
     glands = [blob(rng, shape, *gland, wobble=0.05) for gland in GLANDS]
     nearest = np.min(glands, axis=0)

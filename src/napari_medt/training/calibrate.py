@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 
-from napari_medt.engine.measure import circumference
+from napari_medt.engine.ellipse import circumference
 from napari_medt.engine.segment import predict_image
 from napari_medt.models.store import Model
 from napari_medt.training.data import Sample
@@ -33,6 +33,12 @@ def calibrated(model: Model, samples: Sequence[Sample], *, device: str = "auto")
         Validation images with labels. All branches run.
     device : str
         Where to run.
+
+    Returns
+    -------
+    Model
+        The same network; on its card the temperature that logits are divided by, and the factor of
+        reported lengths, each to four decimals.
     """
     plain = replace(model, card=replace(model.card, temperature=1.0))
     rng = default_rng(0)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from napari_medt.errors import DataError
 from napari_medt.models.card import BACKGROUND, CORE, InputRule, ModelCard
-from napari_medt.network.config import ARCHITECTURES, NetworkConfig
+from napari_medt.network.config import NetworkConfig
 from napari_medt.training.augment import AUGMENTATIONS
 
 # The least of whole numbers; the network has more to say about sizes.
@@ -178,11 +178,6 @@ class TrainingConfig:
             report=self.report,
             training={"data": list(self.sources), "start_from": self.start_from},
         )
-
-    @property
-    def has_branches(self) -> bool:
-        """Whether there are two branches to drop."""
-        return ARCHITECTURES[self.architecture].local_branch
 
     def to_json(self) -> str:
         """Write the configuration as JSON text."""

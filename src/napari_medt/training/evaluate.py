@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medt.engine.measure import circumference
+from napari_medt.engine.ellipse import circumference
 from napari_medt.engine.segment import Segmentation, segment
 from napari_medt.models.accuracy import FAILURE_DICE
 from napari_medt.models.store import Model
-from napari_medt.network.config import BRANCHES, Branches
+from napari_medt.network.config import Branches
 from napari_medt.training.data import Sample, read_pair
 from napari_medt.training.metrics import (
     average_precision,
@@ -66,6 +66,11 @@ def evaluate(
         Which branches run.
     device : str
         Where to run.
+
+    Returns
+    -------
+    list of Score
+        Of every sample, in order: measures in [0, 1], but errors of lengths in millimetres.
     """
     return [score_sample(model, sample, branches, device) for sample in samples]
 
@@ -131,16 +136,11 @@ def summarise(scores: Sequence[Score]) -> dict[str, Any]:
     return summary
 
 
-def branch_settings(model: Model) -> tuple[Branches, ...]:
-    """Branch settings that the model has."""
-    return BRANCHES if model.card.has_branches else BRANCHES[:1]
-
-
 def accuracy_table(
     model: Model, samples: Sequence[Sample], *, device: str = "auto"
 ) -> dict[str, dict[str, Any]]:
     """Summaries of every branch setting the model has, for its card."""
     return {
         branches: summarise(evaluate(model, samples, branches, device=device))
-        for branches in branch_settings(model)
+        for branches in model.card.branch_settings
     }

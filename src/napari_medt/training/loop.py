@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import copy
-import io
 import math
-import multiprocessing
-import os
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.random import Generator, default_rng
-from numpy.typing import NDArray
+from numpy.random import default_rng
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from napari_medt.engine.device import choose_device
-from napari_medt.engine.files import make_folder, write_whole
+from napari_medt.engine.files import make_folder
 from napari_medt.errors import DataError, ModelError
 from napari_medt.models.accuracy import MEASURES
 from napari_medt.models.card import CARD_FILE, ModelCard
@@ -31,8 +26,13 @@ from napari_medt.models.store import Model, load_model, save_model
 from napari_medt.network.attention import GATES
 from napari_medt.network.config import Branches, NetworkConfig
 from napari_medt.network.networks import LoGoNet, from_config
-from napari_medt.training.augment import AUGMENTATIONS, random_view
 from napari_medt.training.calibrate import calibrated
+from napari_medt.training.checkpoint import (
+    CHECKPOINT_FILE,
+    State,
+    load_checkpoint,
+    save_checkpoint,
+)
 from napari_medt.training.config import TrainingConfig
 from napari_medt.training.curve import draw_curve, write_log
 from napari_medt.training.data import (
@@ -44,100 +44,10 @@ from napari_medt.training.data import (
 from napari_medt.training.domain import find_domain
 from napari_medt.training.evaluate import accuracy_table, evaluate, summarise
 from napari_medt.training.losses import segmentation_loss
+from napari_medt.training.views import batches
 
-CHECKPOINT_FILE = "checkpoint.pt"
 CONFIG_FILE = "training.json"
-COUNTED = ("epoch", "step", "seconds", "best", "log")  # what a checkpoint tells besides weights
-NORMALISED = 0.75  # share of views at the magnification of the image's objects
-MOST_WORKERS = 8
 GRADIENT_NORM = 5.0  # longer gradients are shortened: attention's first steps can be wild
-
-
-@dataclass
-class State:
-    """All that a run needs to go on after an interruption.
-
-    Attributes
-    ----------
-    network : nn.Module
-        Being trained.
-    average : nn.Module
-        Its exponential average, which is validated and kept.
-    optimizer : torch.optim.Optimizer
-        AdamW.
-    epoch, step : int
-        How many are done.
-    seconds : float
-        Time spent so far.
-    best : float
-        Best validation score so far, by :func:`choice`.
-    best_weights : dict
-        The average's state_dict then.
-    log : list of dict
-        One row per epoch, as in ``log.csv``.
-    images : dict
-        Names of the images of ``"training"`` and ``"validation"``; empty if not known.
-    """
-
-    network: nn.Module
-    average: nn.Module
-    optimizer: torch.optim.Optimizer
-    epoch: int = 0
-    step: int = 0
-    seconds: float = 0.0
-    best: float = -1.0
-    best_weights: dict[str, Tensor] = field(default_factory=dict)
-    log: list[dict[str, Any]] = field(default_factory=list)
-    images: dict[str, list[str]] = field(default_factory=dict)
-
-
-class Views(Dataset):
-    """The random views of one epoch; view i follows from seed, epoch and i alone."""
-
-    def __init__(self, config: TrainingConfig, pairs: list[TrainingPair], epoch: int) -> None:
-        self.config = config
-        self.pairs = pairs
-        self.epoch = epoch
-        count = config.images_per_epoch or len(pairs)
-        power = 0.0 if config.input.scaling == "whole" else config.crop_spread
-        weights = np.array([pair.target.size for pair in pairs], float) ** power
-        self.order = spread(weights, count, default_rng([config.seed, epoch]))
-
-    def __len__(self) -> int:
-        """Count the views."""
-        return len(self.order)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        """Draw view `index`: image ``(C, S, S)`` and target ``(S, S)``."""
-        pair = self.pairs[self.order[index]]
-        rng = default_rng([self.config.seed, self.epoch, index])
-        view, seen = random_view(
-            pair.image.astype(np.float32),
-            pair.target,
-            self.config.image_size,
-            AUGMENTATIONS[self.config.augmentation],
-            rng,
-            whole=self.config.input.scaling == "whole",
-            magnification=soften(pair.magnification, rng),
-        )
-        return torch.from_numpy(view).permute(2, 0, 1), torch.from_numpy(seen).long()
-
-
-def soften(magnification: float, rng: Generator) -> float:
-    """Keep a magnification most of the time, else draw one between it and none.
-
-    The first look at a new image is at its own resolution, and must find objects there too.
-    """
-    if magnification == 1 or rng.random() < NORMALISED:
-        return magnification
-    return float(magnification ** rng.random())
-
-
-def spread(weights: NDArray, count: int, rng: Generator) -> NDArray[np.intp]:
-    """Draw `count` indices in random order, each as often as its weight asks, to within one."""
-    marks = (np.arange(count) + rng.random()) / count
-    drawn = np.searchsorted(np.cumsum(weights / weights.sum()), marks)
-    return rng.permutation(np.minimum(drawn, len(weights) - 1))
 
 
 def train(
@@ -367,32 +277,6 @@ def train_epoch(
     return float(np.mean(losses))
 
 
-def batches(
-    config: TrainingConfig,
-    pairs: list[TrainingPair],
-    epoch: int,
-    device: torch.device,
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield the batches of an epoch on the device; a GPU is fed by worker processes."""
-    loader = DataLoader(
-        Views(config, pairs, epoch),
-        batch_size=config.batch_size,
-        num_workers=workers_for(device),
-    )
-    for images, targets in loader:
-        yield images.to(device, memory_format=torch.channels_last), targets.to(device)
-
-
-def workers_for(device: torch.device) -> int:
-    """How many processes draw views: some for a GPU, where a process is started by a mere fork.
-
-    Elsewhere every epoch would start Python anew, and copy all images, for each of them.
-    """
-    if device.type == "cpu" or multiprocessing.get_start_method() != "fork":
-        return 0
-    return min(MOST_WORKERS, os.cpu_count() or 1)
-
-
 def set_gates_trainable(network: nn.Module, trainable: bool) -> None:
     """Freeze or thaw the gates; published training thaws them after ten epochs."""
     for name, parameter in network.named_parameters():
@@ -411,7 +295,7 @@ def learning_rate(config: TrainingConfig, step: int, steps_per_epoch: int) -> fl
 
 def choose_branches(config: TrainingConfig, step: int) -> Branches:
     """Draw which branches a step trains, so that every toggle setting is a trained one."""
-    if not config.has_branches:
+    if not config.network.has_branches:
         return "both"
     chance = default_rng([config.seed, 1, step]).random()
     only_global, only_patch = config.branch_dropout
@@ -470,65 +354,3 @@ def card_of(state: State, config: TrainingConfig) -> ModelCard:
     """The card of a model at the end of its training, not yet measured."""
     told = {"epochs": state.epoch, "steps": state.step, "seconds": round(state.seconds)}
     return replace(config.card, training=config.card.training | told)
-
-
-def save_checkpoint(path: Path, state: State, config: TrainingConfig) -> None:
-    """Write everything needed to go on, whole or not at all."""
-    values = {
-        "config": asdict(config),
-        "augmentation": asdict(AUGMENTATIONS[config.augmentation]),
-        "network": state.network.state_dict(),
-        "average": state.average.state_dict(),
-        "optimizer": state.optimizer.state_dict(),
-        "best_weights": state.best_weights,
-        "images": state.images,
-        **{name: getattr(state, name) for name in COUNTED},
-    }
-    file = io.BytesIO()  # on a full disk torch raises errors that do not say so
-    torch.save(values, file)
-    write_whole(path, lambda beside: beside.write_bytes(file.getbuffer()))
-
-
-def load_checkpoint(path: Path, state: State, config: TrainingConfig, device: torch.device) -> None:
-    """Fill a fresh state from a checkpoint.
-
-    Raises
-    ------
-    DataError
-        If the checkpoint is damaged, or belongs to a run with another configuration.
-    """
-    begun, values = read_checkpoint(path, device)
-    views = asdict(AUGMENTATIONS[config.augmentation])
-    # Older checkpoints do not tell what was meant by the name.
-    if begun != config or values.get("augmentation", views) != views:
-        raise DataError(
-            f"{path.parent} holds an unfinished run with another configuration: go on with that "
-            "one, or choose another output folder."
-        )
-    state.network.load_state_dict(values["network"])
-    state.average.load_state_dict(values["average"])
-    state.optimizer.load_state_dict(values["optimizer"])
-    state.best_weights = values["best_weights"]
-    state.images = values.get("images", {})  # older checkpoints do not tell
-    for name in COUNTED:
-        setattr(state, name, values[name])
-
-
-def read_checkpoint(path: Path, device: torch.device) -> tuple[TrainingConfig, dict[str, Any]]:
-    """Read the configuration and all values of a checkpoint.
-
-    Raises
-    ------
-    DataError
-        If it is damaged.
-    """
-    file = io.BytesIO(path.read_bytes())
-    try:
-        values = torch.load(file, map_location=device, weights_only=True)
-        return TrainingConfig.from_dict(values["config"]), values
-    except (torch.cuda.OutOfMemoryError, MemoryError):
-        raise
-    except Exception:  # a damaged file makes torch raise anything
-        raise DataError(
-            f"The checkpoint {path} cannot be read: delete it or choose another output folder."
-        ) from None

@@ -8,7 +8,10 @@ import numpy as np
 from numpy.random import default_rng
 from numpy.typing import NDArray
 
+MATCHING_IOU = 0.5  # above this, an object matches at most one
 CALIBRATION_BINS = 15
+DRAWS = 2000  # of groups, for an interval
+SEED = 0  # of these draws
 
 
 def dice(prediction: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
@@ -23,18 +26,15 @@ def iou(prediction: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
     return int((prediction & truth).sum()) / union if union else 1.0
 
 
-def average_precision(
-    prediction: NDArray[np.integer], truth: NDArray[np.integer], threshold: float = 0.5
-) -> float:
+def average_precision(prediction: NDArray[np.integer], truth: NDArray[np.integer]) -> float:
     """Average precision TP / (TP + FP + FN) of labelled objects.
+
+    A predicted object is true when its IoU with a true one is above :data:`MATCHING_IOU`.
 
     Parameters
     ----------
     prediction, truth : array of int
         ``(H, W)``, one positive label per object, 0 for background.
-    threshold : float
-        A predicted object is true when its IoU with a true one is above this; from 0.5 on each
-        object matches at most one.
 
     Returns
     -------
@@ -42,19 +42,17 @@ def average_precision(
         In [0, 1]; 1 when there are no objects in either.
     """
     overlaps = object_iou(prediction, truth)
-    matched = int((overlaps > threshold).sum())
+    matched = int((overlaps > MATCHING_IOU).sum())
     objects = sum(overlaps.shape)
     return matched / (objects - matched) if objects else 1.0
 
 
-def panoptic_quality(
-    prediction: NDArray[np.integer], truth: NDArray[np.integer], threshold: float = 0.5
-) -> float:
+def panoptic_quality(prediction: NDArray[np.integer], truth: NDArray[np.integer]) -> float:
     """Panoptic quality of labelled objects: summed IoU of the matches / (TP + FP / 2 + FN / 2).
 
     Parameters
     ----------
-    prediction, truth, threshold
+    prediction, truth
         As for :func:`average_precision`.
 
     Returns
@@ -68,7 +66,7 @@ def panoptic_quality(
     """
     overlaps = object_iou(prediction, truth)
     objects = sum(overlaps.shape)
-    return 2 * float(overlaps[overlaps > threshold].sum()) / objects if objects else 1.0
+    return 2 * float(overlaps[overlaps > MATCHING_IOU].sum()) / objects if objects else 1.0
 
 
 def object_iou(prediction: NDArray[np.integer], truth: NDArray[np.integer]) -> NDArray[np.float64]:
@@ -133,13 +131,12 @@ def expected_calibration_error(counts: NDArray[np.float64]) -> float:
     return float(np.abs(probability - foreground).sum() / pixels.sum())
 
 
-def bootstrap_interval(
-    values: Sequence[float], groups: Sequence[str], *, draws: int = 2000, seed: int = 0
-) -> tuple[float, float]:
+def bootstrap_interval(values: Sequence[float], groups: Sequence[str]) -> tuple[float, float]:
     """95 % percentile interval of a mean over images, by drawing whole groups.
 
     Images of one patient or slide resemble each other; drawing images one by one would make the
-    mean look surer than it is.
+    mean look surer than it is. As many groups as there are are drawn with replacement,
+    :data:`DRAWS` times.
 
     Parameters
     ----------
@@ -147,10 +144,6 @@ def bootstrap_interval(
         One per image.
     groups : sequence of str
         Group of each image; at least two tell how unsure the mean is.
-    draws : int
-        How many times as many groups as there are are drawn, with replacement.
-    seed : int
-        Fixes the draws.
 
     Returns
     -------
@@ -159,6 +152,6 @@ def bootstrap_interval(
     """
     _, group = np.unique(groups, return_inverse=True)
     images, sums = np.bincount(group), np.bincount(group, values)
-    drawn = default_rng(seed).integers(len(images), size=(draws, len(images)))
+    drawn = default_rng(SEED).integers(len(images), size=(DRAWS, len(images)))
     low, high = np.percentile(sums[drawn].sum(axis=1) / images[drawn].sum(axis=1), [2.5, 97.5])
     return float(low), float(high)

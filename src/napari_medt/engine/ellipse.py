@@ -1,0 +1,194 @@
+"""Ellipses: fitted to an outline, settled on a map of probabilities, and how long they are."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.optimize import minimize
+from scipy.special import expit
+from skimage.measure import EllipseModel, find_contours, label
+
+KEPT = 0.9  # of the points of an outline, in the second fit of an ellipse
+ACROSS = 30  # pixels, along a semi-axis, that an ellipse is settled on: of larger ones not all
+EDGE = 0.3  # pixels; how soft the edge of an ellipse is while it settles
+ALIKE = 0.6  # IoU from which an ellipse may stand for the part it was fitted to
+
+
+@dataclass(frozen=True)
+class Ellipse:
+    """An ellipse in pixels.
+
+    Attributes
+    ----------
+    centre : tuple of float
+        Row and column; whole numbers are pixel centres.
+    semi_axes : tuple of float
+        Half its length and half its width, the longer first.
+    angle : float
+        From the direction of the rows to the long axis, towards the columns, in radians.
+    """
+
+    centre: tuple[float, float]
+    semi_axes: tuple[float, float]
+    angle: float = 0.0
+
+    @property
+    def perimeter(self) -> float:
+        """Length of its outline by Ramanujan's second approximation, here exact to 1e-6."""
+        a, b = self.semi_axes
+        h = ((a - b) / (a + b)) ** 2
+        return math.pi * (a + b) * (1 + 3 * h / (10 + math.sqrt(4 - 3 * h)))
+
+    def filled(self, shape: tuple[int, int]) -> NDArray[np.bool_]:
+        """Mark the pixels of an image of `shape` whose centres lie within the ellipse."""
+        inside: NDArray[np.bool_] = self.radius(*np.ogrid[: shape[0], : shape[1]]) <= 1
+        return inside
+
+    def radius(self, rows: NDArray, columns: NDArray) -> NDArray[np.float64]:
+        """Distance of points from the centre, as a share of the ellipse's own in that direction."""
+        y, x = rows - self.centre[0], columns - self.centre[1]
+        cosine, sine = math.cos(self.angle), math.sin(self.angle)
+        a, b = self.semi_axes
+        return np.hypot((y * cosine + x * sine) / a, (x * cosine - y * sine) / b)
+
+
+def fit_to_outline(part: NDArray[np.bool_]) -> Ellipse | None:
+    """Fit an ellipse to the outline of a connected part without holes.
+
+    The outline runs half-way between pixels inside and outside, so that a filled ellipse gives
+    back its own size. Where the part is cut off by the image's border there is no outline, and the
+    ellipse goes on beyond it. A second fit leaves out the points farthest from the first one, so
+    that a bulge of the part does not stretch the ellipse.
+
+    Parameters
+    ----------
+    part : array of bool
+        ``(H, W)``; may be empty.
+
+    Returns
+    -------
+    Ellipse or None
+        None when no ellipse fits.
+
+    References
+    ----------
+    Halir, Flusser: Numerically stable direct least squares fitting of ellipses, WSCG 1998.
+    """
+    outline = find_contours(part.astype(np.float32), 0.5)
+    if not outline:
+        return None
+    points = np.concatenate(outline)
+    ellipse = fit(points)
+    if ellipse is None:
+        return None
+    distance = np.abs(ellipse.radius(*points.T) - 1)
+    return fit(points[distance <= np.quantile(distance, KEPT)]) or ellipse
+
+
+def fit(points: NDArray[np.float64]) -> Ellipse | None:
+    """Fit an ellipse to points ``(n, 2)``; None if there is none, as along a straight line."""
+    with np.errstate(all="ignore"):  # the angle of a circle is 0 / 0
+        model = EllipseModel.from_estimate(points)
+    if not model or not np.all(np.isfinite(model.axis_lengths)):
+        return None
+    angle = model.theta if math.isfinite(model.theta) else 0.0  # of a circle
+    return from_numbers(np.array([*model.center, *model.axis_lengths, angle]))
+
+
+def settle(ellipse: Ellipse, surplus: NDArray[np.float32]) -> Ellipse:
+    """Move and stretch an ellipse until it holds as much as it can.
+
+    The outline of a thresholded map takes every pixel for as sure as the next, and a doubtful bulge
+    stretches the ellipse fitted to it. Here a pixel counts by how sure it is: of all ellipses near
+    the first, the one is taken that has most right pixels less wrong ones, to be expected.
+
+    Parameters
+    ----------
+    ellipse : Ellipse
+        To begin with.
+    surplus : array of float32
+        ``(H, W)``: probability that a pixel is inside, less the threshold.
+
+    Returns
+    -------
+    Ellipse
+        A local optimum, found by the simplex method.
+    """
+    size = math.sqrt(math.prod(ellipse.semi_axes))
+    step = max(1, int(size / ACROSS))
+    values = surplus[::step, ::step]
+    rows, columns = (step * places for places in np.ogrid[: values.shape[0], : values.shape[1]])
+
+    def missed(numbers: NDArray[np.float64]) -> float:
+        """Loss of an ellipse, given as five numbers; the first one's area is the unit."""
+        inside = expit((1 - from_numbers(numbers).radius(rows, columns)) * size / EDGE)
+        return -float((inside * values).sum()) * step**2 / size**2
+
+    first = np.array([*ellipse.centre, *ellipse.semi_axes, ellipse.angle])
+    reach = np.diag([*[0.05 * size] * 4, 0.1])
+    simplex = np.vstack([first, first + reach])
+    found = minimize(
+        missed,
+        first,
+        method="Nelder-Mead",
+        options={"initial_simplex": simplex, "fatol": 1e-5, "xatol": 0.05},
+    )
+    return from_numbers(found.x)
+
+
+def from_numbers(numbers: NDArray[np.float64]) -> Ellipse:
+    """Ellipse from row, column, its two semi-axes (either may be the longer) and angle."""
+    row, column, a, b, angle = map(float, numbers)
+    a, b = abs(a), abs(b)
+    if a < b:
+        a, b, angle = b, a, angle + math.pi / 2
+    return Ellipse((row, column), (a, b), angle)
+
+
+def as_ellipse(mask: NDArray[np.bool_], surplus: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Draw the ellipse that fits a mask best; where none does, its largest part without holes.
+
+    Parameters
+    ----------
+    mask : array of bool
+        ``(H, W)``.
+    surplus : array of float32
+        ``(H, W)``: the probability that `mask` was made from, less the threshold.
+    """
+    part = largest_part(mask)
+    ellipse = fit_to_outline(part)
+    if ellipse is None:
+        return part
+    drawn = settle(ellipse, surplus).filled(mask.shape)
+    alike = (drawn & part).sum() >= ALIKE * (drawn | part).sum()
+    return drawn if alike else part
+
+
+def circumference(mask: NDArray[np.bool_], mm_per_pixel: float = 1.0) -> float | None:
+    """Circumference of the ellipse fitted to the largest connected part of a mask.
+
+    Parameters
+    ----------
+    mask : array of bool
+        ``(H, W)``, such as the outline of a head, filled.
+    mm_per_pixel : float
+        Side of a square pixel in millimetres; 1 gives the circumference in pixels.
+
+    Returns
+    -------
+    float or None
+        In millimetres; None when there is no ellipse.
+    """
+    ellipse = fit_to_outline(largest_part(mask))
+    return None if ellipse is None else ellipse.perimeter * mm_per_pixel
+
+
+def largest_part(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Keep the largest connected part of a mask ``(H, W)``, its holes filled; may be empty."""
+    parts = label(mask)
+    sizes = np.bincount(parts.ravel())[1:]
+    return ndimage.binary_fill_holes(parts == 1 + sizes.argmax()) if sizes.size else mask

@@ -1,0 +1,67 @@
+"""The labels of an image on disk: written beside it, and read again after somebody changed them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medt.engine.axes import upright
+from napari_medt.engine.files import write_tiff, write_whole
+from napari_medt.engine.formats.nifti import read_nifti, view_of, write_nifti
+from napari_medt.engine.formats.picture import Picture
+from napari_medt.engine.formats.reading import read_any
+from napari_medt.engine.inputs import PLACED_LABELS_SUFFIX, PLAIN_LABELS_SUFFIX
+
+
+def labels_suffix(picture: Picture) -> str:
+    """Labels of an image that knows how it lies in the patient keep that, as NIfTI."""
+    return PLAIN_LABELS_SUFFIX if picture.patient is None else PLACED_LABELS_SUFFIX
+
+
+def write_labels(
+    path: Path, labels: NDArray[np.int32], picture: Picture, remember: Callable[[Path], None]
+) -> None:
+    """Write labels, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        Where to.
+    labels : array of int32
+        Of `picture`.
+    picture : Picture
+        The image, upright.
+    remember : callable
+        Called with the finished file before it is put in its place.
+    """
+
+    def write(beside: Path) -> None:
+        affine, patient = picture.affine, picture.patient
+        if patient is None or affine is None:
+            kind = np.uint16 if labels.max() <= np.iinfo(np.uint16).max else np.uint32
+            write_tiff(beside, labels.astype(kind))
+        else:
+            lonely = "t" in picture.axes and "z" not in picture.axes
+            volumes = labels[:, np.newaxis] if lonely else labels  # times of a single slice
+            write_nifti(beside, volumes, affine, patient.orientation)
+        remember(beside)
+
+    write_whole(path, write)
+
+
+def read_labels(path: Path, image: Picture) -> NDArray:
+    """Read labels that somebody may have saved again, as they lie on their image.
+
+    Raises
+    ------
+    ImageError
+        With one sentence for the user.
+    """
+    if image.affine is not None:  # NIfTI, which is seen in another plane than slices may be taken
+        return upright(read_nifti(path, view_of(image.affine))).array
+    labels = upright(read_any(path))
+    # Labels have no colours: these are slices that a program, such as napari, took for some.
+    return np.moveaxis(labels.array, -1, -3) if labels.rgb else labels.array

@@ -1,0 +1,130 @@
+"""Circumferences of drawn ellipses, whose size is known."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import ellipe
+
+from napari_medt.engine.ellipse import (
+    Ellipse,
+    as_ellipse,
+    circumference,
+    fit_to_outline,
+    largest_part,
+)
+
+HALF = np.float32(0.5)
+
+
+def draw(centre, semi_axes, angle=0.0, shape=(200, 260)):
+    """Mark the pixels whose centres lie within an ellipse."""
+    rows, columns = np.indices(shape)
+    y, x = rows - centre[0], columns - centre[1]
+    u = (y * np.cos(angle) + x * np.sin(angle)) / semi_axes[0]
+    v = (x * np.cos(angle) - y * np.sin(angle)) / semi_axes[1]
+    return u**2 + v**2 <= 1
+
+
+def exact_perimeter(a, b):
+    return 4 * a * ellipe(1 - (b / a) ** 2)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    centre=st.tuples(st.floats(95, 105), st.floats(120, 140)),
+    width=st.floats(20, 60),
+    ratio=st.floats(1, 1.5),
+    angle=st.floats(0, 3.14),
+)
+def test_a_filled_ellipse_has_its_own_size(centre, width, ratio, angle):
+    ellipse = fit_to_outline(draw(centre, (ratio * width, width), angle))
+    assert ellipse.centre == pytest.approx(centre, abs=0.2)
+    assert ellipse.semi_axes == pytest.approx((ratio * width, width), abs=0.25)
+    assert ellipse.perimeter == pytest.approx(exact_perimeter(ratio * width, width), rel=0.006)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    centre=st.tuples(st.floats(60, 140), st.floats(60, 200)),
+    width=st.floats(20, 60),
+    ratio=st.floats(1, 1.5),
+    angle=st.floats(-4, 4),
+)
+def test_an_ellipse_stays_as_it_is(centre, width, ratio, angle):
+    mask = draw(centre, (ratio * width, width), angle)
+    drawn = as_ellipse(mask, mask - HALF)
+    assert (drawn & mask).sum() > 0.98 * (drawn | mask).sum()
+
+
+def test_bulges_holes_and_other_parts_go():
+    whole = draw((100, 130), (60, 45), 0.5)
+    spoiled = whole & ~draw((90, 125), (10, 8)) | draw((20, 230), (9, 9)) | draw((100, 84), (9, 9))
+    drawn = as_ellipse(spoiled, spoiled - HALF)
+    assert (drawn & whole).sum() > 0.97 * (drawn | whole).sum()
+    assert (spoiled & whole).sum() < 0.95 * (spoiled | whole).sum()
+
+
+def test_a_doubtful_bulge_does_not_stretch_the_ellipse():
+    whole = draw((100, 130), (60, 45), 0.5)
+    bulge = draw((130, 175), (30, 20)) & ~whole
+    probability = np.where(whole, 0.98, np.where(bulge, 0.6, 0.02)).astype(np.float32)
+    drawn = as_ellipse(probability >= HALF, probability - HALF)
+    stretched = fit_to_outline(probability >= HALF).filled(whole.shape)
+    assert (drawn & whole).sum() > 0.97 * (drawn | whole).sum()
+    assert (stretched & whole).sum() < 0.93 * (stretched | whole).sum()
+
+
+@pytest.mark.parametrize("filled", [np.s_[:0], np.s_[5, 5], np.s_[:, :4]])
+def test_what_is_no_ellipse_stays_as_it_is(filled):
+    mask = np.zeros((10, 10), bool)
+    mask[filled] = True
+    assert np.array_equal(as_ellipse(mask, mask - HALF), mask)
+
+
+def test_two_crossed_bars_are_not_called_an_ellipse():
+    mask = np.zeros((100, 100), bool)
+    mask[48:53] = mask[:, 48:53] = True
+    assert np.array_equal(as_ellipse(mask, mask - HALF), mask)
+
+
+def test_sizes_are_not_off_by_half_a_pixel_on_average():
+    rng = np.random.default_rng(0)
+    errors = []
+    for _ in range(40):
+        b = rng.uniform(25, 50)
+        mask = draw(rng.uniform(95, 105, 2), (1.3 * b, b), rng.uniform(0, 3))
+        errors.append(circumference(mask) - exact_perimeter(1.3 * b, b))
+    # Half a pixel more on every side would be pi pixels.
+    assert abs(np.mean(errors)) < 0.1
+
+
+def test_millimetres():
+    mask = draw((100, 130), (60, 45))
+    assert circumference(mask, 0.25) == pytest.approx(0.25 * exact_perimeter(60, 45), rel=2e-3)
+
+
+def test_holes_and_other_parts_do_not_count():
+    mask = draw((100, 120), (60, 45))
+    spoiled = mask & ~draw((95, 125), (10, 8)) | draw((20, 230), (9, 9))
+    assert circumference(spoiled) == pytest.approx(circumference(mask))
+
+
+def test_an_ellipse_goes_on_beyond_the_border():
+    cut = draw((100, 130), (80, 60))[:, 90:]
+    assert circumference(cut) == pytest.approx(exact_perimeter(80, 60), rel=0.01)
+
+
+@pytest.mark.parametrize("filled", [np.s_[:0], np.s_[:], np.s_[5, 5], np.s_[5, 2:8], np.s_[:, :4]])
+def test_masks_without_an_ellipse(filled):
+    mask = np.zeros((10, 10), bool)
+    mask[filled] = True
+    ellipse = fit_to_outline(largest_part(mask))
+    assert ellipse is None or ellipse.perimeter < 20  # a speck may have one, of its own size
+
+
+def test_ramanujan_agrees_with_the_integral():
+    for ratio in (1, 1.3, 2, 5):
+        assert Ellipse((0, 0), (ratio, 1)).perimeter == pytest.approx(
+            exact_perimeter(ratio, 1), 1e-4
+        )
