@@ -90,7 +90,7 @@ class Batches:
 
     def run(self, network, tiles, branches, device, card):
         if self.held:
-            self.permits.acquire(timeout=20)
+            self.permits.acquire(timeout=60)
         self.settings.append(branches)
         bright = tiles[..., 0]
         return np.stack([1 - bright, 0.2 * bright, 0.8 * bright], axis=1)
@@ -138,7 +138,7 @@ class Hands:
         self.qtbot.mouseClick(canvas.native, Qt.MouseButton.LeftButton, pos=position)
 
     def wait(self, true):
-        self.qtbot.waitUntil(lambda: bool(true()), timeout=20_000)
+        self.qtbot.waitUntil(lambda: bool(true()), timeout=60_000)
 
 
 def choose(box, text):
