@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QCheckBox, QFileDialog, QProgressBar
 
 from napari_medt.errors import ImageError
 from napari_medt.gui import run
-from napari_medt.gui.layers import METADATA, Mask, image_data
+from napari_medt.gui.layers import METADATA, Mask, image_data, mm_per_pixel
 from napari_medt.gui.progress import time_left
 from napari_medt.gui.widget import SegmentWidget, relabel_mask
 from napari_medt.models.store import bundled_cards
@@ -476,6 +476,38 @@ def test_circumference_is_said(hands, viewer, widget, batches, tmp_path, units, 
     assert circumference(widget) == (pytest.approx(94.25, rel=0.01), "mm"), "as it is scaled now"
     mask.fill((100, 121), 0)
     hands.wait(lambda: widget.message.text().startswith("As corrected: 0.0 % of the image"))
+
+
+@pytest.mark.parametrize(
+    ("placed", "side"),
+    [
+        ({"affine": np.diag([0.2, 0.2, 1])}, 0.2),
+        ({"affine": np.diag([0.2, 0.2, 1]), "scale": (0.5, 0.5)}, 0.1),
+        ({"affine": np.diag([0.2, 0.2, 1]), "translate": (1e5, -7e4), "rotate": 30}, 0.2),
+        ({"affine": np.diag([0.2, 0.3, 1]), "scale": (0.3, 0.2)}, 0.06),
+        ({"affine": np.diag([0.2, 0.3, 1])}, None),
+        ({"affine": np.diag([0.2, 0.2, 1]), "shear": [0.5]}, None),
+        ({"affine": np.array([[0.8, 0.6, 0], [0.6, 0.8, 0], [0, 0, 1]])}, None),
+    ],
+)
+def test_the_side_of_a_pixel_is_as_it_lies_in_the_world(placed, side):
+    found = mm_per_pixel(Image(np.zeros((4, 5)), units="mm", **placed))
+    assert found == (None if side is None else pytest.approx(side))
+
+
+@pytest.mark.filterwarnings("ignore:Non-orthogonal slicing")
+def test_the_side_of_a_pixel_in_a_turned_stack():
+    """Rows lead into the slices; of times nobody knows how long they are in millimetres."""
+    turn = np.eye(4)
+    turn[:2, :2] = [[0.8, -0.6], [0.6, 0.8]]
+    stack = Image(np.zeros((3, 4, 5)), units=("mm", "um", "mm"), scale=(9, 0.5, 0.5), affine=turn)
+    assert mm_per_pixel(stack) is None, "micrometres beside millimetres"
+    stack.units = ("mm", "mm", "mm")
+    assert mm_per_pixel(stack) == pytest.approx(0.5)
+    stack.units = ("s", "mm", "mm")
+    assert mm_per_pixel(stack) is None
+    stack.affine = np.eye(4)
+    assert mm_per_pixel(stack) == pytest.approx(0.5)
 
 
 # The choices
