@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from napari.layers import Image
 from napari.utils.events import Event, EventEmitter
 from qtpy.QtCore import Signal
@@ -34,6 +35,7 @@ from napari_medt.gui.layers import (
     shown_data,
     shown_frame,
     slide_levels,
+    to_world,
     view_region,
 )
 
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
     import napari
 
 WHOLE, VIEW, SHAPES = "Whole image", "What the window shows", "Inside the shapes"
+PLACING = ("scale", "translate", "rotate", "shear", "affine", "units")  # events of a layer
+ROUNDING = 0.1  # of a pixel
 
 
 class ScopeChoice(QWidget):
@@ -74,6 +78,7 @@ class ScopeChoice(QWidget):
         self._planes.currentIndexChanged.connect(self._describe)
         for emitter in ("inserted", "removed", "renamed"):
             getattr(viewer.layers.events, emitter).connect(self._on_layers)
+        viewer.layers.events.connect(self._on_any)
 
     def _build(self) -> None:
         self._axis.setToolTip("Which axis of the image holds its channels.")
@@ -256,6 +261,15 @@ class ScopeChoice(QWidget):
             self._list_others()
             self._describe()
 
+    def _on_any(self, event: Event) -> None:
+        """Offer other layers where one was moved."""
+        if event.type not in PLACING:
+            return
+        before = self.added
+        self._on_layers(event)
+        if self.added != before:
+            self.changed.emit()
+
     def _list_others(self) -> None:
         """Offer the layers that may be channels of the same image."""
         image, chosen = self._image, self.added
@@ -285,4 +299,12 @@ def same_field(layer: Image, image: Image | None) -> bool:
     """Whether two layers may be channels of one image."""
     if image is None or any(one.rgb or one.multiscale for one in (layer, image)):
         return False
-    return tuple(layer.data.shape) == tuple(image.data.shape)
+    alike = tuple(layer.data.shape) == tuple(image.data.shape) and layer.units == image.units
+    return alike and lie_alike(layer, image)
+
+
+def lie_alike(first: Image, second: Image) -> bool:
+    """Whether the pixels of two layers of one shape lie on each other, but for rounding."""
+    one, other = to_world(first)[:-1], to_world(second)[:-1]
+    off = np.abs(one - other) @ (*first.data.shape, 1)  # at most, along the axes of the world
+    return bool((off <= ROUNDING * np.abs(one[:, :-1]).sum(axis=1)).all())
