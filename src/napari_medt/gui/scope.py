@@ -23,7 +23,7 @@ from qtpy.QtWidgets import (
 )
 from superqt.utils import signals_blocked
 
-from napari_medt.engine.axes import count
+from napari_medt.engine.axes import Frame, count
 from napari_medt.engine.region import Region, Scope
 from napari_medt.engine.source import Level, read_plane
 from napari_medt.gui.choices import narrow, note
@@ -85,7 +85,10 @@ class ScopeChoice(QWidget):
         self._channel.setToolTip("The channel to segment.")
         self._link.setToolTip("Outlines that overlap from slice to slice are one object in 3-D.")
         self._region.addItems([WHOLE, VIEW, SHAPES])
-        self._region.setToolTip("Labels outside are left as they are.")
+        self._region.setToolTip(
+            "Labels outside are left as they are. With all planes, every shape counts on all of "
+            "them; with the plane that is shown, only the shapes drawn on it."
+        )
         self._more.setText("Add channels")
         self._more.setToolTip("Segment layers that are channels of one image together, as shown.")
         self._more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
@@ -158,10 +161,11 @@ class ScopeChoice(QWidget):
             With one sentence for the user.
         """
         assert self._image is not None
-        frames = tuple(self._axes.frames())
+        frames, shown = tuple(self._axes.frames()), None
         if self._planes.currentIndex() == 1:
-            frames = (shown_frame(self._image, self._axes, self._viewer),)
-        return Scope(self._axes, frames, self._channel.currentData(), self._find_region())
+            shown = shown_frame(self._image, self._axes, self._viewer)
+            frames = (shown,)
+        return Scope(self._axes, frames, self._channel.currentData(), self._find_region(shown))
 
     def middle_plane(self) -> Callable[[], Any]:
         """How to read the middle one of the planes, which may be lazy, or a part of a large one.
@@ -178,12 +182,15 @@ class ScopeChoice(QWidget):
         middle, channel = frames[len(frames) // 2], self._channel.currentData()
         return partial(read_plane, self._axes, self.data, middle, channel)
 
-    def _find_region(self) -> Region | None:
+    def _find_region(self, shown: Frame | None) -> Region | None:
         assert self._image is not None
         where = self._region.currentText()
         if where == VIEW:
             return view_region(self._image, self._viewer)
-        return shapes_region(self._image, self._viewer) if where == SHAPES else None
+        if where != SHAPES:
+            return None
+        on = () if shown is None else (self._axes, shown)
+        return shapes_region(self._image, self._viewer, *on)
 
     # What is shown
 
