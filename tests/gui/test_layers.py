@@ -6,7 +6,7 @@ import pytest
 from napari.layers import Image
 
 from napari_medt.errors import ImageError
-from napari_medt.gui.layers import image_data
+from napari_medt.gui.layers import image_data, mm_per_pixel
 from tests.gui.conftest import SHAPE, choose
 
 
@@ -75,3 +75,35 @@ def test_huge_pyramid_is_a_sentence():
     layer = Image(levels, multiscale=True, contrast_limits=(0, 1))
     with pytest.raises(ImageError, match="20000 x 20000"):
         image_data(layer)
+
+
+@pytest.mark.parametrize(
+    ("placed", "side"),
+    [
+        ({"affine": np.diag([0.2, 0.2, 1])}, 0.2),
+        ({"affine": np.diag([0.2, 0.2, 1]), "scale": (0.5, 0.5)}, 0.1),
+        ({"affine": np.diag([0.2, 0.2, 1]), "translate": (1e5, -7e4), "rotate": 30}, 0.2),
+        ({"affine": np.diag([0.2, 0.3, 1]), "scale": (0.3, 0.2)}, 0.06),
+        ({"affine": np.diag([0.2, 0.3, 1])}, None),
+        ({"affine": np.diag([0.2, 0.2, 1]), "shear": [0.5]}, None),
+        ({"affine": np.array([[0.8, 0.6, 0], [0.6, 0.8, 0], [0, 0, 1]])}, None),
+    ],
+)
+def test_the_side_of_a_pixel_is_as_it_lies_in_the_world(placed, side):
+    found = mm_per_pixel(Image(np.zeros((4, 5)), units="mm", **placed))
+    assert found == (None if side is None else pytest.approx(side))
+
+
+@pytest.mark.filterwarnings("ignore:Non-orthogonal slicing")
+def test_the_side_of_a_pixel_in_a_turned_stack():
+    """Rows lead into the slices; of times nobody knows how long they are in millimetres."""
+    turn = np.eye(4)
+    turn[:2, :2] = [[0.8, -0.6], [0.6, 0.8]]
+    stack = Image(np.zeros((3, 4, 5)), units=("mm", "um", "mm"), scale=(9, 0.5, 0.5), affine=turn)
+    assert mm_per_pixel(stack) is None, "micrometres beside millimetres"
+    stack.units = ("mm", "mm", "mm")
+    assert mm_per_pixel(stack) == pytest.approx(0.5)
+    stack.units = ("s", "mm", "mm")
+    assert mm_per_pixel(stack) is None
+    stack.affine = np.eye(4)
+    assert mm_per_pixel(stack) == pytest.approx(0.5)

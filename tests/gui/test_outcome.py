@@ -1,11 +1,15 @@
 """What a run found, before it is shown."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from napari_medt.engine.axes import guess_axes
 from napari_medt.engine.region import Region, Scope
-from napari_medt.gui.outcome import Outcome, exchanged, held, merge
+from napari_medt.engine.segment import Prediction
+from napari_medt.gui.outcome import Outcome, exchanged, held, merge, relabel
 from napari_medt.models.store import bundled_cards
+from napari_medt.review.provenance import describe_scope
 
 
 def test_labels_are_held_with_a_copy_and_the_largest():
@@ -21,20 +25,26 @@ def test_labels_are_held_with_a_copy_and_the_largest():
     assert found["highest"] == 5
 
 
-def outcome(frame):
+def outcome(frame, run="", region=None):
     """Two objects in a plane of a stack."""
-    axes = guess_axes((2, 3, 4), ("z", "y", "x"))
-    labels = np.zeros((2, 3, 4), np.int32)
+    axes = guess_axes((3, 3, 4), ("z", "y", "x"))
+    labels = np.zeros((3, 3, 4), np.int32)
     labels[frame, 0, :2] = 1, 2
-    scope = Scope(axes, ((frame,),))
+    scope = Scope(axes, ((frame,),), region=region)
+    found = np.full((3, 3, 4), 0.5, np.float32)
     return Outcome(
         **held(labels, scope),
-        predictions={(frame,): None},
+        predictions={} if region else {(frame,): Prediction(found)},
         scope=scope,
         link=False,
         card=bundled_cards()["nuclei-fluorescence"],
-        provenance={"run": frame},
+        provenance={"run": run, "threshold": 0.5, "scope": describe_scope(scope)},
     )
+
+
+def runs(told):
+    """The runs that a provenance tells of, the newest last."""
+    return [run["run"] for run in (*told.get("earlier", ()), told)]
 
 
 def test_another_plane_gets_numbers_of_its_own_and_both_runs_are_told():
@@ -45,12 +55,46 @@ def test_another_plane_gets_numbers_of_its_own_and_both_runs_are_told():
     both = merge(old, new, old.labels, old.highest)
     assert both.highest == 4
     assert both.scope.frames == ((0,), (1,))
-    assert both.provenance == {"run": 1, "earlier": [{"run": 0}]}
+    assert both.provenance == {**new.provenance, "earlier": [old.provenance]}
     assert both.predictions.keys() == {(0,), (1,)}
 
 
-def test_runs_are_told_newest_first_then_oldest_to_newest():
-    first, second, third = outcome(0), outcome(1), outcome(0)
-    both = merge(first, second, first.labels, first.highest)
-    told = merge(both, third, both.labels, both.highest).provenance
-    assert told == {"run": 0, "earlier": [{"run": 0}, {"run": 1}]}
+def after(*made):
+    """One run after the other into the same labels."""
+    first, *others = made
+    for other in others:
+        first = merge(first, other, first.labels, first.highest)
+    return first
+
+
+def test_runs_are_told_from_the_oldest_to_the_newest():
+    told = after(outcome(0, "a"), outcome(1, "b"), outcome(2, "c")).provenance
+    assert runs(told) == ["a", "b", "c"]
+    assert "earlier" not in told["earlier"][1]
+
+
+def test_runs_of_which_nothing_is_left_are_not_told():
+    first, second = outcome(0, "a"), outcome(1, "b")
+    assert runs(after(first, second, outcome(0, "c")).provenance) == ["b", "c"]
+    assert runs(after(first, outcome(0, "c")).provenance) == ["c"]
+    everything = replace(second.scope, frames=((0,), (1,), (2,)))
+    stack = {**second.provenance, "scope": describe_scope(everything)}
+    whole = replace(second, scope=everything, provenance=stack)
+    assert stack["scope"]["planes"] == "all"
+    assert runs(after(whole, outcome(0, "c")).provenance) == ["b", "c"], "its other planes are left"
+
+
+def test_a_region_leaves_what_lies_around_it():
+    region = Region(slice(0, 2), slice(0, 2))
+    told = after(outcome(0, "a"), outcome(0, "b", region)).provenance
+    assert runs(told) == ["a", "b"]
+    assert runs(after(outcome(0, "b", region), outcome(0, "c")).provenance) == ["c"]
+
+
+def test_what_the_sliders_made_anew_is_told_of_every_run():
+    both = after(outcome(0, "a"), outcome(1, "b"))
+    told = relabel(both, 0.8, 7, None).provenance
+    assert runs(told) == ["a", "b"]
+    for run in (told, *told["earlier"]):
+        assert (run["threshold"], run["min_size"]) == (0.8, 7)
+    assert both.provenance["earlier"][0]["threshold"] == 0.5, "the mask may not be written"

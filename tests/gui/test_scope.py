@@ -110,3 +110,34 @@ def test_layers_are_combined_as_they_are_shown(hands, viewer, widget, batches, b
     assert len(np.unique(hands.click_segment_and_wait().data)) == 1 + 20
     widget.image.setCurrentIndex(1)
     assert widget.scope.added == [], "what is mixed with one image is not with the next"
+
+
+def test_only_layers_that_lie_on_each_other_are_channels_of_one_image(viewer, widget, blobs):
+    placed = {"scale": (0.3, 0.3), "translate": (7e4, 5), "units": "um"}
+    image = viewer.add_image(blobs, name="image", **placed)
+    scales = {"alike": 0.3, "rounded": np.float32(0.3), "other": 0.31}
+    for name, scale in scales.items():
+        viewer.add_image(blobs, name=name, **placed | {"scale": (scale, scale)})
+    viewer.add_image(blobs, name="beside", **placed | {"translate": (7e4, 6)})
+    viewer.add_image(blobs, name="in millimetres", **placed | {"units": "mm"})
+    viewer.add_image(blobs, name="turned", affine=[[0, 1, 0], [1, 0, 0], [0, 0, 1]], **placed)
+    widget.image.choose(image)
+    menu = widget.scope._menu
+    assert [action.text() for action in menu.actions()] == ["alike", "rounded"]
+
+
+def test_a_layer_that_is_moved_away_is_a_channel_no_more(viewer, widget, blobs):
+    image = viewer.add_image(blobs, name="image")
+    other = viewer.add_image(blobs, name="other", translate=(40, 0))
+    widget.image.choose(image)
+    scope = widget.scope
+    assert scope._more.isHidden()
+    other.translate = (0, 0)
+    [action] = scope._menu.actions()
+    action.trigger()
+    assert "mixed from 2 layers" in scope._words.text()
+    changed = []
+    scope.changed.connect(lambda: changed.append(scope.added))
+    image.affine = np.diag([2, 2, 1])
+    assert changed == [[]]
+    assert "mixed" not in scope._words.text()

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from napari.layers import Labels
 
+from napari_medt.errors import ImageError
+from napari_medt.gui.layers import axes_of
 from napari_medt.gui.scope import SHAPES, VIEW
 from napari_medt.gui.view import shapes_region
 from tests.gui.conftest import SHAPE, choose
@@ -115,3 +117,43 @@ def test_shapes_beside_the_image_are_a_sentence(hands, viewer, widget, blobs):
     choose(widget.scope._region, SHAPES)
     hands.click("Segment")
     assert "do not touch the image" in widget.message.text()
+
+
+def on_slice(corners, number):
+    return np.insert(corners, 0, number, axis=1)
+
+
+def test_shapes_of_other_slices_do_not_count_on_the_one_that_is_shown(
+    hands, viewer, widget, batches, blobs
+):
+    placed = {"scale": (4, 2, 2), "translate": (8, 5, 7)}
+    image = viewer.add_image(np.stack([blobs] * 6), **placed)
+    drawn = [on_slice(square(5, 5), 2), on_slice(square(100, 150), 4.3)]
+    viewer.add_shapes(drawn, shape_type="polygon", **placed)
+    viewer.layers.selection.active = image
+    choose(widget.scope._region, SHAPES)
+    both = widget.scope.scope().region
+    assert (both.rows, both.columns) == (slice(5, 141), slice(5, 191))
+    choose(widget.scope._planes, "The plane that is shown")
+    viewer.dims.set_current_step(0, 4)
+    mask = hands.click_segment_and_wait()
+    assert mask.data[4, 125, 168]
+    assert not mask.data[4, 25, 24]
+    viewer.dims.set_current_step(0, 3)
+    hands.click("Segment")
+    assert "No shape lies on the plane that is shown" in widget.message.text()
+
+
+def test_flat_shapes_count_on_every_slice(viewer, blobs):
+    """And channels are no slices: where their slider stands is no matter."""
+    image = viewer.add_image(np.stack([np.stack([blobs] * 2)] * 3))
+    viewer.add_shapes([square(5, 5)], shape_type="polygon")
+    viewer.dims.current_step = (1, 1, 0, 0)
+    axes = axes_of(image)
+    assert shapes_region(image, viewer, axes, (1,)).rows == slice(5, 46)
+    assert axes.roles[1] == "channel"
+    viewer.layers.pop()
+    viewer.add_shapes([on_slice(on_slice(square(5, 5), 0), 1)], shape_type="polygon")
+    assert shapes_region(image, viewer, axes, (1,)).rows == slice(5, 46)
+    with pytest.raises(ImageError, match="No shape lies"):
+        shapes_region(image, viewer, axes, (2,))

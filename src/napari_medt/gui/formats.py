@@ -13,15 +13,19 @@ from numpy.typing import NDArray
 
 from napari_medt.engine.axes import ROLES
 from napari_medt.engine.formats import dicom
-from napari_medt.engine.formats.nifti import write_nifti
+from napari_medt.engine.formats.nifti import SUFFIXES, write_nifti
 from napari_medt.engine.formats.picture import INVERTED, PATIENT, Patient, Picture, placement
 from napari_medt.engine.formats.reading import read_pictures
-from napari_medt.errors import ImageError
+from napari_medt.errors import ImageError, UserError
 from napari_medt.gui.masks import METADATA
 
 VECTORS = ("scale", "translate", "units", "axis_labels")  # of a layer, one value for each axis
 LayerData = tuple[NDArray, dict[str, Any], str]
 Reader = Callable[[str | Sequence[str]], list[LayerData]]
+
+
+class SaveError(Exception):
+    """Labels that cannot be saved. No ValueError: napari takes that for a writer it has not got."""
 
 
 def get_reader(path: str | Sequence[str]) -> Reader | None:
@@ -52,20 +56,23 @@ def layer_data(picture: Picture) -> LayerData:
     """Describe a picture as a napari layer."""
     options: dict[str, Any] = {
         "name": picture.name,
-        "rgb": picture.rgb,
         "scale": picture.scale,
         "translate": picture.translate,
         "units": picture.units,
         "axis_labels": tuple(picture.axes.removesuffix("s")),
         "metadata": {},
     }
+    if picture.patient is not None:
+        options["metadata"][PATIENT] = picture.patient.to_dict()
+    if picture.labels:
+        # To be painted, and saved again under their name: held apart from the file.
+        return np.array(picture.array, order="C"), options, "labels"
+    options["rgb"] = picture.rgb
     if picture.window is not None:
         options["contrast_limits"] = picture.window
     if picture.inverted:
         options["colormap"] = "gray_r"
         options["metadata"][INVERTED] = True
-    if picture.patient is not None:
-        options["metadata"][PATIENT] = picture.patient.to_dict()
     return picture.array, options, "image"
 
 
@@ -73,13 +80,54 @@ def write_labels(path: str, labels: Any, options: dict[str, Any]) -> list[str]:
     """Write a Labels layer as NIfTI, where its image lies in the patient.
 
     Labels drawn in a new layer know nothing of the patient: they take that from the images in the
-    viewer.
+    viewer. Returns the file's name, with a suffix of NIfTI files.
+
+    Raises
+    ------
+    SaveError
+        With one sentence for the user.
+    """
+    try:
+        file = nifti_file(Path(path))
+        write_layer(file, labels, options)
+    except UserError as error:
+        raise SaveError(str(error)) from None
+    return [str(file)]
+
+
+def nifti_file(path: Path) -> Path:
+    """Add ``.nii.gz`` where a name has no suffix of NIfTI files, as in *scan - mask*.
 
     Raises
     ------
     ImageError
-        If the layer is turned, or its images disagree where the patient is.
+        If that is the name of another file, which nobody was asked about.
     """
+    if path.name.lower().endswith(SUFFIXES):
+        return path
+    file = path.with_name(f"{path.name}.nii.gz")
+    if file.exists():
+        raise ImageError(
+            f"There is a file {file.name} already: choose another name, or give that one with its "
+            "suffix to replace it."
+        )
+    return file
+
+
+def write_layer(path: Path, labels: Any, options: dict[str, Any]) -> None:
+    """Write a Labels layer under a name that is known to be right; see :func:`write_labels`.
+
+    Raises
+    ------
+    ImageError
+        If the layer has several resolutions or is turned, or its images disagree where the patient
+        is.
+    """
+    if options.get("multiscale"):
+        raise ImageError(
+            "Labels of several resolutions cannot be saved as NIfTI: use the file they were opened "
+            "from, such as the .labels.zarr of a slide."
+        )
     labels = np.asarray(labels)
     if not is_upright(options, labels.ndim):
         raise ImageError("The labels are rotated or sheared: undo that before you save as NIfTI.")
@@ -88,8 +136,7 @@ def write_labels(path: str, labels: Any, options: dict[str, Any]) -> list[str]:
     axes = "tyx" if is_cine(options, labels.ndim) else "tzyx"[-labels.ndim :]
     affine = patient.affine @ placement_mm(options, axes)
     volumes = labels[:, np.newaxis] if axes == "tyx" else labels
-    write_nifti(Path(path), volumes, affine, patient.orientation)
-    return [path]
+    write_nifti(path, volumes, affine, patient.orientation)
 
 
 def without_channels(labels: NDArray, options: dict[str, Any]) -> tuple[NDArray, dict[str, Any]]:

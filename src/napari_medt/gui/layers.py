@@ -176,7 +176,7 @@ def spread_of(axes: Axes, place: Place | None) -> tuple[NDArray[np.float64], NDA
     return spans, corner * spans + (spans - 1) / 2
 
 
-def to_world(image: Image) -> NDArray[np.float64]:
+def to_world(image: Image | Labels) -> NDArray[np.float64]:
     """Matrix ``(ndim + 1, ndim + 1)`` from an image's pixels to the world."""
     origin = np.array(image.data_to_world(np.zeros(image.ndim)))
     steps = [np.array(image.data_to_world(step)) - origin for step in np.eye(image.ndim)]
@@ -193,10 +193,11 @@ def plane_shape(image: Image) -> tuple[int, int]:
 
 def mm_per_pixel(layer: Image | Labels) -> float | None:
     """Side of a pixel in millimetres; None where units are no length or pixels not square."""
-    units, scale = layer.units[-2:], np.abs(layer.scale[-2:])  # negative where it is mirrored
-    if not all(unit.is_compatible_with("mm") for unit in units):
-        return None
-    height, width = (
-        float((size * unit).to("mm").magnitude) for size, unit in zip(scale, units, strict=True)
-    )
-    return height if math.isclose(height, width, rel_tol=1e-3) else None
+    steps = to_world(layer)[:-1, -3:-1]  # to the next row and column, along the axes of the world
+    for along, unit in zip(steps, layer.units, strict=True):
+        if along.any():
+            along *= (1 * unit).to("mm").magnitude if unit.is_compatible_with("mm") else math.nan
+    height, width = (float(side) for side in np.linalg.norm(steps, axis=0))
+    equal = math.isclose(height, width, rel_tol=1e-3)
+    upright = abs(steps[:, 0] @ steps[:, 1]) < 1e-3 * height * width
+    return height if equal and upright else None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medt.engine.axes import Frame, count
+from napari_medt.engine.axes import Axes, Frame, count
 from napari_medt.engine.region import Scope
 from napari_medt.models.card import ModelCard
 
@@ -113,8 +113,19 @@ def relabel(
         planes, outcome.scope, number_apart=outcome.card.splits_objects, link=outcome.link
     )
     words = in_words(labels, outcome.scope, outcome.card, mm_per_pixel)
-    made = {**outcome.provenance, **settings}
-    return replace(outcome, **held(labels, outcome.scope), provenance=made, words=words)
+    told = told_anew(outcome.provenance, settings)
+    return replace(outcome, **held(labels, outcome.scope), provenance=told, words=words)
+
+
+def told_anew(told: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """Tell how labels were made that the sliders made anew: those of earlier runs, too.
+
+    The sliders act only while there are predictions of every plane that any of the runs made.
+    """
+    anew = {**told, **settings}
+    if EARLIER in told:
+        anew[EARLIER] = [{**run, **settings} for run in told[EARLIER]]
+    return anew
 
 
 def report_on(
@@ -193,9 +204,21 @@ def merge(old: Outcome, new: Outcome, labels: NDArray[np.int32], highest: int) -
 
 
 def told_of_both(old: Outcome, new: Outcome) -> dict[str, Any]:
-    """Tell how labels of two runs were made: as the new one, and before that as the old one."""
+    """Tell how labels of two runs were made: as the new one, and before that as the old one.
+
+    Runs of whose planes nothing is left are told no more.
+    """
     before = dict(old.provenance)
-    return {**new.provenance, EARLIER: [*before.pop(EARLIER, []), before]}
+    runs = [*before.pop(EARLIER, []), before]
+    gone = set(new.scope.frames) if new.scope.region is None else set()
+    left = [run for run in runs if not planes_of(run, new.scope.axes) <= gone]
+    return {**new.provenance, EARLIER: left} if left else new.provenance
+
+
+def planes_of(told: dict[str, Any], axes: Axes) -> set[Frame]:
+    """Which planes a run was about, by its provenance."""
+    planes = told["scope"]["planes"]
+    return set(axes.frames()) if planes == "all" else {tuple(frame) for frame in planes}
 
 
 def offset_after(highest: int, new: Outcome) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from napari.layers import Image
 from napari.utils.events import Event, EventEmitter
 from qtpy.QtCore import Signal
@@ -22,17 +23,26 @@ from qtpy.QtWidgets import (
 )
 from superqt.utils import signals_blocked
 
-from napari_medt.engine.axes import count
+from napari_medt.engine.axes import Frame, count
 from napari_medt.engine.region import Region, Scope
 from napari_medt.engine.source import Level, read_plane
 from napari_medt.gui.choices import narrow, note
-from napari_medt.gui.layers import axes_of, is_slide, mixed, shown_data, slide_levels
+from napari_medt.gui.layers import (
+    axes_of,
+    is_slide,
+    mixed,
+    shown_data,
+    slide_levels,
+    to_world,
+)
 from napari_medt.gui.view import shapes_region, shown_frame, view_region
 
 if TYPE_CHECKING:
     import napari
 
 WHOLE, VIEW, SHAPES = "Whole image", "What the window shows", "Inside the shapes"
+PLACING = ("scale", "translate", "rotate", "shear", "affine", "units")  # events of a layer
+ROUNDING = 0.1  # of a pixel
 
 
 class ScopeChoice(QWidget):
@@ -66,13 +76,17 @@ class ScopeChoice(QWidget):
         self._planes.currentIndexChanged.connect(self._describe)
         for emitter in ("inserted", "removed", "renamed"):
             getattr(viewer.layers.events, emitter).connect(self._on_layers)
+        viewer.layers.events.connect(self._on_any)
 
     def _build(self) -> None:
         self._axis.setToolTip("Which axis of the image holds its channels.")
         self._channel.setToolTip("The channel to segment.")
         self._link.setToolTip("Outlines that overlap from slice to slice are one object in 3-D.")
         self._region.addItems([WHOLE, VIEW, SHAPES])
-        self._region.setToolTip("Labels outside are left as they are.")
+        self._region.setToolTip(
+            "Labels outside are left as they are. With all planes, every shape counts on all of "
+            "them; with the plane that is shown, only the shapes drawn on it."
+        )
         self._more.setText("Add channels")
         self._more.setToolTip("Segment layers that are channels of one image together, as shown.")
         self._more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
@@ -145,10 +159,11 @@ class ScopeChoice(QWidget):
             With one sentence for the user.
         """
         assert self._image is not None
-        frames = tuple(self._axes.frames())
+        frames, shown = tuple(self._axes.frames()), None
         if self._planes.currentIndex() == 1:
-            frames = (shown_frame(self._image, self._axes, self._viewer),)
-        return Scope(self._axes, frames, self._channel.currentData(), self._find_region())
+            shown = shown_frame(self._image, self._axes, self._viewer)
+            frames = (shown,)
+        return Scope(self._axes, frames, self._channel.currentData(), self._find_region(shown))
 
     def middle_plane(self) -> Callable[[], Any]:
         """How to read the middle one of the planes, which may be lazy, or a part of a large one.
@@ -165,12 +180,15 @@ class ScopeChoice(QWidget):
         middle, channel = frames[len(frames) // 2], self._channel.currentData()
         return partial(read_plane, self._axes, self.data, middle, channel)
 
-    def _find_region(self) -> Region | None:
+    def _find_region(self, shown: Frame | None) -> Region | None:
         assert self._image is not None
         where = self._region.currentText()
         if where == VIEW:
             return view_region(self._image, self._viewer)
-        return shapes_region(self._image, self._viewer) if where == SHAPES else None
+        if where != SHAPES:
+            return None
+        on = () if shown is None else (self._axes, shown)
+        return shapes_region(self._image, self._viewer, *on)
 
     # What is shown
 
@@ -248,6 +266,15 @@ class ScopeChoice(QWidget):
             self._list_others()
             self._describe()
 
+    def _on_any(self, event: Event) -> None:
+        """Offer other layers where one was moved."""
+        if event.type not in PLACING:
+            return
+        before = self.added
+        self._on_layers(event)
+        if self.added != before:
+            self.changed.emit()
+
     def _list_others(self) -> None:
         """Offer the layers that may be channels of the same image."""
         image, chosen = self._image, self.added
@@ -277,4 +304,12 @@ def same_field(layer: Image, image: Image | None) -> bool:
     """Whether two layers may be channels of one image."""
     if image is None or any(one.rgb or one.multiscale for one in (layer, image)):
         return False
-    return tuple(layer.data.shape) == tuple(image.data.shape)
+    alike = tuple(layer.data.shape) == tuple(image.data.shape) and layer.units == image.units
+    return alike and lie_alike(layer, image)
+
+
+def lie_alike(first: Image, second: Image) -> bool:
+    """Whether the pixels of two layers of one shape lie on each other, but for rounding."""
+    one, other = to_world(first)[:-1], to_world(second)[:-1]
+    off = np.abs(one - other) @ (*first.data.shape, 1)  # at most, along the axes of the world
+    return bool((off <= ROUNDING * np.abs(one[:, :-1]).sum(axis=1)).all())

@@ -85,11 +85,14 @@ def window_corners(image: Image, viewer: napari.Viewer) -> NDArray[np.float64]:
     return pixels_at(image, points, viewer)
 
 
-def shapes_region(image: Image, viewer: napari.Viewer) -> Region:
+def shapes_region(
+    image: Image, viewer: napari.Viewer, axes: Axes | None = None, frame: Frame = ()
+) -> Region:
     """Return the part of an image's planes inside shapes.
 
     The shapes are those of the selected Shapes layer, or of the top one that is seen: all of them,
-    or the ones that were selected with its tools for that.
+    or the ones that were selected with its tools for that. With the axes of the image, only those
+    on one of its planes.
 
     Raises
     ------
@@ -112,8 +115,21 @@ def shapes_region(image: Image, viewer: napari.Viewer) -> Region:
         world = np.array([layer.data_to_world(vertex) for vertex in vertices])
         points = np.tile(viewer.dims.point, (len(world), 1))  # for axes the shapes do not have
         points[:, -layer.ndim :] = world * units_of_viewer(layer, viewer)
-        outlines.append(pixels_at(image, points, viewer)[:, -2:])
-    return outline_region(outlines, plane_shape(image))
+        outlines.append(pixels_at(image, points, viewer))
+    if axes is not None:
+        outlines = [vertices for vertices in outlines if lies_on(vertices, axes, frame)]
+    if not outlines:
+        raise ImageError(
+            "No shape lies on the plane that is shown: draw around what you want there, or choose "
+            "all planes."
+        )
+    return outline_region([vertices[:, -2:] for vertices in outlines], plane_shape(image))
+
+
+def lies_on(vertices: NDArray, axes: Axes, frame: Frame) -> bool:
+    """Whether a shape, given in pixels along all axes, touches a plane, as napari shows it."""
+    along = np.rint(vertices[:, list(axes.stacked)])
+    return bool(((along.min(axis=0) <= frame) & (frame <= along.max(axis=0))).all())
 
 
 def outline(vertices: NDArray, kind: str) -> NDArray:

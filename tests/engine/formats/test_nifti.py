@@ -146,6 +146,14 @@ def test_colours_stay_colours(tmp_path):
     assert np.array_equal(picture.array, colours.transpose(2, 1, 0, 3))
 
 
+def test_labels_say_that_they_are(tmp_path):
+    """In the file's header, for other programs, too."""
+    write_nifti(tmp_path / "out.nii", np.ones((2, 3, 4), int), np.eye(4))
+    assert nibabel.load(tmp_path / "out.nii").header.get_intent()[0] == "label"
+    assert read_nifti(tmp_path / "out.nii").labels
+    assert not read_nifti(save(tmp_path / "in.nii", marked(), np.eye(4))).labels
+
+
 def test_labels_take_the_smallest_type_that_holds_them(tmp_path):
     for highest, dtype in ((255, np.uint8), (256, np.uint16), (70_000, np.int32)):
         write_nifti(tmp_path / "out.nii", np.full((2, 3, 4), highest), np.eye(4))

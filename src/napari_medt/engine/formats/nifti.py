@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ VIEWS = {"S": AXIAL, "I": AXIAL, "A": CORONAL, "P": CORONAL, "L": SAGITTAL, "R":
 COARSE = 2  # an axis so many times coarser than the others is the one slices were taken along
 TIME_UNITS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
 SPACE_UNITS = {"meter": 1e3, "micron": 1e-3}
+LABELS = 1002  # NIFTI_INTENT_LABEL: the values stand for something
 
 
 def read_nifti(path: Path, view: str = "") -> Picture:
@@ -54,6 +56,7 @@ def read_nifti(path: Path, view: str = "") -> Picture:
         image: Any = nibabel.load(path)
         values = _values(image, path.name)
         space, time = image.header.get_xyzt_units()
+        intent = int(image.header["intent_code"])
     except (ImageError, MemoryError):
         raise
     except FileNotFoundError:
@@ -63,8 +66,11 @@ def read_nifti(path: Path, view: str = "") -> Picture:
     colours = image.get_data_dtype().names is not None
     affine = image.affine.copy()
     affine[:3] *= SPACE_UNITS.get(space, 1.0)
+    named = stem(path).lower().endswith(".labels")  # by a folder run, perhaps saved again elsewhere
+    labels = (named or intent == LABELS) and values.dtype.kind in "iu" and not colours
     try:
-        return _place(values, colours, affine, view, _time_step(image, time), stem(path))
+        picture = _place(values, colours, affine, view, _time_step(image, time), stem(path))
+        return replace(picture, labels=labels)
     except ImageError:
         raise
     except ValueError:
@@ -116,8 +122,9 @@ def write_nifti(path: Path, labels: NDArray, affine: Affine, orientation: str = 
     image.set_sform(affine, code="scanner")
     image.set_qform(affine, code="scanner")
     image.header.set_xyzt_units("mm", "sec")
+    image.header.set_intent(LABELS)
     data = image.to_bytes()
-    if path.name.endswith(".gz"):
+    if path.name.lower().endswith(".gz"):
         data = gzip.compress(data, mtime=0)
     write_whole(path, lambda beside: beside.write_bytes(data))
 

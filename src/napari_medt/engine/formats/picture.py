@@ -70,6 +70,8 @@ class Picture:
         Whether low values are to be shown bright (DICOM's MONOCHROME1).
     patient : Patient, optional
         How the image lies in the patient, if that is known.
+    labels : bool
+        Whether the values are whole numbers that stand for objects or classes.
     """
 
     array: NDArray
@@ -81,6 +83,7 @@ class Picture:
     window: tuple[float, float] | None = None
     inverted: bool = False
     patient: Patient | None = None
+    labels: bool = False
 
     @property
     def shown(self) -> NDArray:
