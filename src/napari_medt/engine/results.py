@@ -12,7 +12,7 @@ from napari_medt.engine.axes import upright
 from napari_medt.engine.files import write_tiff, write_whole
 from napari_medt.engine.formats.nifti import read_nifti, view_of, write_nifti
 from napari_medt.engine.formats.picture import Picture
-from napari_medt.engine.formats.reading import read_any
+from napari_medt.engine.formats.plain import read_tiff
 from napari_medt.engine.inputs import PLACED_LABELS_SUFFIX, PLAIN_LABELS_SUFFIX
 
 
@@ -62,6 +62,6 @@ def read_labels(path: Path, image: Picture) -> NDArray:
     """
     if image.affine is not None:  # NIfTI, which is seen in another plane than slices may be taken
         return upright(read_nifti(path, view_of(image.affine))).array
-    labels = upright(read_any(path))
+    labels = upright(read_tiff(path, numbers=True))
     # Labels have no colours: these are slices that a program, such as napari, took for some.
     return np.moveaxis(labels.array, -1, -3) if labels.rgb else labels.array

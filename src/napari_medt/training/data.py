@@ -220,7 +220,7 @@ def read_mask(path: Path) -> NDArray:
             f"{path.name} has labels as JPEG, which changes their values: save the original ones "
             "as PNG or TIFF."
         )
-    mask = read_image(path)
+    mask = read_image(path, numbers=True)
     if mask.ndim != 3 or has_frames(mask):
         return mask
     numbers = read_palette_numbers(path)  # first: the colours may be gray and mean nothing

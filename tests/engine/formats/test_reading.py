@@ -8,7 +8,9 @@ import tifffile
 from PIL import Image
 
 from napari_medt.engine.files import read_image
+from napari_medt.engine.formats.plain import read_tiff
 from napari_medt.engine.formats.reading import read_any, read_pictures
+from napari_medt.engine.pyramid import open_levels
 from napari_medt.errors import ImageError
 from tests.engine.formats.conftest import write_slice
 
@@ -126,3 +128,52 @@ def test_a_picture_larger_than_the_memory_is_not_called_damaged(tmp_path, monkey
 def test_a_folder_without_dicom(tmp_path):
     with pytest.raises(ImageError, match="no DICOM image"):
         read_any(tmp_path)
+
+
+def test_a_palette_gives_images_colours_and_labels_numbers(tmp_path):
+    Image.fromarray(COLOUR).quantize(16).save(tmp_path / "a.tif")
+    with Image.open(tmp_path / "a.tif") as opened:
+        numbers, colours = np.asarray(opened), np.asarray(opened.convert("RGB"))
+    picture = read_any(tmp_path / "a.tif")
+    assert picture.axes == "yxs"
+    assert np.array_equal(picture.array, colours)
+    assert np.array_equal(read_image(tmp_path / "a.tif"), colours)
+    assert np.array_equal(read_tiff(tmp_path / "a.tif", numbers=True).array, numbers)
+    assert np.array_equal(read_image(tmp_path / "a.tif", numbers=True), numbers)
+
+
+def test_palettes_of_imagej_only_show_values(tmp_path):
+    palette = np.random.default_rng(0).integers(0, 2**16, (3, 256), np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", GRAY, imagej=True, photometric="palette", colormap=palette)
+    assert np.array_equal(read_any(tmp_path / "a.tif").array, GRAY)
+
+
+def test_white_is_zero_turns_values_round_for_images_only(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", GRAY, photometric="miniswhite")
+    assert np.array_equal(read_any(tmp_path / "a.tif").shown, 255 - GRAY)
+    assert np.array_equal(read_image(tmp_path / "a.tif"), 255 - GRAY)
+    assert np.array_equal(read_image(tmp_path / "a.tif", numbers=True), GRAY)
+    assert np.array_equal(read_tiff(tmp_path / "a.tif", numbers=True).array, GRAY)
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "LAB"])
+def test_inks_and_other_colours_are_refused_in_tiff(tmp_path, mode):
+    Image.frombytes(mode, (8, 6), bytes(8 * 6 * len(mode))).save(tmp_path / "a.tif")
+    for read in (read_any, read_image, open_levels):
+        with pytest.raises(ImageError, match=r"^a.tif stores its colours as .* convert it to RGB"):
+            read(tmp_path / "a.tif")
+
+
+def test_jpeg_of_inks_is_read_in_colours(tmp_path):
+    Image.new("RGB", (16, 16), (240, 20, 20)).convert("CMYK").save(tmp_path / "a.jpg")
+    picture = read_any(tmp_path / "a.jpg")
+    assert picture.array.shape == (16, 16, 3)
+    assert np.abs(picture.array.astype(int) - (240, 20, 20)).max() < 16
+
+
+@pytest.mark.parametrize("options", [{"photometric": "miniswhite"}, {"photometric": "palette"}])
+def test_slides_whose_values_stand_for_others_are_refused(tmp_path, options):
+    palette = np.zeros((3, 256), np.uint16) if options["photometric"] == "palette" else None
+    tifffile.imwrite(tmp_path / "a.tif", GRAY, colormap=palette, **options)
+    with pytest.raises(ImageError, match="convert it to plain gray or RGB"):
+        open_levels(tmp_path / "a.tif")

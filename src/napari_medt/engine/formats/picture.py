@@ -67,7 +67,7 @@ class Picture:
     window : tuple of float, optional
         The values to show as black and white, if the file says so.
     inverted : bool
-        Whether low values are to be shown bright (DICOM's MONOCHROME1).
+        Whether low values are to be shown bright (DICOM's MONOCHROME1, TIFF's white is zero).
     patient : Patient, optional
         How the image lies in the patient, if that is known.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import ParseError
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from napari_medt.engine.files import has_frames, read_image
 from napari_medt.engine.formats.picture import COLOUR, Picture
+from napari_medt.engine.formats.tiff import is_inverted, read_values
 from napari_medt.errors import ImageError
 
 SUFFIXES = (".tif", ".tiff")
@@ -21,28 +23,35 @@ MICRON = "um"
 Sizes = dict[str, tuple[float, str]]  # per axis: size of a pixel and its unit
 
 
-def read_tiff(path: Path) -> Picture:
+def read_tiff(path: Path, *, numbers: bool = False) -> Picture:
     """Read the first image of a TIFF, at full resolution.
 
     Axes and pixel size are those of OME-TIFF and ImageJ where the file has them, else TIFF's own.
 
+    Parameters
+    ----------
+    path : Path
+        The file.
+    numbers : bool
+        Whether the values are labels, and not those of a palette's colours.
+
     Raises
     ------
     ImageError
-        If the file is no TIFF.
+        If the file is no TIFF, or its colours are not known.
     """
     if not path.is_file():
         raise ImageError(f"There is no file {path}.")
     try:
         with tifffile.TiffFile(path) as tiff:
-            series = tiff.series[0]
-            array, axes, sizes = series.asarray(), series.axes.lower(), pixel_sizes(tiff)
-    except MemoryError:
+            array, axes = read_values(tiff, numbers=numbers)
+            inverted, sizes = is_inverted(tiff), pixel_sizes(tiff)
+    except (ImageError, MemoryError):
         raise
     except Exception:  # a damaged file makes tifffile raise anything
         raise ImageError(f"{path.name} is not an image that can be read.") from None
     array, axes = _tidy(array, axes)
-    return _picture(array, axes, path.name.partition(".")[0], sizes)
+    return replace(_picture(array, axes, path.name.partition(".")[0], sizes), inverted=inverted)
 
 
 def read_plain(path: Path) -> Picture:
