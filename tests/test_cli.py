@@ -289,6 +289,17 @@ def test_channels_are_counted_from_one(tiny_model, tmp_path, capsys):
     assert "using channel 2" in table
 
 
+def test_a_channel_of_a_picture_in_colour(tiny_model, tmp_path, capsys):
+    colours = np.random.default_rng(0).integers(0, 255, (40, 50, 3), np.uint8)
+    imageio.imwrite(tmp_path / "a.png", colours)
+    arguments = ("segment", tmp_path / "a.png", "--model", tiny_model, "--output", tmp_path / "out")
+    assert run(*arguments, "--channel", 4) == 1
+    assert "no channel 4: choose one of 3." in capsys.readouterr().err
+    for options, told in [((), "in colour"), (("--channel", 3), "using channel 3")]:
+        assert run(*arguments, *options) == 0
+        assert told in (tmp_path / "out" / "summary.csv").read_text(encoding="utf-8")
+
+
 def test_a_channel_of_a_slide_that_could_be_in_colour(tiny_model, tmp_path, capsys):
     path = tmp_path / "three.tif"
     planes = np.random.default_rng(0).integers(0, 255, (3, 40, 50), np.uint8)

@@ -91,7 +91,7 @@ def add_segment(commands: Any) -> None:
         "--channel",
         type=_count,
         metavar="N",
-        help="of images that have several, 1 is the first; default: 1, or a slide's colours",
+        help="1 is the first, or the red of a picture in colour; default: the first, or colours",
     )
     command.add_argument(
         "--mm-per-pixel",
@@ -150,6 +150,7 @@ def run_segment(options: argparse.Namespace) -> int:
         branches=options.branches,
         threshold=options.threshold,
         channel=(options.channel or 1) - 1,
+        channel_given=options.channel is not None,
         link=options.link,
         mm_per_pixel=options.mm_per_pixel,
     )

@@ -393,6 +393,26 @@ def test_another_channel(tmp_path, out, model):
     assert results["b"].status == "done"
 
 
+def test_a_channel_that_was_asked_for_is_taken_of_colours_and_missed_in_gray(tmp_path, out, model):
+    colours = np.stack([ONE, TWO, np.zeros_like(ONE)], axis=-1)
+    imageio.imwrite(tmp_path / "colours.png", colours)
+    imageio.imwrite(tmp_path / "gray.png", ONE)
+    run(tmp_path, out, model)
+    for channel, objects in [(0, 1), (1, 2)]:
+        given = Settings(channel=channel, channel_given=True)
+        results = {r.item.name: r for r in run(tmp_path, out, model, given)}
+        assert (results["colours"].status, results["colours"].found.objects) == ("done", objects)
+        told = f"48 x 64, 3 channels: using channel {channel + 1}"
+        assert results["colours"].found.taken_for == told
+        assert tifffile.imread(out / "colours.labels.tif").shape == ONE.shape
+    assert results["gray"].error == "The image has no channel 2: choose one of 1."
+
+
+def test_a_channel_that_was_not_asked_for_leaves_records_as_they_were(model):
+    assert "channel_given" not in Settings().made_with(model.card)
+    assert Settings(channel_given=True).made_with(model.card)["channel_given"]
+
+
 def test_samples_behind_rows_and_columns(tmp_path, out, model):
     both = np.stack([TWO, ONE], axis=-1)
     tifffile.imwrite(tmp_path / "two.tif", both, photometric="minisblack", planarconfig="contig")

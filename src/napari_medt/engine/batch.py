@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medt.engine.axes import axes_of, check_channel, upright
+from napari_medt.engine.axes import axes_of, check_channel, upright, with_colours_apart
 from napari_medt.engine.files import make_folder, write_tiff
 from napari_medt.engine.formats.picture import Picture
 from napari_medt.engine.inputs import PROBABILITY_SUFFIX, Item, read_item
@@ -145,7 +145,7 @@ class Batch:
         made = self.settings.made_with(self.model.card) | {"image": fingerprint(item.files)}
         if not self.again and self._is_current(item, record, made):
             return Result(item, "skipped", labels=record.labels, found=Found(**record.found))
-        picture = upright(read_item(item))
+        picture = self._read(item)
         file = self.output / f"{item.name}{labels_suffix(picture)}"
         if is_corrected(record, file, made):
             return self._keep(item, file, picture)
@@ -163,6 +163,14 @@ class Batch:
 
         write_labels(file, labels, picture, remember)
         return Result(item, "done", labels=file.name, found=found)
+
+    def _read(self, item: Item) -> Picture:
+        picture = upright(read_item(item))
+        if not self.settings.channel_given:
+            return picture
+        picture = with_colours_apart(picture)
+        check_channel(self.settings.channel, axes_of(picture).channels)
+        return picture
 
     def _is_current(self, item: Item, record: Record, made: dict[str, Any]) -> bool:
         if not record.is_current(self.output, made):
