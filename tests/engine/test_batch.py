@@ -505,6 +505,14 @@ def test_corrected_labels_of_a_series_lie_on_its_image(tmp_path, out, model, ori
     assert kept.found.volume_mm3 == pytest.approx(np.count_nonzero(labels) * 0.25 * gap)
 
 
+def test_the_volume_of_tilted_slices(tmp_path, out, model):
+    """As a CT with a tilted gantry has them: shifted against each other along their rows."""
+    affine = np.array([[-0.5, 0, 0, 0], [0, -0.5, 2, 0], [0, 0, 3, 0], [0, 0, 0, 1.0]])
+    nibabel.save(nibabel.Nifti1Image(STACK.T, affine), tmp_path / "head.nii.gz")
+    [result] = run(tmp_path, out, model)
+    assert result.found.volume_mm3 == pytest.approx(np.count_nonzero(STACK) * 0.5 * 0.5 * 3)
+
+
 @pytest.mark.parametrize(("thickness", "volume"), [(None, None), (3, 0.75)])
 def test_frames_of_unknown_distance_have_no_volume(tmp_path, out, model, thickness, volume):
     values = {"NumberOfFrames": len(STACK), "PixelSpacing": [0.5, 0.5], "SliceThickness": thickness}
