@@ -70,6 +70,26 @@ def test_imagej_tiff_tells_axes_and_pixel_size(tmp_path):
     assert picture.units == ("um", "pixel", "um", "um")
 
 
+@pytest.mark.parametrize(
+    ("unit", "resolution_unit", "scale"),
+    [("cm", "CENTIMETER", (2, 0.5, 2.5)), ("mm", "NONE", (0.2, 0.05, 0.25))],
+)
+def test_imagej_counts_slices_in_the_unit_of_pixels(tmp_path, unit, resolution_unit, scale):
+    options = {"resolution": (4, 20), "resolutionunit": resolution_unit, "imagej": True}
+    metadata = {"axes": "ZYX", "unit": unit, "spacing": 0.2}
+    tifffile.imwrite(tmp_path / "a.tif", STACK[:, 0], metadata=metadata, **options)
+    picture = read_any(tmp_path / "a.tif")
+    assert (picture.axes, picture.units) == ("zyx", ("mm", "mm", "mm"))
+    assert picture.scale == pytest.approx(scale)
+
+
+@pytest.mark.parametrize("unit", ["pixel", "inch"])
+def test_slices_without_a_known_unit_have_no_size(tmp_path, unit):
+    metadata = {"axes": "ZYX", "unit": unit, "spacing": 0.2}
+    tifffile.imwrite(tmp_path / "a.tif", STACK[:, 0], imagej=True, metadata=metadata)
+    assert read_any(tmp_path / "a.tif").units == ("pixel",) * 3
+
+
 @pytest.mark.parametrize(("unit", "scale"), [("CENTIMETER", 0.5), ("INCH", 1.0)])
 def test_only_metric_resolution_is_believed(tmp_path, unit, scale):
     tifffile.imwrite(tmp_path / "a.tif", GRAY, resolution=(20, 20), resolutionunit=unit)

@@ -19,6 +19,13 @@ from napari_medt.errors import ImageError
 SUFFIXES = (".tif", ".tiff")
 CENTIMETRE = 3  # TIFF's ResolutionUnit; inches there are usually those of a printer
 MICRON = "um"
+# What ImageJ counts in, as a number of a unit that we know; not inches, which are of a printer.
+IMAGEJ_UNITS = {
+    "nm": (1.0, "nm"),
+    **dict.fromkeys((MICRON, "micron", "microns"), (1.0, MICRON)),
+    "mm": (1.0, "mm"),
+    "cm": (10.0, "mm"),
+}
 
 Sizes = dict[str, tuple[float, str]]  # per axis: size of a pixel and its unit
 
@@ -96,9 +103,11 @@ def pixel_sizes(tiff: tifffile.TiffFile) -> Sizes:
     if tiff.is_ome and tiff.ome_metadata:
         return _ome_sizes(tiff.ome_metadata)
     imagej = tiff.imagej_metadata or {}
-    sizes = _plane_sizes(tiff, str(imagej.get("unit", "")))
-    if sizes and imagej.get("spacing"):
-        sizes["z"] = abs(float(imagej["spacing"])), sizes["x"][1]
+    name = str(imagej.get("unit", "")).replace("\\u00B5", "u").replace("µ", "u")
+    unit = IMAGEJ_UNITS.get(name)
+    sizes = _plane_sizes(tiff, unit)
+    if sizes and unit and imagej.get("spacing"):
+        sizes["z"] = unit[0] * abs(float(imagej["spacing"])), unit[1]
     return sizes
 
 
@@ -120,16 +129,17 @@ def _unit(pixels: dict[str, Any], axis: str) -> str:
     return unit.replace("µ", "u").replace("μ", "u")
 
 
-def _plane_sizes(tiff: tifffile.TiffFile, unit: str) -> Sizes:
+def _plane_sizes(tiff: tifffile.TiffFile, unit: tuple[float, str] | None) -> Sizes:
     """Size of a pixel from TIFF's resolution, if that is of the image and not of a printer."""
     tags = tiff.pages[0].tags  # type: ignore[union-attr]
-    micron = unit.replace("\\u00B5", "u").replace("µ", "u") in (MICRON, "micron", "microns")
-    if not micron and tags.valueof("ResolutionUnit") != CENTIMETRE:
+    if unit is None and tags.valueof("ResolutionUnit") == CENTIMETRE:
+        unit = 10.0, "mm"
+    if unit is None:
         return {}
     sizes = {}
     for axis, name in (("x", "XResolution"), ("y", "YResolution")):
         count, length = tags.valueof(name) or (0, 1)
         if not count:
             return {}
-        sizes[axis] = (length / count, MICRON) if micron else (10 * length / count, "mm")
+        sizes[axis] = unit[0] * length / count, unit[1]
     return sizes
