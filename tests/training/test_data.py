@@ -88,6 +88,13 @@ def test_an_index_from_a_spreadsheet_is_read(tmp_path):
     assert [sample.group for sample in find_samples(tmp_path)] == ["a", "a"]
 
 
+def test_stray_spaces_in_an_index_make_no_other_patient(tmp_path):
+    write_data(tmp_path, 3)
+    text = "id, group ,note\n0,patient 7 \n 1, patient 7,\n 2 ,patient 8\n2,patient 8\n,,\n"
+    (tmp_path / "index.csv").write_text(text)
+    assert [s.group for s in find_samples(tmp_path)] == ["patient 7", "patient 7", "patient 8"]
+
+
 def test_a_group_that_is_trained_on_and_validated_is_refused(tmp_path):
     for part, names in (("train", "b,a,c"), ("val", "d,c,b")):
         write_data(tmp_path / part, 3)
@@ -114,6 +121,7 @@ def test_names_of_files_may_recur_in_validation(tmp_path):
         ("id;group\n0;a\n", "utf-8", "no column id"),
         ("id,group\n0,Müller\n", "latin-1", "not UTF-8"),
         ("id,patient\n0,a\n", "utf-8", "none of the columns group"),
+        ("id,group\n0,a\n1,b\n0,b\n", "utf-8", r"different rows for id '0': keep one"),
         ("id,group\n1,a\n", "utf-8", r"0\.png is not in .*index\.csv: add a row"),
         ("id,group\n", "utf-8", r"0\.png is not in"),
     ],

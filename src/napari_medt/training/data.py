@@ -295,7 +295,9 @@ def _read_index(index: Path) -> dict[str, dict[str, str]] | None:
         # Spreadsheets put a byte-order mark in front, which would be part of the first name.
         with index.open(newline="", encoding="utf-8-sig") as lines:
             reader = csv.DictReader(lines)
-            rows = list(reader)
+            # With a stray space a patient would be two, one to train on and one to validate.
+            reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
+            rows = [{k: v.strip() for k, v in row.items() if k and v} for row in reader]
     except UnicodeDecodeError:
         raise DataError(f"{index} is not UTF-8 text: save it as CSV UTF-8.") from None
     if "id" not in (reader.fieldnames or ()):
@@ -305,7 +307,15 @@ def _read_index(index: Path) -> dict[str, dict[str, str]] | None:
             f"{index} has none of the columns {', '.join(INDEX_COLUMNS)}: name the one that tells "
             "patients or slides apart group."
         )
-    return {row["id"]: row for row in rows}
+    return _by_id(rows, index)
+
+
+def _by_id(rows: list[dict[str, str]], index: Path) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for row in rows:
+        if "id" in row and found.setdefault(row["id"], row) != row:
+            raise DataError(f"{index} has different rows for id {row['id']!r}: keep one.")
+    return found
 
 
 def _named_groups(folder: Path, samples: list[Sample]) -> set[str]:
