@@ -96,6 +96,14 @@ def test_only_metric_resolution_is_believed(tmp_path, unit, scale):
     assert read_any(tmp_path / "a.tif").scale == (scale, scale)
 
 
+@pytest.mark.parametrize(("dots", "believed"), [(72, False), (300, False), (305, True)])
+def test_resolution_of_a_printer_is_none_of_the_image(tmp_path, dots, believed):
+    per_centimetre = round(dots / 2.54, 3)
+    options = {"resolution": (per_centimetre,) * 2, "resolutionunit": "CENTIMETER"}
+    tifffile.imwrite(tmp_path / "a.tif", GRAY, **options)
+    assert (read_any(tmp_path / "a.tif").units == ("mm", "mm")) == believed
+
+
 def test_colours_are_last_and_other_samples_are_channels(tmp_path):
     planes = np.moveaxis(COLOUR, -1, 0)
     tifffile.imwrite(tmp_path / "a.tif", planes, photometric="rgb", planarconfig="separate")

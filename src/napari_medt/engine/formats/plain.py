@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from napari_medt.errors import ImageError
 
 SUFFIXES = (".tif", ".tiff")
 CENTIMETRE = 3  # TIFF's ResolutionUnit; inches there are usually those of a printer
+CENTIMETRES_PER_INCH = 2.54
+DOTS_PER_INCH = (72, 96, 150, 200, 300, 600, 1200)  # usual ones, which say nothing of the image
 MICRON = "um"
 # What ImageJ counts in, as a number of a unit that we know; not inches, which are of a printer.
 IMAGEJ_UNITS = {
@@ -132,6 +135,7 @@ def _unit(pixels: dict[str, Any], axis: str) -> str:
 def _plane_sizes(tiff: tifffile.TiffFile, unit: tuple[float, str] | None) -> Sizes:
     """Size of a pixel from TIFF's resolution, if that is of the image and not of a printer."""
     tags = tiff.pages[0].tags  # type: ignore[union-attr]
+    told = unit is not None
     if unit is None and tags.valueof("ResolutionUnit") == CENTIMETRE:
         unit = 10.0, "mm"
     if unit is None:
@@ -139,7 +143,13 @@ def _plane_sizes(tiff: tifffile.TiffFile, unit: tuple[float, str] | None) -> Siz
     sizes = {}
     for axis, name in (("x", "XResolution"), ("y", "YResolution")):
         count, length = tags.valueof(name) or (0, 1)
-        if not count:
+        if not count or (not told and is_of_printer(count / length)):
             return {}
         sizes[axis] = unit[0] * length / count, unit[1]
     return sizes
+
+
+def is_of_printer(per_centimetre: float) -> bool:
+    """Whether a resolution is a usual one of paper and screens, in dots per inch."""
+    dots = per_centimetre * CENTIMETRES_PER_INCH
+    return any(math.isclose(dots, usual, rel_tol=0.005) for usual in DOTS_PER_INCH)
