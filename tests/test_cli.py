@@ -1,5 +1,6 @@
 """The command line, as a script would call it."""
 
+import io
 import json
 import math
 import re
@@ -287,6 +288,18 @@ def test_channels_are_counted_from_one(tiny_model, tmp_path, capsys):
         assert run(*arguments, "--channel", 2) == 0
     table = (tmp_path / "out" / "summary.csv").read_text(encoding="utf-8")
     assert "using channel 2" in table
+
+
+def test_names_that_the_console_cannot_show(tiny_model, tmp_path, monkeypatch):
+    """Windows consoles may know 256 characters; in a pipe stdout is as strict."""
+    console = io.TextIOWrapper(io.BytesIO(), "cp1252")
+    monkeypatch.setattr(sys, "stdout", console)
+    imageio.imwrite(tmp_path / "a.png", np.arange(4096).reshape(64, 64).astype(np.uint8))
+    output = tmp_path / "результаты"
+    arguments = ("--model", tiny_model, "--output", output)
+    assert run("segment", tmp_path / "a.png", *arguments) == 0
+    console.flush()
+    assert rb"\u0440" in console.buffer.getvalue()
 
 
 def test_a_channel_of_a_picture_in_colour(tiny_model, tmp_path, capsys):

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import sys
 from dataclasses import replace
 from unittest.mock import Mock
 
@@ -503,6 +505,17 @@ def test_corrected_labels_of_a_series_lie_on_its_image(tmp_path, out, model, ori
     [kept] = run(folder, out, model)
     assert (kept.status, kept.found.objects) == ("kept", 8)
     assert kept.found.volume_mm3 == pytest.approx(np.count_nonzero(labels) * 0.25 * gap)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are Unicode elsewhere")
+def test_names_that_are_no_text_cost_no_run(inputs, out, model):
+    """As old archives have them: in another encoding than the system's."""
+    (inputs / "one.png").rename(inputs / os.fsdecode(b"M\xfcller.png"))
+    name = os.fsdecode(b"M\xfcller")
+    assert statuses(run(inputs, out, model)) == {name: "done", "two": "done"}
+    assert (out / f"{name}.labels.tif").exists()
+    assert r"M\udcfcller.png" in table(out)
+    assert statuses(run(inputs, out, model)) == {name: "skipped", "two": "skipped"}
 
 
 def test_the_volume_of_tilted_slices(tmp_path, out, model):

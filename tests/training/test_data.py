@@ -1,6 +1,8 @@
 """Folders of images and labels."""
 
 import csv
+import os
+import sys
 from dataclasses import replace
 
 import imageio.v3 as imageio
@@ -104,6 +106,14 @@ def test_a_group_that_is_trained_on_and_validated_is_refused(tmp_path):
         find_splits(tmp_path)
     (tmp_path / "val/index.csv").write_text("id,group\n0,d\n1,\n2,e\n3,a\n")
     assert [len(part) for part in find_splits(tmp_path)] == [3, 3]  # of a there is no image
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are Unicode elsewhere")
+def test_names_of_files_may_be_no_text(tmp_path):
+    write_data(tmp_path, 2)
+    for folder in ("images", "labels"):
+        (tmp_path / folder / "0.png").rename(tmp_path / folder / os.fsdecode(b"M\xfcller.png"))
+    assert [len(part) for part in find_splits(tmp_path)] == [1, 1]
 
 
 def test_names_of_files_may_recur_in_validation(tmp_path):

@@ -129,8 +129,9 @@ def write_summary(folder: Path, results: Iterable[Result]) -> None:
         writer.writerow(row)
     path = folder / SUMMARY_FILE
     try:
-        # Not write_text's line ends: what it writes has its own.
-        write_whole(path, lambda beside: beside.write_bytes(table.getvalue().encode()))
+        # Not write_text's line ends: what it writes has its own. Names of files may be any bytes.
+        text = table.getvalue().encode(errors="backslashreplace")
+        write_whole(path, lambda beside: beside.write_bytes(text))
     except OSError as error:
         raise DataError(
             f"{path} cannot be written ({error.strerror}): close it if another program has it "

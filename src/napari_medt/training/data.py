@@ -154,7 +154,8 @@ def find_splits(folder: Path) -> tuple[list[Sample], list[Sample]]:
 
 def _place(group: str) -> float:
     """A number from 0 to 1 that looks random, and is the same wherever and whenever."""
-    return int.from_bytes(hashlib.sha256(group.encode()).digest()[:8]) / 2**64
+    name = group.encode(errors="backslashreplace")  # that of a file may be any bytes
+    return int.from_bytes(hashlib.sha256(name).digest()[:8]) / 2**64
 
 
 def read_pair(
