@@ -9,7 +9,7 @@ from typing import Any
 import tifffile
 
 from napari_medt.engine.formats.plain import pixel_sizes
-from napari_medt.engine.formats.tiff import check_colours, has_palette, is_inverted
+from napari_medt.engine.formats.tiff import check_alone, check_colours, has_palette, is_inverted
 from napari_medt.engine.source import Level, level_of
 from napari_medt.errors import ImageError
 
@@ -89,13 +89,14 @@ def open_tiff(path: Path, channel: int | None) -> list[Level]:
 
 
 def check_values(file: tifffile.TiffFile) -> None:
-    """Refuse values that stand for others, which is not known of parts.
+    """Refuse values that stand for others, which is not known of parts, and further images.
 
     Raises
     ------
     ImageError
         With one sentence for the user.
     """
+    check_alone(file)
     check_colours(file)
     if has_palette(file) or is_inverted(file):
         what = "has a palette" if has_palette(file) else "stores white as zero"

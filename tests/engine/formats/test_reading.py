@@ -205,3 +205,41 @@ def test_slides_whose_values_stand_for_others_are_refused(tmp_path, options):
     tifffile.imwrite(tmp_path / "a.tif", GRAY, colormap=palette, **options)
     with pytest.raises(ImageError, match="convert it to plain gray or RGB"):
         open_levels(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("metadata", [{}, None])
+@pytest.mark.parametrize("other", [GRAY[:4, :5], COLOUR])
+def test_several_images_of_a_tiff_are_not_one(tmp_path, metadata, other):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        for values in (GRAY, other, GRAY):
+            file.write(values, metadata=metadata)
+    for read in (read_any, read_image, open_levels):
+        with pytest.raises(ImageError, match=r"^a.tif holds \d images that are not one stack"):
+            read(tmp_path / "a.tif")
+
+
+def test_positions_of_an_ome_tiff_are_not_one_image(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.ome.tif") as file:
+        for values in (GRAY, GRAY):
+            file.write(values, metadata={"axes": "YX"})
+    with pytest.raises(ImageError, match="holds 2 images"):
+        read_any(tmp_path / "a.ome.tif")
+
+
+@pytest.mark.parametrize("options", [{"metadata": {"name": "Label"}}, {"subfiletype": 1}])
+@pytest.mark.parametrize("levels", [0, 1])
+def test_what_lies_beside_a_slide_is_left_out(tmp_path, options, levels):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        file.write(RAMP, subifds=levels)
+        for _ in range(levels):
+            file.write(RAMP[::2, ::2], subfiletype=1)
+        file.write(COLOUR[:4, :5], **options)
+    assert np.array_equal(read_any(tmp_path / "a.tif").array, RAMP)
+    assert len(open_levels(tmp_path / "a.tif")) == 1 + levels
+
+
+def test_a_pyramid_in_pages_is_one_image(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        for step in (1, 2, 4):
+            file.write(RAMP[::step, ::step], metadata=None, subfiletype=int(step > 1))
+    assert np.array_equal(read_any(tmp_path / "a.tif").array, RAMP)

@@ -17,6 +17,8 @@ OTHER_COLOURS = {
     PHOTOMETRIC.ICCLAB: "Lab",
     PHOTOMETRIC.ITULAB: "Lab",
 }
+SLIDE_MAKERS = ("svs", "scn", "ndpi", "bif", "qpi", "philips")  # as tifffile calls their formats
+BESIDE = ("thumbnail", "label", "macro", "overview")  # names of what slides have beside their image
 
 
 def read_values(tiff: tifffile.TiffFile, *, numbers: bool = False) -> tuple[NDArray, str]:
@@ -39,8 +41,9 @@ def read_values(tiff: tifffile.TiffFile, *, numbers: bool = False) -> tuple[NDAr
     Raises
     ------
     ImageError
-        If its colours are not red, green and blue.
+        If there are other images beside it, or its colours are not red, green and blue.
     """
+    check_alone(tiff)
     check_colours(tiff)
     series = tiff.series[0]
     array, axes = series.asarray(), series.axes.lower()
@@ -48,6 +51,32 @@ def read_values(tiff: tifffile.TiffFile, *, numbers: bool = False) -> tuple[NDAr
         return array, axes
     palette = np.asarray(series.keyframe.colormap).T >> 8  # TIFF has 16 bits
     return palette.astype(np.uint8)[array], axes + COLOUR
+
+
+def check_alone(tiff: tifffile.TiffFile) -> None:
+    """Refuse a file of images that are not one stack, of which all but the first would be lost.
+
+    What slides have beside their image is left out: smaller copies, the label, the whole glass.
+
+    Raises
+    ------
+    ImageError
+        With one sentence for the user.
+    """
+    first, *others = tiff.series
+    if first.is_pyramidal or any(getattr(tiff, f"is_{maker}") for maker in SLIDE_MAKERS):
+        return
+    images = [series for series in others if not _is_beside(series)]
+    if images:
+        raise ImageError(
+            f"{tiff.filename} holds {1 + len(images)} images that are not one stack: save each "
+            "in a file of its own."
+        )
+
+
+def _is_beside(series: tifffile.TiffPageSeries) -> bool:
+    named = any(word in series.name.lower() for word in BESIDE)
+    return named or bool(series.keyframe.is_reduced)
 
 
 def check_colours(tiff: tifffile.TiffFile) -> None:
