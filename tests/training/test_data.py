@@ -285,3 +285,10 @@ def test_only_whole_images_are_smoothed(tmp_path):
         return np.abs(np.diff(pair.image.astype(float), axis=0)).mean()
 
     assert detail(scaling="whole") < 0.7 * detail()
+
+
+def test_models_of_many_classes_are_measured_by_the_right_ones(tmp_path):
+    [sample] = find_samples(write_data(tmp_path, 1))
+    label = np.array([0, 5, 133, 261], np.uint16)[np.arange(1600).reshape(40, 40) % 4]
+    imageio.imwrite(sample.label, label)
+    assert np.array_equal(read_pair(sample, target="classes", num_classes=300)[1], label)

@@ -12,6 +12,7 @@ from napari_medt.errors import DataError
 from napari_medt.models.card import BACKGROUND, CORE, InputRule, ModelCard
 from napari_medt.network.config import NetworkConfig
 from napari_medt.training.augment import AUGMENTATIONS
+from napari_medt.training.data import CONTACT
 
 # The least of whole numbers; the network has more to say about sizes.
 LEAST_WHOLE = {
@@ -131,6 +132,8 @@ class TrainingConfig:
             raise ValueError("branch_dropout must be two shares from 0 to 1, together at most 1")
         if self.target == "instances":
             object.__setattr__(self, "classes", INSTANCE_CLASSES)
+        if len(self.classes) > CONTACT:  # whose bit marks pixels of a target
+            raise ValueError(f"there must be at most {CONTACT} classes")
         _ = self.card  # refuses what makes no network, or no card
 
     def _check_numbers(self) -> None:

@@ -190,7 +190,7 @@ def read_pair(
         raise DataError(
             f"{sample.label.name} has label {label.max()}, but there are {num_classes} classes."
         )
-    return image, label.astype(np.uint8)
+    return image, label.astype(np.min_scalar_type(num_classes - 1))
 
 
 def read_checked(path: Path) -> NDArray:
