@@ -103,6 +103,20 @@ def test_a_second_run_does_only_what_is_new(inputs, out, model, monkeypatch):
     assert set(statuses(run(inputs, out, model, again=True)).values()) == {"done"}
 
 
+def test_the_table_keeps_what_other_runs_wrote(inputs, out, model):
+    run(inputs, out, model)
+    before = table(out)
+    imageio.imwrite(inputs.parent / "three.png", ONE)
+    run(inputs.parent / "three.png", out, model)
+    assert list(table(out)) == ["one.png", "two.png", "three.png"]
+    assert table(out)["two.png"] == before["two.png"]
+    (out / "one.labels.tif").unlink()
+    tifffile.imwrite(out / "two.labels.tif", TWO)  # edited, so that its figures are not known
+    for _ in range(2):
+        run(inputs.parent / "three.png", out, model)
+        assert list(table(out)) == ["three.png"]
+
+
 @pytest.mark.parametrize(
     "settings", [Settings("patch"), Settings(threshold=0.7), Settings(min_size=9)]
 )

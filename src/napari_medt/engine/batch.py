@@ -31,7 +31,7 @@ from napari_medt.engine.record import (
     write_record,
 )
 from napari_medt.engine.region import Scope
-from napari_medt.engine.results import labels_suffix, read_labels, write_labels
+from napari_medt.engine.results import earlier_rows, labels_suffix, read_labels, write_labels
 from napari_medt.engine.segment import check_branches
 from napari_medt.engine.summary import Found, Result, write_summary
 from napari_medt.engine.volume import label_plane, predict_frames, put_together
@@ -76,7 +76,8 @@ class Batch:
     ) -> list[Result]:
         """Segment images. A failure of one does not stop the others.
 
-        After every image ``summary.csv`` in the output folder tells of all of them.
+        After every image ``summary.csv`` in the output folder tells of all of them, and of those
+        that runs before wrote there.
 
         Parameters
         ----------
@@ -103,20 +104,22 @@ class Batch:
         check_branches(self.settings.branches, self.model)
         results = [Result(item) for item in items]
         make_folder(self.output)
-        write_summary(self.output, results)  # what cannot be written is known before the work
+        earlier = earlier_rows(self.output, {item.name for item in items})
+        # What cannot be written is known before the work.
+        write_summary(self.output, results, earlier)
         for number, item in enumerate(items):
             if cancelled is not None and cancelled():
                 raise Cancelled
             share = steps_of(progress, number, len(items))
             results[number] = self._do(item, share, cancelled)
             share(1, 1)
-            self._update_summary(results)
-        write_summary(self.output, results)
+            self._update_summary(results, earlier)
+        write_summary(self.output, results, earlier)
         return results
 
-    def _update_summary(self, results: list[Result]) -> None:
+    def _update_summary(self, results: list[Result], earlier: list[dict[str, str]]) -> None:
         try:
-            write_summary(self.output, results)
+            write_summary(self.output, results, earlier)
         except DataError as error:  # somebody may be looking at it; there is the next time
             logger.warning("%s", error)
 
