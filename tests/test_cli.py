@@ -375,6 +375,8 @@ def test_settings_that_do_not_fit(tmp_path, capsys):
         ({"image_size": 100}, "multiple of 32"),
         ({"classes": ["tumour", "stroma"]}, "must be 'background'"),
         ({"input": {"object_size": 20}}, "object_size needs"),
+        ({"input": {"object_size": math.inf}}, "object_size must be a number that is not negative"),
+        ({"start_from": 5}, "start_from must be the name or folder"),
         ({"classes": ["background", *map(str, range(128))]}, "at most 128 classes"),
         ({"shape": "ellipse", "classes": ["background", "a", "b"]}, "a single class"),
         ({"input": None}, "input must be an object"),

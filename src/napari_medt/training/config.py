@@ -126,6 +126,8 @@ class TrainingConfig:
             raise ValueError("target must be 'instances' or 'classes'")
         if self.patch_statistics not in PATCH_STATISTICS:
             raise ValueError(f"patch_statistics must be one of {', '.join(PATCH_STATISTICS)}")
+        if not isinstance(self.start_from, str):
+            raise ValueError("start_from must be the name or folder of a model")
         self._check_numbers()
         shares = list(self.branch_dropout)
         if len(shares) != 2 or not all(0 <= share <= 1 for share in shares) or sum(shares) > 1:
