@@ -11,6 +11,7 @@ import imageio.v3 as imageio
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
+from PIL import Image
 
 from napari_medt.engine.formats.picture import turned
 from napari_medt.engine.formats.tiff import is_inverted, read_values
@@ -55,6 +56,8 @@ def read_image(path: Path, *, numbers: bool = False) -> NDArray:
             image = _read_picture(path)
     except (ImageError, MemoryError):
         raise
+    except Image.DecompressionBombError:
+        raise ImageError(f"{path.name} is too large for a picture: convert it to TIFF.") from None
     except Exception as error:  # decoders raise whatever their format makes them
         raise ImageError(f"{path.name} is not an image that can be read.") from error
     return image[..., 0] if image.ndim == 3 and image.shape[2] == 2 else image

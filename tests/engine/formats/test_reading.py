@@ -243,3 +243,11 @@ def test_a_pyramid_in_pages_is_one_image(tmp_path):
         for step in (1, 2, 4):
             file.write(RAMP[::step, ::step], metadata=None, subfiletype=int(step > 1))
     assert np.array_equal(read_any(tmp_path / "a.tif").array, RAMP)
+
+
+def test_a_picture_that_is_too_large_is_told_so(tmp_path, monkeypatch):
+    """Pillow takes it for an attack."""
+    imageio.imwrite(tmp_path / "a.png", GRAY)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", GRAY.size // 2 - 1)
+    with pytest.raises(ImageError, match=r"^a\.png is too large for a picture: convert it to TIFF"):
+        read_any(tmp_path / "a.png")
