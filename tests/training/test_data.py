@@ -292,3 +292,24 @@ def test_models_of_many_classes_are_measured_by_the_right_ones(tmp_path):
     label = np.array([0, 5, 133, 261], np.uint16)[np.arange(1600).reshape(40, 40) % 4]
     imageio.imwrite(sample.label, label)
     assert np.array_equal(read_pair(sample, target="classes", num_classes=300)[1], label)
+
+
+def test_images_of_the_same_stem_have_labels_of_their_own(tmp_path):
+    write_data(tmp_path, 1)
+    for folder in ("images", "labels"):
+        tifffile.imwrite(tmp_path / folder / "0.tif", imageio.imread(tmp_path / folder / "0.png"))
+    assert [s.label.name for s in find_samples(tmp_path)] == ["0.png", "0.tif"]
+    (tmp_path / "labels" / "0.png").unlink()
+    assert [s.label.name for s in find_samples(tmp_path)] == ["0.tif", "0.tif"]
+
+
+@pytest.mark.parametrize("background", [0, 7])
+def test_high_numbers_of_objects_become_low_ones(tmp_path, background):
+    """Tables by number would take gigabytes."""
+    [sample] = find_samples(write_data(tmp_path, 1))
+    label = np.array([background, 5, 2 * 10**9])[np.arange(1600).reshape(40, 40) % 3]
+    tifffile.imwrite(tmp_path / "high.tif", label.astype(np.uint32))
+    high = replace(sample, label=tmp_path / "high.tif")
+    _, found = read_pair(high, target="instances", num_classes=3)
+    assert np.unique(found).tolist() == ([1, 2, 3] if background else [0, 1, 2])
+    assert len(np.unique(np.stack([found, label]).reshape(2, -1), axis=1).T) == 3

@@ -97,17 +97,19 @@ def find_samples(folder: Path) -> list[Sample]:
             break
     else:
         raise DataError(f"{folder} needs the folders images/ and labels/ (or img/ and labelcol/).")
-    by_stem = {path.stem: path for path in find_images(folder / labels)}
+    files = find_images(folder / labels)
+    by_name = {path.stem: path for path in files} | {path.name: path for path in files}
     index = _read_index(folder / "index.csv")
     samples = []
     for image in find_images(folder / images):
-        if image.stem not in by_stem:
+        label = by_name.get(image.name) or by_name.get(image.stem)
+        if label is None:
             raise DataError(f"{image.name} has no labels of the same name in {folder / labels}.")
         row = {} if index is None else _row_of(image, index, folder)
         samples.append(
             Sample(
                 image=image,
-                label=by_stem[image.stem],
+                label=label,
                 group=row.get("group") or image.stem,
                 mm_per_pixel=_read_size(row, "mm_per_pixel"),
                 circumference_mm=_read_size(row, "head_circumference_mm"),
@@ -183,7 +185,7 @@ def read_pair(
             f"0 to at most {LARGEST_LABEL}."
         )
     if target == "instances":
-        return image, label.astype(np.int32)
+        return image, numbered_closely(label).astype(np.int32)
     if num_classes == 2:
         return image, (label > 0).astype(np.uint8)
     if label.max() >= num_classes:
@@ -191,6 +193,14 @@ def read_pair(
             f"{sample.label.name} has label {label.max()}, but there are {num_classes} classes."
         )
     return image, label.astype(np.min_scalar_type(num_classes - 1))
+
+
+def numbered_closely(label: NDArray) -> NDArray:
+    """Number objects from 1 where numbers are high, for what is done per number takes memory."""
+    if label.max() <= label.size:
+        return label
+    numbers, places = np.unique(label, return_inverse=True)
+    return places.reshape(label.shape) + (numbers[0] > 0)
 
 
 def read_checked(path: Path) -> NDArray:
