@@ -532,6 +532,17 @@ def test_names_that_are_no_text_cost_no_run(inputs, out, model):
     assert statuses(run(inputs, out, model)) == {name: "skipped", "two": "skipped"}
 
 
+def test_times_in_nifti_keep_their_distance(tmp_path, out, model):
+    image = nibabel.Nifti1Image(np.stack([STACK, STACK]).T, np.diag([0.5, 0.5, 2, 1]))
+    image.header.set_xyzt_units("mm", "msec")
+    image.header.set_zooms((0.5, 0.5, 2, 2500))
+    nibabel.save(image, tmp_path / "beat.nii.gz")
+    run(tmp_path, out, model)
+    header = nibabel.load(out / "beat.labels.nii.gz").header
+    assert header.get_zooms() == (0.5, 0.5, 2, 2.5)
+    assert header.get_xyzt_units() == ("mm", "sec")
+
+
 def test_the_volume_of_tilted_slices(tmp_path, out, model):
     """As a CT with a tilted gantry has them: shifted against each other along their rows."""
     affine = np.array([[-0.5, 0, 0, 0], [0, -0.5, 2, 0], [0, 0, 3, 0], [0, 0, 0, 1.0]])

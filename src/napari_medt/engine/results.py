@@ -50,7 +50,7 @@ def write_labels(
         else:
             lonely = "t" in picture.axes and "z" not in picture.axes
             volumes = labels[:, np.newaxis] if lonely else labels  # times of a single slice
-            write_nifti(beside, volumes, affine, patient.orientation)
+            write_nifti(beside, volumes, affine, patient.orientation, picture.time_step)
         remember(beside)
 
     write_whole(path, write)

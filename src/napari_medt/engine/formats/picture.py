@@ -99,6 +99,13 @@ class Picture:
         return {axis: size * MILLIMETRES[unit] for axis, size, unit in sizes if unit in MILLIMETRES}
 
     @property
+    def time_step(self) -> float:
+        """Seconds between times; 0 if unknown."""
+        known = dict(zip(self.axes, zip(self.scale, self.units, strict=True), strict=False))
+        step, unit = known.get("t", (0.0, "s"))
+        return step if unit == "s" else 0.0
+
+    @property
     def affine(self) -> Affine | None:
         """From column, row and slice to the patient's left, back and head in mm: ``(4, 4)``."""
         if self.patient is None:
