@@ -1,5 +1,6 @@
 """The command line, as a script would call it."""
 
+import io
 import json
 import math
 import re
@@ -289,6 +290,29 @@ def test_channels_are_counted_from_one(tiny_model, tmp_path, capsys):
     assert "using channel 2" in table
 
 
+def test_names_that_the_console_cannot_show(tiny_model, tmp_path, monkeypatch):
+    """Windows consoles may know 256 characters; in a pipe stdout is as strict."""
+    console = io.TextIOWrapper(io.BytesIO(), "cp1252")
+    monkeypatch.setattr(sys, "stdout", console)
+    imageio.imwrite(tmp_path / "a.png", np.arange(4096).reshape(64, 64).astype(np.uint8))
+    output = tmp_path / "результаты"
+    arguments = ("--model", tiny_model, "--output", output)
+    assert run("segment", tmp_path / "a.png", *arguments) == 0
+    console.flush()
+    assert rb"\u0440" in console.buffer.getvalue()
+
+
+def test_a_channel_of_a_picture_in_colour(tiny_model, tmp_path, capsys):
+    colours = np.random.default_rng(0).integers(0, 255, (40, 50, 3), np.uint8)
+    imageio.imwrite(tmp_path / "a.png", colours)
+    arguments = ("segment", tmp_path / "a.png", "--model", tiny_model, "--output", tmp_path / "out")
+    assert run(*arguments, "--channel", 4) == 1
+    assert "no channel 4: choose one of 3." in capsys.readouterr().err
+    for options, told in [((), "in colour"), (("--channel", 3), "using channel 3")]:
+        assert run(*arguments, *options) == 0
+        assert told in (tmp_path / "out" / "summary.csv").read_text(encoding="utf-8")
+
+
 def test_a_channel_of_a_slide_that_could_be_in_colour(tiny_model, tmp_path, capsys):
     path = tmp_path / "three.tif"
     planes = np.random.default_rng(0).integers(0, 255, (3, 40, 50), np.uint8)
@@ -351,6 +375,9 @@ def test_settings_that_do_not_fit(tmp_path, capsys):
         ({"image_size": 100}, "multiple of 32"),
         ({"classes": ["tumour", "stroma"]}, "must be 'background'"),
         ({"input": {"object_size": 20}}, "object_size needs"),
+        ({"input": {"object_size": math.inf}}, "object_size must be a number that is not negative"),
+        ({"start_from": 5}, "start_from must be the name or folder"),
+        ({"classes": ["background", *map(str, range(128))]}, "at most 128 classes"),
         ({"shape": "ellipse", "classes": ["background", "a", "b"]}, "a single class"),
         ({"input": None}, "input must be an object"),
         ({"input": {"scaling": []}}, "scaling must be one of"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -43,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Exit status: 0, 1 if anything failed, 2 for a misspelt command, 130 when interrupted.
     """
     options = make_parser().parse_args(arguments)
+    print_any_name()
     try:
         return options.run(options)
     except UserError as error:
@@ -60,6 +62,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("napari-medt: stopped.", file=sys.stderr)
         return 130
+
+
+def print_any_name() -> None:
+    """Let consoles show names of files that their encoding does not have."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -91,7 +100,7 @@ def add_segment(commands: Any) -> None:
         "--channel",
         type=_count,
         metavar="N",
-        help="of images that have several, 1 is the first; default: 1, or a slide's colours",
+        help="1 is the first, or the red of a picture in colour; default: the first, or colours",
     )
     command.add_argument(
         "--mm-per-pixel",
@@ -150,6 +159,7 @@ def run_segment(options: argparse.Namespace) -> int:
         branches=options.branches,
         threshold=options.threshold,
         channel=(options.channel or 1) - 1,
+        channel_given=options.channel is not None,
         link=options.link,
         mm_per_pixel=options.mm_per_pixel,
     )

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import sys
 from dataclasses import replace
 from unittest.mock import Mock
 
@@ -99,6 +101,20 @@ def test_a_second_run_does_only_what_is_new(inputs, out, model, monkeypatch):
     assert table(out)["two.png"]["objects"] == "2", "from the record"
     assert in_words(results) == "2 of 3 images segmented, 1 done before."
     assert set(statuses(run(inputs, out, model, again=True)).values()) == {"done"}
+
+
+def test_the_table_keeps_what_other_runs_wrote(inputs, out, model):
+    run(inputs, out, model)
+    before = table(out)
+    imageio.imwrite(inputs.parent / "three.png", ONE)
+    run(inputs.parent / "three.png", out, model)
+    assert list(table(out)) == ["one.png", "two.png", "three.png"]
+    assert table(out)["two.png"] == before["two.png"]
+    (out / "one.labels.tif").unlink()
+    tifffile.imwrite(out / "two.labels.tif", TWO)  # edited, so that its figures are not known
+    for _ in range(2):
+        run(inputs.parent / "three.png", out, model)
+        assert list(table(out)) == ["three.png"]
 
 
 @pytest.mark.parametrize(
@@ -393,6 +409,26 @@ def test_another_channel(tmp_path, out, model):
     assert results["b"].status == "done"
 
 
+def test_a_channel_that_was_asked_for_is_taken_of_colours_and_missed_in_gray(tmp_path, out, model):
+    colours = np.stack([ONE, TWO, np.zeros_like(ONE)], axis=-1)
+    imageio.imwrite(tmp_path / "colours.png", colours)
+    imageio.imwrite(tmp_path / "gray.png", ONE)
+    run(tmp_path, out, model)
+    for channel, objects in [(0, 1), (1, 2)]:
+        given = Settings(channel=channel, channel_given=True)
+        results = {r.item.name: r for r in run(tmp_path, out, model, given)}
+        assert (results["colours"].status, results["colours"].found.objects) == ("done", objects)
+        told = f"48 x 64, 3 channels: using channel {channel + 1}"
+        assert results["colours"].found.taken_for == told
+        assert tifffile.imread(out / "colours.labels.tif").shape == ONE.shape
+    assert results["gray"].error == "The image has no channel 2: choose one of 1."
+
+
+def test_a_channel_that_was_not_asked_for_leaves_records_as_they_were(model):
+    assert "channel_given" not in Settings().made_with(model.card)
+    assert Settings(channel_given=True).made_with(model.card)["channel_given"]
+
+
 def test_samples_behind_rows_and_columns(tmp_path, out, model):
     both = np.stack([TWO, ONE], axis=-1)
     tifffile.imwrite(tmp_path / "two.tif", both, photometric="minisblack", planarconfig="contig")
@@ -483,6 +519,36 @@ def test_corrected_labels_of_a_series_lie_on_its_image(tmp_path, out, model, ori
     [kept] = run(folder, out, model)
     assert (kept.status, kept.found.objects) == ("kept", 8)
     assert kept.found.volume_mm3 == pytest.approx(np.count_nonzero(labels) * 0.25 * gap)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are Unicode elsewhere")
+def test_names_that_are_no_text_cost_no_run(inputs, out, model):
+    """As old archives have them: in another encoding than the system's."""
+    (inputs / "one.png").rename(inputs / os.fsdecode(b"M\xfcller.png"))
+    name = os.fsdecode(b"M\xfcller")
+    assert statuses(run(inputs, out, model)) == {name: "done", "two": "done"}
+    assert (out / f"{name}.labels.tif").exists()
+    assert r"M\udcfcller.png" in table(out)
+    assert statuses(run(inputs, out, model)) == {name: "skipped", "two": "skipped"}
+
+
+def test_times_in_nifti_keep_their_distance(tmp_path, out, model):
+    image = nibabel.Nifti1Image(np.stack([STACK, STACK]).T, np.diag([0.5, 0.5, 2, 1]))
+    image.header.set_xyzt_units("mm", "msec")
+    image.header.set_zooms((0.5, 0.5, 2, 2500))
+    nibabel.save(image, tmp_path / "beat.nii.gz")
+    run(tmp_path, out, model)
+    header = nibabel.load(out / "beat.labels.nii.gz").header
+    assert header.get_zooms() == (0.5, 0.5, 2, 2.5)
+    assert header.get_xyzt_units() == ("mm", "sec")
+
+
+def test_the_volume_of_tilted_slices(tmp_path, out, model):
+    """As a CT with a tilted gantry has them: shifted against each other along their rows."""
+    affine = np.array([[-0.5, 0, 0, 0], [0, -0.5, 2, 0], [0, 0, 3, 0], [0, 0, 0, 1.0]])
+    nibabel.save(nibabel.Nifti1Image(STACK.T, affine), tmp_path / "head.nii.gz")
+    [result] = run(tmp_path, out, model)
+    assert result.found.volume_mm3 == pytest.approx(np.count_nonzero(STACK) * 0.5 * 0.5 * 3)
 
 
 @pytest.mark.parametrize(("thickness", "volume"), [(None, None), (3, 0.75)])

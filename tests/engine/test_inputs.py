@@ -2,6 +2,7 @@
 
 import imageio.v3 as imageio
 
+from napari_medt.engine.formats import dicom
 from napari_medt.engine.inputs import find_items
 from tests.engine.standin import Painted, standin
 from tests.engine.test_batch import ONE, STACK, TWO, run, statuses, write_series
@@ -11,6 +12,23 @@ def test_loose_dicom_files_are_one_series(tmp_path):
     write_series(tmp_path / "ct", "1.2.3", STACK)
     [item] = find_items(sorted((tmp_path / "ct").iterdir()))
     assert (item.name, len(item.files)) == ("ct", 7)
+
+
+def test_a_file_that_may_not_be_read_stops_no_folder(tmp_path, monkeypatch):
+    """Root may read everything, so the refusal is made up."""
+    write_series(tmp_path / "ct", "1.2.3", STACK)
+    imageio.imwrite(tmp_path / "one.png", ONE)
+    (tmp_path / "ct" / "secret").write_bytes(b"not for you")
+    look = dicom.begins_as_dicom
+
+    def refuse(path):
+        if path.name == "secret":
+            raise PermissionError(13, "Permission denied", str(path))
+        return look(path)
+
+    monkeypatch.setattr(dicom, "begins_as_dicom", refuse)
+    assert [item.name for item in find_items([tmp_path])] == ["one", "ct"]
+    assert dicom.is_dicom_folder(tmp_path)
 
 
 def test_results_are_never_inputs(tmp_path):

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_medt.engine.predict import View, predict, predict_area, tile_grid
+from napari_medt.errors import ModelError
 from tests.engine.standin import Painted, Uneven, standin
 
 MODEL = standin(Uneven(32))
@@ -101,3 +102,16 @@ def test_a_model_that_knows_one_way_up_sees_nothing_upside_down():
         for image in (plane, plane[::-1])
     )
     assert np.abs(back[:, ::-1] - there).max() > 0.01
+
+
+class Diverged(Painted):
+    def forward(self, x, branches="both"):
+        logits = super().forward(x)
+        logits[-1, 1, 5, 7] = np.nan
+        return logits
+
+
+def test_weights_that_give_no_numbers_are_refused():
+    plane = np.random.default_rng(0).random((50, 70, 1), np.float32)
+    with pytest.raises(ModelError, match="weights give no numbers"):
+        predict(plane, Diverged(), MODEL.card)

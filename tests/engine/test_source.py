@@ -31,7 +31,7 @@ def test_parts_are_those_of_the_whole_plane(data, axes, dtype, intensity, size):
     )
     values = np.random.default_rng(0).random([lengths[axis] for axis in axes])
     values = values.astype(dtype) if dtype == np.float32 else (values * 255).astype(dtype)
-    channel = lengths.get("c", 1) - 1
+    channel = lengths["c"] - 1 if "c" in axes else None
     level = level_of(data.draw(stored(values)), axes, channel=channel)
     behind = [axes.index(axis) for axis in "tczyxs" if axis in axes]
     whole = values.transpose(behind)
@@ -82,3 +82,5 @@ def test_a_channel_that_is_asked_for_is_no_colour():
         level = level_of(array, "cyx", channel=channel)
         assert np.array_equal(level.read(everything), array[channel])
     assert level_of(array.astype(np.uint16), "cyx").channel == 0
+    green = level_of(np.moveaxis(array, 0, -1), channel=1)
+    assert np.array_equal(green.read(everything), array[1])

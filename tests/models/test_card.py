@@ -1,9 +1,12 @@
 """Cards: rules that are none are refused."""
 
+import json
+
 import numpy as np
 import pytest
 
-from napari_medt.models.card import InputRule
+from napari_medt.errors import ModelError
+from napari_medt.models.card import CARD_FILE, InputRule, read_card
 
 
 @pytest.mark.parametrize(
@@ -32,3 +35,28 @@ def test_zooms_that_are_none_are_refused(zooms):
 def test_whole_images_have_no_zooms():
     with pytest.raises(ValueError, match="zooms must be 1 alone where whole images are seen"):
         InputRule(scaling="whole", zooms=(1, 0.8))
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"threshold": "0.5"}, "threshold must be a number"),
+        ({"threshold": 5}, "threshold must be from 0 to 1"),
+        ({"threshold": np.nan}, "threshold must be from 0 to 1"),
+        ({"min_size": 30.5}, "min_size must be a whole number"),
+        ({"temperature": True}, "temperature must be a number"),
+        ({"temperature": np.inf}, "temperature and report_scale must be above 0"),
+        ({"name": 5}, "name must be text"),
+        ({"input": {"object_size": np.nan}}, "object_size must be a number that is not negative"),
+        ({"input": {"gamma": "0.5"}}, "gamma must be a number"),
+        ({"network": {"image_size": 128.0}}, "image_size must be a whole number"),
+    ],
+)
+def test_a_card_that_was_spoilt_is_refused(tiny_model, values, reason):
+    file = tiny_model / CARD_FILE
+    card = json.loads(file.read_text(encoding="utf-8"))
+    for name, value in values.items():
+        card[name] = {**card[name], **value} if isinstance(value, dict) else value
+    file.write_text(json.dumps(card), encoding="utf-8")
+    with pytest.raises(ModelError, match=f"cannot be used: {reason}"):
+        read_card(tiny_model)

@@ -1,6 +1,8 @@
 """Folders of images and labels."""
 
 import csv
+import os
+import sys
 from dataclasses import replace
 
 import imageio.v3 as imageio
@@ -88,6 +90,13 @@ def test_an_index_from_a_spreadsheet_is_read(tmp_path):
     assert [sample.group for sample in find_samples(tmp_path)] == ["a", "a"]
 
 
+def test_stray_spaces_in_an_index_make_no_other_patient(tmp_path):
+    write_data(tmp_path, 3)
+    text = "id, group ,note\n0,patient 7 \n 1, patient 7,\n 2 ,patient 8\n2,patient 8\n,,\n"
+    (tmp_path / "index.csv").write_text(text)
+    assert [s.group for s in find_samples(tmp_path)] == ["patient 7", "patient 7", "patient 8"]
+
+
 def test_a_group_that_is_trained_on_and_validated_is_refused(tmp_path):
     for part, names in (("train", "b,a,c"), ("val", "d,c,b")):
         write_data(tmp_path / part, 3)
@@ -97,6 +106,14 @@ def test_a_group_that_is_trained_on_and_validated_is_refused(tmp_path):
         find_splits(tmp_path)
     (tmp_path / "val/index.csv").write_text("id,group\n0,d\n1,\n2,e\n3,a\n")
     assert [len(part) for part in find_splits(tmp_path)] == [3, 3]  # of a there is no image
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are Unicode elsewhere")
+def test_names_of_files_may_be_no_text(tmp_path):
+    write_data(tmp_path, 2)
+    for folder in ("images", "labels"):
+        (tmp_path / folder / "0.png").rename(tmp_path / folder / os.fsdecode(b"M\xfcller.png"))
+    assert [len(part) for part in find_splits(tmp_path)] == [1, 1]
 
 
 def test_names_of_files_may_recur_in_validation(tmp_path):
@@ -114,6 +131,7 @@ def test_names_of_files_may_recur_in_validation(tmp_path):
         ("id;group\n0;a\n", "utf-8", "no column id"),
         ("id,group\n0,Müller\n", "latin-1", "not UTF-8"),
         ("id,patient\n0,a\n", "utf-8", "none of the columns group"),
+        ("id,group\n0,a\n1,b\n0,b\n", "utf-8", r"different rows for id '0': keep one"),
         ("id,group\n1,a\n", "utf-8", r"0\.png is not in .*index\.csv: add a row"),
         ("id,group\n", "utf-8", r"0\.png is not in"),
     ],
@@ -267,3 +285,31 @@ def test_only_whole_images_are_smoothed(tmp_path):
         return np.abs(np.diff(pair.image.astype(float), axis=0)).mean()
 
     assert detail(scaling="whole") < 0.7 * detail()
+
+
+def test_models_of_many_classes_are_measured_by_the_right_ones(tmp_path):
+    [sample] = find_samples(write_data(tmp_path, 1))
+    label = np.array([0, 5, 133, 261], np.uint16)[np.arange(1600).reshape(40, 40) % 4]
+    imageio.imwrite(sample.label, label)
+    assert np.array_equal(read_pair(sample, target="classes", num_classes=300)[1], label)
+
+
+def test_images_of_the_same_stem_have_labels_of_their_own(tmp_path):
+    write_data(tmp_path, 1)
+    for folder in ("images", "labels"):
+        tifffile.imwrite(tmp_path / folder / "0.tif", imageio.imread(tmp_path / folder / "0.png"))
+    assert [s.label.name for s in find_samples(tmp_path)] == ["0.png", "0.tif"]
+    (tmp_path / "labels" / "0.png").unlink()
+    assert [s.label.name for s in find_samples(tmp_path)] == ["0.tif", "0.tif"]
+
+
+@pytest.mark.parametrize("background", [0, 7])
+def test_high_numbers_of_objects_become_low_ones(tmp_path, background):
+    """Tables by number would take gigabytes."""
+    [sample] = find_samples(write_data(tmp_path, 1))
+    label = np.array([background, 5, 2 * 10**9])[np.arange(1600).reshape(40, 40) % 3]
+    tifffile.imwrite(tmp_path / "high.tif", label.astype(np.uint32))
+    high = replace(sample, label=tmp_path / "high.tif")
+    _, found = read_pair(high, target="instances", num_classes=3)
+    assert np.unique(found).tolist() == ([1, 2, 3] if background else [0, 1, 2])
+    assert len(np.unique(np.stack([found, label]).reshape(2, -1), axis=1).T) == 3

@@ -206,3 +206,12 @@ def test_learning_rate_warms_up_then_falls_to_zero():
     assert rates.index(max(rates)) in (9, 10)
     assert rates[0] == pytest.approx(CONFIG.learning_rate / 10)
     assert rates[-1] < 0.02 * CONFIG.learning_rate
+
+
+def test_a_network_that_diverged_is_told_at_validation(data):
+    """The loss was still a number; the step after it made weights that are not."""
+    state = loop.start(CONFIG, data, torch.device("cpu"))
+    with torch.no_grad():
+        next(state.average.parameters()).fill_(torch.nan)
+    with pytest.raises(ModelError, match=r"^Training diverged"):
+        loop.validate(state, CONFIG, find_splits(data)[1], "cpu")

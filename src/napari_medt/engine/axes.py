@@ -217,6 +217,23 @@ def upright(picture: Picture) -> Picture:
     )
 
 
+def with_colours_apart(picture: Picture) -> Picture:
+    """Make channels of the colours of an upright picture, red first; alpha is dropped.
+
+    A picture that has channels already stays as it is.
+    """
+    if not picture.rgb or "c" in picture.axes:
+        return picture
+    return replace(
+        picture,
+        array=np.moveaxis(picture.array[..., :COLOURS], -1, 0),
+        axes="c" + picture.axes.removesuffix(COLOUR),
+        scale=(1.0, *picture.scale),
+        translate=(0.0, *picture.translate),
+        units=("pixel", *picture.units),
+    )
+
+
 def axes_of(picture: Picture) -> Axes:
     """Guess what the axes of an upright picture are, as the widget does for a layer."""
     letters = picture.axes.removesuffix(COLOUR)

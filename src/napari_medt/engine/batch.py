@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medt.engine.axes import axes_of, check_channel, upright
+from napari_medt.engine.axes import axes_of, check_channel, upright, with_colours_apart
 from napari_medt.engine.files import make_folder, write_tiff
 from napari_medt.engine.formats.picture import Picture
 from napari_medt.engine.inputs import PROBABILITY_SUFFIX, Item, read_item
@@ -31,7 +31,7 @@ from napari_medt.engine.record import (
     write_record,
 )
 from napari_medt.engine.region import Scope
-from napari_medt.engine.results import labels_suffix, read_labels, write_labels
+from napari_medt.engine.results import earlier_rows, labels_suffix, read_labels, write_labels
 from napari_medt.engine.segment import check_branches
 from napari_medt.engine.summary import Found, Result, write_summary
 from napari_medt.engine.volume import label_plane, predict_frames, put_together
@@ -76,7 +76,8 @@ class Batch:
     ) -> list[Result]:
         """Segment images. A failure of one does not stop the others.
 
-        After every image ``summary.csv`` in the output folder tells of all of them.
+        After every image ``summary.csv`` in the output folder tells of all of them, and of those
+        that runs before wrote there.
 
         Parameters
         ----------
@@ -103,20 +104,22 @@ class Batch:
         check_branches(self.settings.branches, self.model)
         results = [Result(item) for item in items]
         make_folder(self.output)
-        write_summary(self.output, results)  # what cannot be written is known before the work
+        earlier = earlier_rows(self.output, {item.name for item in items})
+        # What cannot be written is known before the work.
+        write_summary(self.output, results, earlier)
         for number, item in enumerate(items):
             if cancelled is not None and cancelled():
                 raise Cancelled
             share = steps_of(progress, number, len(items))
             results[number] = self._do(item, share, cancelled)
             share(1, 1)
-            self._update_summary(results)
-        write_summary(self.output, results)
+            self._update_summary(results, earlier)
+        write_summary(self.output, results, earlier)
         return results
 
-    def _update_summary(self, results: list[Result]) -> None:
+    def _update_summary(self, results: list[Result], earlier: list[dict[str, str]]) -> None:
         try:
-            write_summary(self.output, results)
+            write_summary(self.output, results, earlier)
         except DataError as error:  # somebody may be looking at it; there is the next time
             logger.warning("%s", error)
 
@@ -145,7 +148,7 @@ class Batch:
         made = self.settings.made_with(self.model.card) | {"image": fingerprint(item.files)}
         if not self.again and self._is_current(item, record, made):
             return Result(item, "skipped", labels=record.labels, found=Found(**record.found))
-        picture = upright(read_item(item))
+        picture = self._read(item)
         file = self.output / f"{item.name}{labels_suffix(picture)}"
         if is_corrected(record, file, made):
             return self._keep(item, file, picture)
@@ -163,6 +166,14 @@ class Batch:
 
         write_labels(file, labels, picture, remember)
         return Result(item, "done", labels=file.name, found=found)
+
+    def _read(self, item: Item) -> Picture:
+        picture = upright(read_item(item))
+        if not self.settings.channel_given:
+            return picture
+        picture = with_colours_apart(picture)
+        check_channel(self.settings.channel, axes_of(picture).channels)
+        return picture
 
     def _is_current(self, item: Item, record: Record, made: dict[str, Any]) -> bool:
         if not record.is_current(self.output, made):

@@ -11,7 +11,10 @@ import imageio.v3 as imageio
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
+from PIL import Image
 
+from napari_medt.engine.formats.picture import turned
+from napari_medt.engine.formats.tiff import is_inverted, read_values
 from napari_medt.errors import DataError, ImageError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp")
@@ -26,31 +29,60 @@ def find_images(folder: Path) -> list[Path]:
     )
 
 
-def read_image(path: Path) -> NDArray:
+def read_image(path: Path, *, numbers: bool = False) -> NDArray:
     """Read an image file: ``(H, W)`` or ``(H, W, 3|4)`` for the common 2-D formats.
 
     Of an animation it is all frames, ``(T, H, W[, 3|4])``. The alpha of gray images is dropped.
 
+    Parameters
+    ----------
+    path : Path
+        The file.
+    numbers : bool
+        Whether the values are labels: those of a TIFF stay as they are stored, while an image's
+        stand for the colours of its palette, or for gray values of which the lowest are white.
+
     Raises
     ------
     ImageError
-        If there is no such file or it is not an image.
+        If there is no such file or it is not an image, or its colours are not known.
     """
     if not path.is_file():
         raise ImageError(f"There is no file {path}.")
     try:
         if path.suffix.lower() in (".tif", ".tiff"):
-            image = tifffile.imread(path)
+            image = _read_tiff(path, numbers)
         else:
-            # From memory: some decoders leave a file open when it is not an image.
-            image = np.asarray(imageio.imread(path.read_bytes(), extension=path.suffix))
-            if has_frames(image) and len(image) == 1:  # GIF knows animations only
-                image = image[0]
-    except MemoryError:
+            image = _read_picture(path)
+    except (ImageError, MemoryError):
         raise
+    except Image.DecompressionBombError:
+        raise ImageError(f"{path.name} is too large for a picture: convert it to TIFF.") from None
     except Exception as error:  # decoders raise whatever their format makes them
         raise ImageError(f"{path.name} is not an image that can be read.") from error
     return image[..., 0] if image.ndim == 3 and image.shape[2] == 2 else image
+
+
+def _read_tiff(path: Path, numbers: bool) -> NDArray:
+    with tifffile.TiffFile(path) as tiff:
+        image, _ = read_values(tiff, numbers=numbers)
+        return turned(image) if is_inverted(tiff) and not numbers else image
+
+
+def _read_picture(path: Path) -> NDArray:
+    file, suffix = path.read_bytes(), path.suffix
+    # From memory: some decoders leave a file open when it is not an image.
+    image = np.asarray(imageio.imread(file, extension=suffix))
+    if image.ndim == 3 and image.shape[2] == 4 and _mode(file, suffix) == "CMYK":
+        return np.asarray(imageio.imread(file, extension=suffix, mode="RGB"))
+    if has_frames(image) and len(image) == 1:  # GIF knows animations only
+        return image[0]
+    return image
+
+
+def _mode(file: bytes, suffix: str) -> str:
+    """What Pillow calls the kind of a picture's pixels."""
+    return str(imageio.immeta(file, extension=suffix).get("mode", ""))
 
 
 def has_frames(image: NDArray) -> bool:
@@ -63,7 +95,7 @@ def read_palette_numbers(path: Path) -> NDArray | None:
     if path.suffix.lower() in (".tif", ".tiff", ".gif"):
         return None  # :func:`read_image` gives those of TIFF; GIF numbers colours as it is saved
     file = path.read_bytes()
-    if imageio.immeta(file, extension=path.suffix).get("mode") != "P":
+    if _mode(file, path.suffix) != "P":
         return None
     return np.asarray(imageio.imread(file, extension=path.suffix, mode="P"))
 

@@ -7,8 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydicom.misc import is_dicom
-
 from napari_medt.engine.files import IMAGE_SUFFIXES
 from napari_medt.engine.formats import dicom, nifti
 from napari_medt.engine.formats.picture import Picture
@@ -91,7 +89,7 @@ def is_dicom_file(path: Path) -> bool:
     if name.endswith(DICOM_SUFFIXES):
         return True
     known = name.endswith((*IMAGE_SUFFIXES, *nifti.SUFFIXES))
-    return not known and path.is_file() and is_dicom(path)
+    return not known and dicom.is_dicom(path)
 
 
 def _items_in(folder: Path) -> list[Item]:

@@ -51,6 +51,8 @@ def measure(labels: NDArray, picture: Picture, card: ModelCard, settings: Settin
     pixels = int(np.count_nonzero(mask))
     letters = [picture.axes[axis] for axis in axes.kept]
     size = math.prod(sizes.get(letter, math.nan) for letter in letters)
+    if letters == ["z", "y", "x"]:
+        size *= uprightness(picture)
     extent = None if math.isnan(size) else pixels * size
     found = Found(
         taken_for=axes.describe(rgb=picture.rgb, channel=settings.channel),
@@ -66,6 +68,16 @@ def measure(labels: NDArray, picture: Picture, card: ModelCard, settings: Settin
     if length is None or not is_square(sizes):
         return replace(found, circumference_pixels=length)
     return replace(found, circumference_mm=length * sizes["y"])
+
+
+def uprightness(picture: Picture) -> float:
+    """Volume of a voxel as a share of its sides' product: below 1 where slices are shifted.
+
+    So they are in a CT whose gantry was tilted.
+    """
+    if picture.patient is None:
+        return 1.0
+    return float(abs(np.linalg.det(picture.patient.affine[:3, :3])))
 
 
 def is_square(sizes: dict[str, float]) -> bool:

@@ -13,7 +13,7 @@ from torch import nn
 
 from napari_medt.engine.progress import IsCancelled, Progress
 from napari_medt.engine.tiles import Area, TileGrid
-from napari_medt.errors import Cancelled, out_of_memory
+from napari_medt.errors import Cancelled, ModelError, out_of_memory
 from napari_medt.models.card import ModelCard
 from napari_medt.network.config import Branches
 
@@ -69,6 +69,8 @@ def predict(
     ------
     Cancelled
         If `cancelled` said so.
+    ModelError
+        If the network gives no numbers.
     RuntimeError
         If the device has too little memory for a single tile.
     """
@@ -224,10 +226,22 @@ def run(
     device: torch.device | str,
     card: ModelCard,
 ) -> NDArray[np.float32]:
-    """Run tiles ``(N, S, S, C)`` through the network: probabilities ``(N, classes, S, S)``."""
+    """Run tiles ``(N, S, S, C)`` through the network: probabilities ``(N, classes, S, S)``.
+
+    Raises
+    ------
+    ModelError
+        If the network gives no numbers.
+    """
     batch = torch.from_numpy(tiles).permute(0, 3, 1, 2).to(device)
     predicted = [
         (network(batch.flip(axes), branches=branches) / card.temperature).softmax(dim=1).flip(axes)
         for axes in MIRRORINGS[card.input.flips]
     ]
-    return torch.stack(predicted).mean(dim=0).cpu().numpy()
+    probabilities = torch.stack(predicted).mean(dim=0).cpu().numpy()
+    if not np.isfinite(probabilities.sum()):  # a single NaN is enough, and labels never end on it
+        raise ModelError(
+            "The model's weights give no numbers: its training diverged or its file is damaged; "
+            "install or train the model again."
+        )
+    return probabilities

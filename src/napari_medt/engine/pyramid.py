@@ -9,6 +9,7 @@ from typing import Any
 import tifffile
 
 from napari_medt.engine.formats.plain import pixel_sizes
+from napari_medt.engine.formats.tiff import check_alone, check_colours, has_palette, is_inverted
 from napari_medt.engine.source import Level, level_of
 from napari_medt.errors import ImageError
 
@@ -72,6 +73,7 @@ def open_tiff(path: Path, channel: int | None) -> list[Level]:
     import zarr
 
     with tifffile.TiffFile(path) as file:
+        check_values(file)
         series = file.series[0]
         count, unit = pixel_sizes(file).get("x", (0.0, ""))
         size = count * MICROMETRES.get(unit, 0.0)
@@ -84,6 +86,21 @@ def open_tiff(path: Path, channel: int | None) -> list[Level]:
         found = size * scale if size else None
         levels.append(level_of(array, level.axes.lower(), pixel_size=found, channel=channel))
     return levels
+
+
+def check_values(file: tifffile.TiffFile) -> None:
+    """Refuse values that stand for others, which is not known of parts, and further images.
+
+    Raises
+    ------
+    ImageError
+        With one sentence for the user.
+    """
+    check_alone(file)
+    check_colours(file)
+    if has_palette(file) or is_inverted(file):
+        what = "has a palette" if has_palette(file) else "stores white as zero"
+        raise ImageError(f"{file.filename} {what}: convert it to plain gray or RGB.")
 
 
 def open_zarr(path: Path, channel: int | None) -> list[Level]:

@@ -30,6 +30,9 @@ class Settings:
         As for :func:`napari_medt.engine.segment.segment`.
     channel : int
         Which channel, counted from 0, of images that have several.
+    channel_given : bool
+        Whether that was asked for: then it is taken of pictures in colour as well, and images that
+        do not have it are refused.
     link : bool
         Whether objects that overlap from slice to slice are one object.
     mm_per_pixel : float, optional
@@ -40,18 +43,22 @@ class Settings:
     threshold: float | None = None
     min_size: int | None = None
     channel: int = 0
+    channel_given: bool = False
     link: bool = False
     mm_per_pixel: float | None = None
 
     def made_with(self, card: ModelCard) -> dict[str, Any]:
         """Return all that decides labels, but the image, as plain values."""
+        given = asdict(self)
+        if not self.channel_given:  # so that records know it which were made before there was this
+            del given["channel_given"]
         return {
             "version": __version__,
             "model": card.name,
             "weights_sha256": card.sha256,
             "report_scale": card.report_scale,
             **card.recipe,
-            **asdict(self),
+            **given,
             "threshold": card.threshold if self.threshold is None else self.threshold,
             "min_size": card.min_size if self.min_size is None else self.min_size,
         }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import csv
+import io
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +14,10 @@ from napari_medt.engine.axes import upright
 from napari_medt.engine.files import write_tiff, write_whole
 from napari_medt.engine.formats.nifti import read_nifti, view_of, write_nifti
 from napari_medt.engine.formats.picture import Picture
-from napari_medt.engine.formats.reading import read_any
+from napari_medt.engine.formats.plain import read_tiff
 from napari_medt.engine.inputs import PLACED_LABELS_SUFFIX, PLAIN_LABELS_SUFFIX
+from napari_medt.engine.record import read_record
+from napari_medt.engine.summary import SUMMARY_FILE
 
 
 def labels_suffix(picture: Picture) -> str:
@@ -46,7 +50,7 @@ def write_labels(
         else:
             lonely = "t" in picture.axes and "z" not in picture.axes
             volumes = labels[:, np.newaxis] if lonely else labels  # times of a single slice
-            write_nifti(beside, volumes, affine, patient.orientation)
+            write_nifti(beside, volumes, affine, patient.orientation, picture.time_step)
         remember(beside)
 
     write_whole(path, write)
@@ -62,6 +66,31 @@ def read_labels(path: Path, image: Picture) -> NDArray:
     """
     if image.affine is not None:  # NIfTI, which is seen in another plane than slices may be taken
         return upright(read_nifti(path, view_of(image.affine))).array
-    labels = upright(read_any(path))
+    labels = upright(read_tiff(path, numbers=True))
     # Labels have no colours: these are slices that a program, such as napari, took for some.
     return np.moveaxis(labels.array, -1, -3) if labels.rgb else labels.array
+
+
+def earlier_rows(folder: Path, names: Collection[str]) -> list[dict[str, str]]:
+    """Rows of a folder's table that a run is to keep: of labels that are as they were written.
+
+    Parameters
+    ----------
+    folder : Path
+        With ``summary.csv``, if there was a run before.
+    names : collection of str
+        Of the items of the new run, which tells of them itself.
+    """
+    try:
+        text = (folder / SUMMARY_FILE).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    rows = csv.DictReader(io.StringIO(text))
+    return [row for row in rows if _is_kept(folder, row.get("labels") or "", names)]
+
+
+def _is_kept(folder: Path, labels: str, names: Collection[str]) -> bool:
+    name = labels.removesuffix(PLAIN_LABELS_SUFFIX).removesuffix(PLACED_LABELS_SUFFIX)
+    record = read_record(folder, name)
+    is_record = bool(labels) and name not in names and record.labels == labels
+    return is_record and bool(record.known(folder / labels))

@@ -141,7 +141,8 @@ def level_of(
     pixel_size : float, optional
         Micrometres.
     channel : int, optional
-        Which channel; by default the first, but three or four of 8 bits are taken for colours.
+        Which channel, or which colour; by default the first channel, but three or four of 8 bits
+        are taken for colours.
 
     Raises
     ------
@@ -156,6 +157,8 @@ def level_of(
             "s" if axis == "c" and length in SAMPLES else axis
             for axis, length in zip(axes, array.shape, strict=True)
         )
+    if channel is not None and "c" not in axes:
+        axes = axes.replace("s", "c")
     lengths = dict(zip(axes, array.shape, strict=True))
     if not {"y", "x"} <= lengths.keys() or len(lengths) != len(axes):
         raise ImageError("The image has no rows and columns that are named: convert it first.")

@@ -103,8 +103,19 @@ class Result:
         return self.error if self.error.startswith(label) else f"{label}: {self.error}"
 
 
-def write_summary(folder: Path, results: Iterable[Result]) -> None:
+def write_summary(
+    folder: Path, results: Iterable[Result], earlier: Iterable[dict[str, str]] = ()
+) -> None:
     """Write the table of results, whole or not at all.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to.
+    results : iterable of Result
+        Of this run.
+    earlier : iterable of dict
+        Rows of runs before, from :func:`napari_medt.engine.results.earlier_rows`; they come first.
 
     Raises
     ------
@@ -114,9 +125,13 @@ def write_summary(folder: Path, results: Iterable[Result]) -> None:
     table = io.StringIO()
     names = [one.name for one in fields(Found)]
     writer = csv.DictWriter(
-        table, ["image", "status", "error", *names, "seconds", "labels"], lineterminator="\n"
+        table,
+        ["image", "status", "error", *names, "seconds", "labels"],
+        extrasaction="ignore",
+        lineterminator="\n",
     )
     writer.writeheader()
+    writer.writerows(earlier)
     for result in results:
         row = {
             "image": result.item.label,
@@ -129,8 +144,9 @@ def write_summary(folder: Path, results: Iterable[Result]) -> None:
         writer.writerow(row)
     path = folder / SUMMARY_FILE
     try:
-        # Not write_text's line ends: what it writes has its own.
-        write_whole(path, lambda beside: beside.write_bytes(table.getvalue().encode()))
+        # Not write_text's line ends: what it writes has its own. Names of files may be any bytes.
+        text = table.getvalue().encode(errors="backslashreplace")
+        write_whole(path, lambda beside: beside.write_bytes(text))
     except OSError as error:
         raise DataError(
             f"{path} cannot be written ({error.strerror}): close it if another program has it "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass, field
+from numbers import Real
 from pathlib import Path
 from typing import Any, Literal
 
@@ -74,14 +75,17 @@ class InputRule:
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}")
+        check_numbers(self, ("low", "high", "gamma", "overlap", "object_size"))
         if self.intensity == "percentile" and not 0 <= self.low < self.high <= 100:
             raise ValueError("low and high must be percentiles from 0 to 100, low below high")
         if not 0 < self.gamma < math.inf:
             raise ValueError("gamma must be a positive number")
         if not 0 <= self.overlap <= 0.5:
             raise ValueError("overlap must be from 0 to 0.5")
-        if self.object_size < 0 or (self.object_size and self.scaling == "whole"):
-            raise ValueError("object_size must not be negative, and 0 where whole images are seen")
+        if not 0 <= self.object_size < math.inf:
+            raise ValueError("object_size must be a number that is not negative")
+        if self.object_size and self.scaling == "whole":
+            raise ValueError("object_size must be 0 where whole images are seen")
         object.__setattr__(self, "zooms", tuple(self.zooms))  # JSON has lists
         if self.zooms[:1] != (1,) or not all(0.25 <= zoom <= 4 for zoom in self.zooms):
             raise ValueError("zooms must be numbers from 0.25 to 4, the first of them 1")
@@ -152,6 +156,9 @@ class ModelCard:
     sha256: str = ""
 
     def __post_init__(self) -> None:
+        for name in ("name", "purpose", "limits", "licence", "sha256"):
+            if not isinstance(getattr(self, name), str):
+                raise ValueError(f"{name} must be text")
         if len(self.classes) != self.network.num_classes:
             raise ValueError(
                 f"{len(self.classes)} class names for {self.network.num_classes} classes"
@@ -163,7 +170,12 @@ class ModelCard:
             raise ValueError(f"object_size needs a class {CORE!r}, which tells objects apart")
         if self.network.in_channels != expected:
             raise ValueError(f"{self.input.channels} input needs {expected} channels")
-        if not (self.temperature > 0 and self.report_scale > 0):
+        check_numbers(self, ("threshold", "temperature", "report_scale"))
+        if not 0 <= self.threshold <= 1:
+            raise ValueError("threshold must be from 0 to 1")
+        if type(self.min_size) is not int or self.min_size < 0:  # True is an int, too
+            raise ValueError("min_size must be a whole number that is not negative")
+        if not (0 < self.temperature < math.inf and 0 < self.report_scale < math.inf):
             raise ValueError("temperature and report_scale must be above 0")
         if self.report not in REPORTS:
             raise ValueError(f"unknown report {self.report!r}: choose 'circumference' or none")
@@ -219,6 +231,20 @@ class ModelCard:
                 "classes": tuple(values["classes"]),
             }
         )
+
+
+def check_numbers(holder: object, names: tuple[str, ...]) -> None:
+    """Refuse attributes that are no numbers, which a file can hold.
+
+    Raises
+    ------
+    ValueError
+        That says which one.
+    """
+    for name in names:
+        value = getattr(holder, name)
+        if isinstance(value, bool) or not isinstance(value, Real):  # True is a number, too
+            raise ValueError(f"{name} must be a number")
 
 
 def read_card(folder: Path) -> ModelCard:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Literal
 
 Branches = Literal["both", "global", "patch"]
@@ -73,6 +74,9 @@ class NetworkConfig:
         if self.architecture not in ARCHITECTURES:
             known = ", ".join(ARCHITECTURES)
             raise ValueError(f"unknown architecture {self.architecture!r}: choose one of {known}")
+        for name in ("image_size", "in_channels", "num_classes", "patch_size"):
+            if not isinstance(getattr(self, name), Integral):
+                raise ValueError(f"{name} must be a whole number")
         if self.in_channels < 1 or self.num_classes < 1:
             raise ValueError("a network needs at least one input channel and one class")
         if self.image_size < SIZE_STEP or self.image_size % SIZE_STEP:

@@ -12,6 +12,7 @@ from napari_medt.errors import DataError
 from napari_medt.models.card import BACKGROUND, CORE, InputRule, ModelCard
 from napari_medt.network.config import NetworkConfig
 from napari_medt.training.augment import AUGMENTATIONS
+from napari_medt.training.data import CONTACT
 
 # The least of whole numbers; the network has more to say about sizes.
 LEAST_WHOLE = {
@@ -125,12 +126,16 @@ class TrainingConfig:
             raise ValueError("target must be 'instances' or 'classes'")
         if self.patch_statistics not in PATCH_STATISTICS:
             raise ValueError(f"patch_statistics must be one of {', '.join(PATCH_STATISTICS)}")
+        if not isinstance(self.start_from, str):
+            raise ValueError("start_from must be the name or folder of a model")
         self._check_numbers()
         shares = list(self.branch_dropout)
         if len(shares) != 2 or not all(0 <= share <= 1 for share in shares) or sum(shares) > 1:
             raise ValueError("branch_dropout must be two shares from 0 to 1, together at most 1")
         if self.target == "instances":
             object.__setattr__(self, "classes", INSTANCE_CLASSES)
+        if len(self.classes) > CONTACT:  # whose bit marks pixels of a target
+            raise ValueError(f"there must be at most {CONTACT} classes")
         _ = self.card  # refuses what makes no network, or no card
 
     def _check_numbers(self) -> None:

@@ -97,17 +97,19 @@ def find_samples(folder: Path) -> list[Sample]:
             break
     else:
         raise DataError(f"{folder} needs the folders images/ and labels/ (or img/ and labelcol/).")
-    by_stem = {path.stem: path for path in find_images(folder / labels)}
+    files = find_images(folder / labels)
+    by_name = {path.stem: path for path in files} | {path.name: path for path in files}
     index = _read_index(folder / "index.csv")
     samples = []
     for image in find_images(folder / images):
-        if image.stem not in by_stem:
+        label = by_name.get(image.name) or by_name.get(image.stem)
+        if label is None:
             raise DataError(f"{image.name} has no labels of the same name in {folder / labels}.")
         row = {} if index is None else _row_of(image, index, folder)
         samples.append(
             Sample(
                 image=image,
-                label=by_stem[image.stem],
+                label=label,
                 group=row.get("group") or image.stem,
                 mm_per_pixel=_read_size(row, "mm_per_pixel"),
                 circumference_mm=_read_size(row, "head_circumference_mm"),
@@ -154,7 +156,8 @@ def find_splits(folder: Path) -> tuple[list[Sample], list[Sample]]:
 
 def _place(group: str) -> float:
     """A number from 0 to 1 that looks random, and is the same wherever and whenever."""
-    return int.from_bytes(hashlib.sha256(group.encode()).digest()[:8]) / 2**64
+    name = group.encode(errors="backslashreplace")  # that of a file may be any bytes
+    return int.from_bytes(hashlib.sha256(name).digest()[:8]) / 2**64
 
 
 def read_pair(
@@ -182,14 +185,22 @@ def read_pair(
             f"0 to at most {LARGEST_LABEL}."
         )
     if target == "instances":
-        return image, label.astype(np.int32)
+        return image, numbered_closely(label).astype(np.int32)
     if num_classes == 2:
         return image, (label > 0).astype(np.uint8)
     if label.max() >= num_classes:
         raise DataError(
             f"{sample.label.name} has label {label.max()}, but there are {num_classes} classes."
         )
-    return image, label.astype(np.uint8)
+    return image, label.astype(np.min_scalar_type(num_classes - 1))
+
+
+def numbered_closely(label: NDArray) -> NDArray:
+    """Number objects from 1 where numbers are high, for what is done per number takes memory."""
+    if label.max() <= label.size:
+        return label
+    numbers, places = np.unique(label, return_inverse=True)
+    return places.reshape(label.shape) + (numbers[0] > 0)
 
 
 def read_checked(path: Path) -> NDArray:
@@ -220,7 +231,7 @@ def read_mask(path: Path) -> NDArray:
             f"{path.name} has labels as JPEG, which changes their values: save the original ones "
             "as PNG or TIFF."
         )
-    mask = read_image(path)
+    mask = read_image(path, numbers=True)
     if mask.ndim != 3 or has_frames(mask):
         return mask
     numbers = read_palette_numbers(path)  # first: the colours may be gray and mean nothing
@@ -295,7 +306,9 @@ def _read_index(index: Path) -> dict[str, dict[str, str]] | None:
         # Spreadsheets put a byte-order mark in front, which would be part of the first name.
         with index.open(newline="", encoding="utf-8-sig") as lines:
             reader = csv.DictReader(lines)
-            rows = list(reader)
+            # With a stray space a patient would be two, one to train on and one to validate.
+            reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
+            rows = [{k: v.strip() for k, v in row.items() if k and v} for row in reader]
     except UnicodeDecodeError:
         raise DataError(f"{index} is not UTF-8 text: save it as CSV UTF-8.") from None
     if "id" not in (reader.fieldnames or ()):
@@ -305,7 +318,15 @@ def _read_index(index: Path) -> dict[str, dict[str, str]] | None:
             f"{index} has none of the columns {', '.join(INDEX_COLUMNS)}: name the one that tells "
             "patients or slides apart group."
         )
-    return {row["id"]: row for row in rows}
+    return _by_id(rows, index)
+
+
+def _by_id(rows: list[dict[str, str]], index: Path) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for row in rows:
+        if "id" in row and found.setdefault(row["id"], row) != row:
+            raise DataError(f"{index} has different rows for id {row['id']!r}: keep one.")
+    return found
 
 
 def _named_groups(folder: Path, samples: list[Sample]) -> set[str]:

@@ -47,6 +47,7 @@ from napari_medt.training.losses import segmentation_loss
 from napari_medt.training.views import batches
 
 CONFIG_FILE = "training.json"
+DIVERGED = "Training diverged: the loss is not a number; lower the learning rate."
 GRADIENT_NORM = 5.0  # longer gradients are shortened: attention's first steps can be wild
 
 
@@ -262,9 +263,7 @@ def train_epoch(
         logits = state.network(images, branches=branches)
         loss = segmentation_loss(logits, targets, config.contact_weight)
         if not torch.isfinite(loss):
-            raise ModelError(
-                "Training diverged: the loss is not a number; lower the learning rate."
-            )
+            raise ModelError(DIVERGED)
         state.optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(state.network.parameters(), GRADIENT_NORM)
@@ -319,9 +318,18 @@ def update_average(average: nn.Module, network: nn.Module, decay: float, step: i
 def validate(
     state: State, config: TrainingConfig, samples: list[Sample], device: str
 ) -> dict[str, float]:
-    """Measure the average network on the validation images and remember the best."""
+    """Measure the average network on the validation images and remember the best.
+
+    Raises
+    ------
+    ModelError
+        If it gives no numbers any more.
+    """
     model = Model(config.card, state.average)
-    summary = summarise(evaluate(model, samples, device=device))
+    try:
+        summary = summarise(evaluate(model, samples, device=device))
+    except ModelError:  # the only thing a network can have wrong at this point
+        raise ModelError(DIVERGED) from None
     score = choice(summary)
     if score > state.best:
         state.best = score

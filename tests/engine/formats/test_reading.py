@@ -8,7 +8,9 @@ import tifffile
 from PIL import Image
 
 from napari_medt.engine.files import read_image
+from napari_medt.engine.formats.plain import read_tiff
 from napari_medt.engine.formats.reading import read_any, read_pictures
+from napari_medt.engine.pyramid import open_levels
 from napari_medt.errors import ImageError
 from tests.engine.formats.conftest import write_slice
 
@@ -68,10 +70,38 @@ def test_imagej_tiff_tells_axes_and_pixel_size(tmp_path):
     assert picture.units == ("um", "pixel", "um", "um")
 
 
+@pytest.mark.parametrize(
+    ("unit", "resolution_unit", "scale"),
+    [("cm", "CENTIMETER", (2, 0.5, 2.5)), ("mm", "NONE", (0.2, 0.05, 0.25))],
+)
+def test_imagej_counts_slices_in_the_unit_of_pixels(tmp_path, unit, resolution_unit, scale):
+    options = {"resolution": (4, 20), "resolutionunit": resolution_unit, "imagej": True}
+    metadata = {"axes": "ZYX", "unit": unit, "spacing": 0.2}
+    tifffile.imwrite(tmp_path / "a.tif", STACK[:, 0], metadata=metadata, **options)
+    picture = read_any(tmp_path / "a.tif")
+    assert (picture.axes, picture.units) == ("zyx", ("mm", "mm", "mm"))
+    assert picture.scale == pytest.approx(scale)
+
+
+@pytest.mark.parametrize("unit", ["pixel", "inch"])
+def test_slices_without_a_known_unit_have_no_size(tmp_path, unit):
+    metadata = {"axes": "ZYX", "unit": unit, "spacing": 0.2}
+    tifffile.imwrite(tmp_path / "a.tif", STACK[:, 0], imagej=True, metadata=metadata)
+    assert read_any(tmp_path / "a.tif").units == ("pixel",) * 3
+
+
 @pytest.mark.parametrize(("unit", "scale"), [("CENTIMETER", 0.5), ("INCH", 1.0)])
 def test_only_metric_resolution_is_believed(tmp_path, unit, scale):
     tifffile.imwrite(tmp_path / "a.tif", GRAY, resolution=(20, 20), resolutionunit=unit)
     assert read_any(tmp_path / "a.tif").scale == (scale, scale)
+
+
+@pytest.mark.parametrize(("dots", "believed"), [(72, False), (300, False), (305, True)])
+def test_resolution_of_a_printer_is_none_of_the_image(tmp_path, dots, believed):
+    per_centimetre = round(dots / 2.54, 3)
+    options = {"resolution": (per_centimetre,) * 2, "resolutionunit": "CENTIMETER"}
+    tifffile.imwrite(tmp_path / "a.tif", GRAY, **options)
+    assert (read_any(tmp_path / "a.tif").units == ("mm", "mm")) == believed
 
 
 def test_colours_are_last_and_other_samples_are_channels(tmp_path):
@@ -126,3 +156,98 @@ def test_a_picture_larger_than_the_memory_is_not_called_damaged(tmp_path, monkey
 def test_a_folder_without_dicom(tmp_path):
     with pytest.raises(ImageError, match="no DICOM image"):
         read_any(tmp_path)
+
+
+def test_a_palette_gives_images_colours_and_labels_numbers(tmp_path):
+    Image.fromarray(COLOUR).quantize(16).save(tmp_path / "a.tif")
+    with Image.open(tmp_path / "a.tif") as opened:
+        numbers, colours = np.asarray(opened), np.asarray(opened.convert("RGB"))
+    picture = read_any(tmp_path / "a.tif")
+    assert picture.axes == "yxs"
+    assert np.array_equal(picture.array, colours)
+    assert np.array_equal(read_image(tmp_path / "a.tif"), colours)
+    assert np.array_equal(read_tiff(tmp_path / "a.tif", numbers=True).array, numbers)
+    assert np.array_equal(read_image(tmp_path / "a.tif", numbers=True), numbers)
+
+
+def test_palettes_of_imagej_only_show_values(tmp_path):
+    palette = np.random.default_rng(0).integers(0, 2**16, (3, 256), np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", GRAY, imagej=True, photometric="palette", colormap=palette)
+    assert np.array_equal(read_any(tmp_path / "a.tif").array, GRAY)
+
+
+def test_white_is_zero_turns_values_round_for_images_only(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", GRAY, photometric="miniswhite")
+    assert np.array_equal(read_any(tmp_path / "a.tif").shown, 255 - GRAY)
+    assert np.array_equal(read_image(tmp_path / "a.tif"), 255 - GRAY)
+    assert np.array_equal(read_image(tmp_path / "a.tif", numbers=True), GRAY)
+    assert np.array_equal(read_tiff(tmp_path / "a.tif", numbers=True).array, GRAY)
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "LAB"])
+def test_inks_and_other_colours_are_refused_in_tiff(tmp_path, mode):
+    Image.frombytes(mode, (8, 6), bytes(8 * 6 * len(mode))).save(tmp_path / "a.tif")
+    for read in (read_any, read_image, open_levels):
+        with pytest.raises(ImageError, match=r"^a.tif stores its colours as .* convert it to RGB"):
+            read(tmp_path / "a.tif")
+
+
+def test_jpeg_of_inks_is_read_in_colours(tmp_path):
+    Image.new("RGB", (16, 16), (240, 20, 20)).convert("CMYK").save(tmp_path / "a.jpg")
+    picture = read_any(tmp_path / "a.jpg")
+    assert picture.array.shape == (16, 16, 3)
+    assert np.abs(picture.array.astype(int) - (240, 20, 20)).max() < 16
+
+
+@pytest.mark.parametrize("options", [{"photometric": "miniswhite"}, {"photometric": "palette"}])
+def test_slides_whose_values_stand_for_others_are_refused(tmp_path, options):
+    palette = np.zeros((3, 256), np.uint16) if options["photometric"] == "palette" else None
+    tifffile.imwrite(tmp_path / "a.tif", GRAY, colormap=palette, **options)
+    with pytest.raises(ImageError, match="convert it to plain gray or RGB"):
+        open_levels(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("metadata", [{}, None])
+@pytest.mark.parametrize("other", [GRAY[:4, :5], COLOUR])
+def test_several_images_of_a_tiff_are_not_one(tmp_path, metadata, other):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        for values in (GRAY, other, GRAY):
+            file.write(values, metadata=metadata)
+    for read in (read_any, read_image, open_levels):
+        with pytest.raises(ImageError, match=r"^a.tif holds \d images that are not one stack"):
+            read(tmp_path / "a.tif")
+
+
+def test_positions_of_an_ome_tiff_are_not_one_image(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.ome.tif") as file:
+        for values in (GRAY, GRAY):
+            file.write(values, metadata={"axes": "YX"})
+    with pytest.raises(ImageError, match="holds 2 images"):
+        read_any(tmp_path / "a.ome.tif")
+
+
+@pytest.mark.parametrize("options", [{"metadata": {"name": "Label"}}, {"subfiletype": 1}])
+@pytest.mark.parametrize("levels", [0, 1])
+def test_what_lies_beside_a_slide_is_left_out(tmp_path, options, levels):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        file.write(RAMP, subifds=levels)
+        for _ in range(levels):
+            file.write(RAMP[::2, ::2], subfiletype=1)
+        file.write(COLOUR[:4, :5], **options)
+    assert np.array_equal(read_any(tmp_path / "a.tif").array, RAMP)
+    assert len(open_levels(tmp_path / "a.tif")) == 1 + levels
+
+
+def test_a_pyramid_in_pages_is_one_image(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        for step in (1, 2, 4):
+            file.write(RAMP[::step, ::step], metadata=None, subfiletype=int(step > 1))
+    assert np.array_equal(read_any(tmp_path / "a.tif").array, RAMP)
+
+
+def test_a_picture_that_is_too_large_is_told_so(tmp_path, monkeypatch):
+    """Pillow takes it for an attack."""
+    imageio.imwrite(tmp_path / "a.png", GRAY)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", GRAY.size // 2 - 1)
+    with pytest.raises(ImageError, match=r"^a\.png is too large for a picture: convert it to TIFF"):
+        read_any(tmp_path / "a.png")

@@ -6,6 +6,7 @@ No name, number or date of a patient leaves this module.
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -19,7 +20,7 @@ import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
-from pydicom.misc import is_dicom
+from pydicom.misc import is_dicom as begins_as_dicom
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 from pydicom.pixels.utils import pixel_array
@@ -46,6 +47,14 @@ class Frame:
 
     pixels: NDArray
     position: NDArray[np.float64] | None
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a file begins as DICOM; one that may not be read is none, and stops no folder."""
+    try:
+        return os.path.isfile(path) and begins_as_dicom(path)
+    except OSError:
+        return False
 
 
 def is_dicom_folder(folder: Path) -> bool:
@@ -108,7 +117,8 @@ def read_dicom(paths: Iterable[Path]) -> list[Picture]:
 
 def _files(folder: Path) -> Iterator[Path]:
     found = (path for path in folder.rglob("*") if not path.name.startswith("."))
-    return (path for path in found if path.is_file() and path.name != DIRECTORY_FILE)
+    # Unlike Path.is_file, this is false where it is not allowed to look.
+    return (path for path in found if os.path.isfile(path) and path.name != DIRECTORY_FILE)
 
 
 @contextmanager

@@ -89,7 +89,9 @@ def stem(path: Path) -> str:
     return path.name.removesuffix(".gz").removesuffix(".nii")
 
 
-def write_nifti(path: Path, labels: NDArray, affine: Affine, orientation: str = "") -> None:
+def write_nifti(
+    path: Path, labels: NDArray, affine: Affine, orientation: str = "", time_step: float = 0.0
+) -> None:
     """Write labels as NIfTI, whole or not at all.
 
     Parameters
@@ -103,6 +105,8 @@ def write_nifti(path: Path, labels: NDArray, affine: Affine, orientation: str = 
     orientation : str
         Order and direction of the axes in the file, such as ``"RAS"``; empty for columns, rows,
         slices.
+    time_step : float
+        Seconds between times; 0 if unknown.
 
     Raises
     ------
@@ -123,6 +127,8 @@ def write_nifti(path: Path, labels: NDArray, affine: Affine, orientation: str = 
     image.set_qform(affine, code="scanner")
     image.header.set_xyzt_units("mm", "sec")
     image.header.set_intent(LABELS)
+    if time_step and values.ndim == 4:
+        image.header.set_zooms((*image.header.get_zooms()[:3], time_step))
     data = image.to_bytes()
     if path.name.lower().endswith(".gz"):
         data = gzip.compress(data, mtime=0)

@@ -67,7 +67,7 @@ class Picture:
     window : tuple of float, optional
         The values to show as black and white, if the file says so.
     inverted : bool
-        Whether low values are to be shown bright (DICOM's MONOCHROME1).
+        Whether low values are to be shown bright (DICOM's MONOCHROME1, TIFF's white is zero).
     patient : Patient, optional
         How the image lies in the patient, if that is known.
     labels : bool
@@ -100,6 +100,13 @@ class Picture:
         """Size of a pixel in millimetres, of the axes where it is known."""
         sizes = zip(self.axes, self.scale, self.units, strict=False)
         return {axis: size * MILLIMETRES[unit] for axis, size, unit in sizes if unit in MILLIMETRES}
+
+    @property
+    def time_step(self) -> float:
+        """Seconds between times; 0 if unknown."""
+        known = dict(zip(self.axes, zip(self.scale, self.units, strict=True), strict=False))
+        step, unit = known.get("t", (0.0, "s"))
+        return step if unit == "s" else 0.0
 
     @property
     def affine(self) -> Affine | None:

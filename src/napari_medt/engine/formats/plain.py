@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import ParseError
@@ -12,37 +14,54 @@ from numpy.typing import NDArray
 
 from napari_medt.engine.files import has_frames, read_image
 from napari_medt.engine.formats.picture import COLOUR, Picture
+from napari_medt.engine.formats.tiff import is_inverted, read_values
 from napari_medt.errors import ImageError
 
 SUFFIXES = (".tif", ".tiff")
 CENTIMETRE = 3  # TIFF's ResolutionUnit; inches there are usually those of a printer
+CENTIMETRES_PER_INCH = 2.54
+DOTS_PER_INCH = (72, 96, 150, 200, 300, 600, 1200)  # usual ones, which say nothing of the image
 MICRON = "um"
+# What ImageJ counts in, as a number of a unit that we know; not inches, which are of a printer.
+IMAGEJ_UNITS = {
+    "nm": (1.0, "nm"),
+    **dict.fromkeys((MICRON, "micron", "microns"), (1.0, MICRON)),
+    "mm": (1.0, "mm"),
+    "cm": (10.0, "mm"),
+}
 
 Sizes = dict[str, tuple[float, str]]  # per axis: size of a pixel and its unit
 
 
-def read_tiff(path: Path) -> Picture:
+def read_tiff(path: Path, *, numbers: bool = False) -> Picture:
     """Read the first image of a TIFF, at full resolution.
 
     Axes and pixel size are those of OME-TIFF and ImageJ where the file has them, else TIFF's own.
 
+    Parameters
+    ----------
+    path : Path
+        The file.
+    numbers : bool
+        Whether the values are labels, and not those of a palette's colours.
+
     Raises
     ------
     ImageError
-        If the file is no TIFF.
+        If the file is no TIFF, or its colours are not known.
     """
     if not path.is_file():
         raise ImageError(f"There is no file {path}.")
     try:
         with tifffile.TiffFile(path) as tiff:
-            series = tiff.series[0]
-            array, axes, sizes = series.asarray(), series.axes.lower(), pixel_sizes(tiff)
-    except MemoryError:
+            array, axes = read_values(tiff, numbers=numbers)
+            inverted, sizes = is_inverted(tiff), pixel_sizes(tiff)
+    except (ImageError, MemoryError):
         raise
     except Exception:  # a damaged file makes tifffile raise anything
         raise ImageError(f"{path.name} is not an image that can be read.") from None
     array, axes = _tidy(array, axes)
-    return _picture(array, axes, path.name.partition(".")[0], sizes)
+    return replace(_picture(array, axes, path.name.partition(".")[0], sizes), inverted=inverted)
 
 
 def read_plain(path: Path) -> Picture:
@@ -87,9 +106,11 @@ def pixel_sizes(tiff: tifffile.TiffFile) -> Sizes:
     if tiff.is_ome and tiff.ome_metadata:
         return _ome_sizes(tiff.ome_metadata)
     imagej = tiff.imagej_metadata or {}
-    sizes = _plane_sizes(tiff, str(imagej.get("unit", "")))
-    if sizes and imagej.get("spacing"):
-        sizes["z"] = abs(float(imagej["spacing"])), sizes["x"][1]
+    name = str(imagej.get("unit", "")).replace("\\u00B5", "u").replace("µ", "u")
+    unit = IMAGEJ_UNITS.get(name)
+    sizes = _plane_sizes(tiff, unit)
+    if sizes and unit and imagej.get("spacing"):
+        sizes["z"] = unit[0] * abs(float(imagej["spacing"])), unit[1]
     return sizes
 
 
@@ -111,16 +132,24 @@ def _unit(pixels: dict[str, Any], axis: str) -> str:
     return unit.replace("µ", "u").replace("μ", "u")
 
 
-def _plane_sizes(tiff: tifffile.TiffFile, unit: str) -> Sizes:
+def _plane_sizes(tiff: tifffile.TiffFile, unit: tuple[float, str] | None) -> Sizes:
     """Size of a pixel from TIFF's resolution, if that is of the image and not of a printer."""
     tags = tiff.pages[0].tags  # type: ignore[union-attr]
-    micron = unit.replace("\\u00B5", "u").replace("µ", "u") in (MICRON, "micron", "microns")
-    if not micron and tags.valueof("ResolutionUnit") != CENTIMETRE:
+    told = unit is not None
+    if unit is None and tags.valueof("ResolutionUnit") == CENTIMETRE:
+        unit = 10.0, "mm"
+    if unit is None:
         return {}
     sizes = {}
     for axis, name in (("x", "XResolution"), ("y", "YResolution")):
         count, length = tags.valueof(name) or (0, 1)
-        if not count:
+        if not count or (not told and is_of_printer(count / length)):
             return {}
-        sizes[axis] = (length / count, MICRON) if micron else (10 * length / count, "mm")
+        sizes[axis] = unit[0] * length / count, unit[1]
     return sizes
+
+
+def is_of_printer(per_centimetre: float) -> bool:
+    """Whether a resolution is a usual one of paper and screens, in dots per inch."""
+    dots = per_centimetre * CENTIMETRES_PER_INCH
+    return any(math.isclose(dots, usual, rel_tol=0.005) for usual in DOTS_PER_INCH)
