@@ -32,10 +32,11 @@ def test_a_third_is_tissue_and_levels_are_those_pixels(drawn, tmp_path):
 def test_a_small_one_is_measured_killed_and_resumed(tmp_path):
     small, image = slide.Slide(400, draw("histology_nuclei")[0]), tmp_path / "slide.ome.tif"
     small.write(image)
-    row = slide.by_size(small, image, tmp_path / "once.zarr")
+    model = ("--model", slide.MODEL)
+    row = slide.by_size(small, image, tmp_path / "once.zarr", *model)
     assert row["peak MB"] > 100
     assert 0 < row["seconds in blocks"] < row["seconds"]
-    resumed = slide.killed_and_resumed(small, image, tmp_path / "resumed.zarr")
+    resumed = slide.killed_and_resumed(small, image, tmp_path / "resumed.zarr", *model)
     assert resumed["done twice"] == 0
     assert resumed["seen in all"] <= resumed["blocks"] == row["blocks"] == 1
     assert slide.differing_pixels(tmp_path / "once.zarr", tmp_path / "resumed.zarr") == 0
