@@ -156,6 +156,41 @@ def test_a_hidden_mask_is_added_to_in_one_step(hands, viewer, widget, batches, s
     assert np.array_equal(mask.data, edited)
 
 
+@pytest.mark.parametrize("edited", [False, True])
+def test_a_result_leaves_the_tool_in_the_hand(hands, viewer, widget, batches, stack, edited):
+    viewer.add_image(stack[0, :, 1], axis_labels=("z", "y", "x"))
+    choose(widget.scope._planes, "The plane that is shown")
+    viewer.dims.set_current_step(0, 0)
+    mask = hands.click_segment_and_wait()
+    mask.mode = "erase"
+    mask.visible = False  # to look below it, with the eraser in hand: napari keeps that in mind
+    mask.visible = True
+    mask.mode = "paint"
+    mask.selected_label = 7
+    if edited:
+        mask.paint((0, 3, 3), 7)
+    viewer.dims.set_current_step(0, 1)
+    assert hands.click_segment_and_wait() is mask
+    assert mask.data[1].any()
+    assert mask.mode == "paint"
+    if edited:
+        assert mask.selected_label == 7
+
+
+def test_objects_that_come_are_not_what_is_painted_next(hands, viewer, widget, batches, stack):
+    viewer.add_image(stack[0, :, 1], axis_labels=("z", "y", "x"))
+    choose(widget.scope._planes, "The plane that is shown")
+    viewer.dims.set_current_step(0, 0)
+    mask = hands.click_segment_and_wait()
+    mask.paint((0, 25, 24), 0)
+    mask.selected_label = 25
+    viewer.dims.set_current_step(0, 1)
+    assert hands.click_segment_and_wait() is mask
+    assert mask.selected_label == 25
+    assert mask.data[1].any()
+    assert not (mask.data == 25).any()
+
+
 def test_a_plane_is_laid_into_a_mask_without_copying_it(hands, viewer, widget, batches, stack):
     """A copy of a large stack would stop the window."""
     image = viewer.add_image(stack[0])

@@ -143,7 +143,7 @@ class Masks(QObject):
             self._lay_into(mask, outcome)
         else:
             mask = self._add(outcome, image, model)
-        mask.layer.visible = True
+        show(mask.layer)
         self._viewer.layers.selection.active = mask.layer
         return mask
 
@@ -161,9 +161,10 @@ class Masks(QObject):
 
     def _lay_into(self, mask: Mask, outcome: Outcome) -> None:
         """Exchange a part of an edited mask, in one step of its history."""
-        mask.layer.visible = True  # of a hidden layer napari holds no view that it could update
+        show(mask.layer)  # of a hidden layer napari holds no view that it could update
         labels, old = mask.labels, mask.outcome
-        highest = int(labels.max(initial=0))  # what was painted may have any number
+        # What was painted may have any number, and what is painted next keeps its own.
+        highest = max(int(labels.max(initial=0)), mask.layer.selected_label)
         with mask.layer.block_history():
             for part, values in exchanged(labels, outcome, highest):
                 changed = values != labels[part]
@@ -215,8 +216,9 @@ class Masks(QObject):
     def _describe(self, mask: Mask) -> None:
         outcome = mask.outcome
         mask.layer.metadata[METADATA] = dict(outcome.provenance)
-        # What is painted next: one more object, or the first class.
-        mask.layer.selected_label = outcome.highest + 1 if outcome.card.splits_objects else 1
+        if not mask.painted:  # else the user has chosen what to paint with
+            # What is painted next: one more object, or the first class.
+            mask.layer.selected_label = outcome.highest + 1 if outcome.card.splits_objects else 1
 
     def _of(self, layer: Layer | None) -> Mask | None:
         return next((mask for mask in self._masks if mask.layer is layer), None)
@@ -250,3 +252,9 @@ class Masks(QObject):
         self.let_go_of(gone)
         self._masks = [mask for mask in self._masks if mask.layer is not gone]
         self.changed.emit()
+
+
+def show(layer: Labels) -> None:
+    """Make a layer visible; where it already is, napari would change its tool."""
+    if not layer.visible:
+        layer.visible = True
