@@ -177,6 +177,37 @@ def test_a_result_leaves_the_tool_in_the_hand(hands, viewer, widget, batches, st
         assert mask.selected_label == 7
 
 
+@pytest.mark.parametrize("added", [False, True])
+def test_a_stroke_is_for_the_layer_in_hand(hands, viewer, widget, batches, stack, added):
+    """Wherever a result lands meanwhile."""
+    slices, axes = stack[0, :, 1], ("z", "y", "x")
+    first = viewer.add_image(slices, name="one", axis_labels=axes)
+    second = viewer.add_image(slices, name="two", axis_labels=axes)
+    viewer.dims.set_current_step(0, 0)
+    viewer.layers.selection.active = first
+    mask = hands.click_segment_and_wait()
+    if added:
+        mask.data[0, :5, :5] = 3  # so that the result gets a layer of its own
+    viewer.layers.selection.active = second
+    other = hands.click_segment_and_wait()
+    viewer.layers.selection.active = first
+    batches.hold()
+    hands.click("Segment")
+    viewer.layers.selection.active = other
+    other.mode = "erase"
+    choose(widget.scope._planes, "The plane that is shown")
+    batches.go_on()
+    hands.wait(widget.segment.isEnabled)
+    landed = [layer for layer in hands.masks() if layer.name.startswith("one")][-1]
+    assert (landed is not mask) == added
+    assert viewer.layers.selection.active is other
+    assert set(viewer.layers.selection) == {other}
+    assert other.mode == "erase"
+    assert f'The mask is in "{landed.name}"' in widget.message.text()
+    assert widget.image.image is second
+    assert widget.scope._planes.currentText() == "The plane that is shown"
+
+
 def test_objects_that_come_are_not_what_is_painted_next(hands, viewer, widget, batches, stack):
     viewer.add_image(stack[0, :, 1], axis_labels=("z", "y", "x"))
     choose(widget.scope._planes, "The plane that is shown")

@@ -126,7 +126,7 @@ class Masks(QObject):
         return self._of(self._viewer.layers.selection.active)
 
     def place(self, outcome: Outcome, image: Image, model: str) -> Mask:
-        """Put the result of a run on its image, ready to paint.
+        """Put the result of a run on its image, ready to paint unless another layer is in hand.
 
         The newest mask of the same image and model is renewed if it was not edited. If it was, the
         result of a region or of single planes is laid into it as a step that can be undone, unless
@@ -144,7 +144,8 @@ class Masks(QObject):
         else:
             mask = self._add(outcome, image, model)
         show(mask.layer)
-        self._viewer.layers.selection.active = mask.layer
+        if self._in_hand() is None:
+            self._viewer.layers.selection.active = mask.layer
         return mask
 
     def _renew(self, mask: Mask, outcome: Outcome) -> None:
@@ -199,12 +200,27 @@ class Masks(QObject):
         mask = Mask(layer, image, model, outcome)
         self._masks.append(mask)
         self._describe(mask)
-        self._viewer.add_layer(layer)
+        self._show_new(layer)
         image.events.data.connect(self._on_other_image)
         layer.events.paint.connect(self._on_paint)
         layer.events.data.connect(self._on_data)
         layer.events.set_data.connect(self._on_drawn)  # all that tells of undo and redo
         return mask
+
+    def _show_new(self, layer: Labels) -> None:
+        """Add a layer, which is selected unless another one is in hand."""
+        selection, in_hand = self._viewer.layers.selection, self._in_hand()
+        if in_hand is None:
+            self._viewer.add_layer(layer)
+            return
+        with selection.events.active.blocker():  # or choices would follow what napari selects
+            self._viewer.add_layer(layer)
+            selection.active = in_hand
+
+    def _in_hand(self) -> Labels | None:
+        """Return the Labels layer that is worked in: selected, with a tool. A stroke is for it."""
+        active = self._viewer.layers.selection.active
+        return active if isinstance(active, Labels) and active.mode != "pan_zoom" else None
 
     def _write(self, mask: Mask, outcome: Outcome) -> None:
         # A mask that was not edited has nothing to undo, so no step of its history goes stale.

@@ -359,8 +359,10 @@ class SegmentWidget(QWidget):
         if axes_of(run.image).shape != run.request.scope.axes.shape:
             self.say("The image now has another size, so the result was dropped.")
         else:
-            self._masks.place(run.outcome, run.image, run.request.model)
+            layer = self._masks.place(run.outcome, run.image, run.request.model).layer
             advice = "Paint or erase to correct the mask."
+            if layer is not self._viewer.layers.selection.active:
+                advice = f'The mask is in "{layer.name}", since you are at work in another layer.'
             if run.image.data is not run.data:
                 self._masks.let_go_of(run.image)
                 advice = "The image has changed since: Segment makes a mask of it as it is now."
