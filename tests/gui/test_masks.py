@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_medt.gui.masks import METADATA
+from napari_medt.gui.masks import METADATA, undone
 from napari_medt.gui.scope import SHAPES
 from napari_medt.gui.widget import relabel_mask
 from tests.gui.conftest import SHAPE, choose
@@ -206,6 +206,29 @@ def test_a_stroke_is_for_the_layer_in_hand(hands, viewer, widget, batches, stack
     assert f'The mask is in "{landed.name}"' in widget.message.text()
     assert widget.image.image is second
     assert widget.scope._planes.currentText() == "The plane that is shown"
+
+
+def test_what_was_undone_can_be_redone(hands, viewer, widget, batches, stack):
+    """Strokes are undone to look at the image without them; a step more would forget them."""
+    viewer.add_image(stack[0, :, 1], axis_labels=("z", "y", "x"))
+    choose(widget.scope._planes, "The plane that is shown")
+    viewer.dims.set_current_step(0, 0)
+    mask = hands.click_segment_and_wait()
+    for column in (3, 23):
+        mask.paint((0, 3, column), 99)
+    corrected = mask.data.copy()
+    assert not undone(mask)
+    mask.undo()
+    mask.undo()
+    assert len(undone(mask)) == 2, "napari keeps its history as this plugin expects"
+    viewer.dims.set_current_step(0, 1)
+    newer = hands.click_segment_and_wait()
+    assert newer is not mask
+    assert "can be redone" in widget.message.text()
+    mask.redo()
+    mask.redo()
+    assert np.array_equal(mask.data, corrected)
+    assert not undone(mask)
 
 
 def test_objects_that_come_are_not_what_is_painted_next(hands, viewer, widget, batches, stack):

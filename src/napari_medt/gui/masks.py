@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image, Labels, Layer
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import napari
 
 METADATA = "napari_medt"  # of a mask's layer: how its labels were made
+UNDONE = "What you have undone in your mask can be redone, so this one is a new layer."
 
 
 @dataclass(eq=False)
@@ -125,28 +126,38 @@ class Masks(QObject):
         """Return the mask whose layer is selected; None for other layers."""
         return self._of(self._viewer.layers.selection.active)
 
-    def place(self, outcome: Outcome, image: Image, model: str) -> Mask:
+    def place(self, outcome: Outcome, image: Image, model: str) -> tuple[Mask, str]:
         """Put the result of a run on its image, ready to paint unless another layer is in hand.
 
         The newest mask of the same image and model is renewed if it was not edited. If it was, the
         result of a region or of single planes is laid into it as a step that can be undone, unless
-        the edits are there. Otherwise, and where the axes are now other ones, there is a new layer.
+        the edits are there, or there is something to redo. Otherwise, and where the axes are now
+        other ones, there is a new layer.
+
+        Returns
+        -------
+        mask : Mask
+            What holds the result.
+        why : str
+            Why it is a new one, where that is not plain.
         """
-        mask = self.newest(image, model)
+        mask, why = self.newest(image, model), ""
         if mask is None or not mask.holds(outcome):
             mask = self._add(outcome, image, model)
         elif not mask.is_edited():
             for name, value in placement(image, outcome.scope.axes, outcome.place).items():
                 setattr(mask.layer, name, value)
             self._renew(mask, outcome)
-        elif not outcome.scope.complete and not mask.edited_within(outcome.scope):
-            self._lay_into(mask, outcome)
-        else:
+        elif outcome.scope.complete or mask.edited_within(outcome.scope):
             mask = self._add(outcome, image, model)
+        elif undone(mask.layer):  # another step would make napari forget it
+            mask, why = self._add(outcome, image, model), UNDONE
+        else:
+            self._lay_into(mask, outcome)
         show(mask.layer)
         if self._in_hand() is None:
             self._viewer.layers.selection.active = mask.layer
-        return mask
+        return mask, why
 
     def _renew(self, mask: Mask, outcome: Outcome) -> None:
         """Exchange what a run was about in a mask that was not edited."""
@@ -274,3 +285,9 @@ def show(layer: Labels) -> None:
     """Make a layer visible; where it already is, napari would change its tool."""
     if not layer.visible:
         layer.visible = True
+
+
+def undone(layer: Labels) -> list[Any]:
+    """Return the changes that could be redone in a layer; napari tells them nowhere else."""
+    steps = getattr(layer, "_redo_history", ())  # private, so it may go
+    return [change for step in steps for change in step]

@@ -359,10 +359,11 @@ class SegmentWidget(QWidget):
         if axes_of(run.image).shape != run.request.scope.axes.shape:
             self.say("The image now has another size, so the result was dropped.")
         else:
-            layer = self._masks.place(run.outcome, run.image, run.request.model).layer
-            advice = "Paint or erase to correct the mask."
-            if layer is not self._viewer.layers.selection.active:
-                advice = f'The mask is in "{layer.name}", since you are at work in another layer.'
+            mask, why = self._masks.place(run.outcome, run.image, run.request.model)
+            advice = why or "Paint or erase to correct the mask."
+            if mask.layer is not self._viewer.layers.selection.active:
+                where = f'The mask is in "{mask.layer.name}"'
+                advice = f"{why} {where}, since you are at work in another layer.".lstrip()
             if run.image.data is not run.data:
                 self._masks.let_go_of(run.image)
                 advice = "The image has changed since: Segment makes a mask of it as it is now."
