@@ -45,6 +45,40 @@ def test_other_channels_make_another_mask(hands, viewer, widget, batches, stack)
     assert widget.segment.isEnabled()
 
 
+@pytest.mark.parametrize("edited", [False, True])
+def test_every_channel_has_masks_of_its_own(hands, viewer, widget, batches, stack, edited):
+    viewer.add_image(stack[0], axis_labels=("z", "c", "y", "x"))
+    choose(widget.scope._channel, "1")
+    first = hands.click_segment_and_wait()
+    if edited:
+        first.data[0, 0, :5, :5] = 3
+        choose(widget.scope._planes, "The plane that is shown")
+        viewer.dims.set_current_step(0, 1)
+    kept = first.data.copy()
+    choose(widget.scope._channel, "2")
+    second = hands.click_segment_and_wait()
+    assert second is not first
+    assert np.array_equal(first.data, kept)
+    viewer.layers.selection.clear()
+    choose(widget.scope._channel, "1")
+    hands.click_segment_and_wait()
+    assert hands.masks() == [first, second], "each channel goes on with its own"
+
+
+def test_layers_that_are_mixed_get_a_mask_of_their_own(hands, viewer, widget, batches, blobs):
+    image = viewer.add_image(blobs, colormap="green")
+    viewer.add_image(blobs[::-1], name="other", colormap="magenta", blending="additive")
+    viewer.layers.selection.active = image
+    mask = hands.click_segment_and_wait()
+    kept = mask.data.copy()
+    [action] = widget.scope._menu.actions()
+    action.setChecked(True)
+    both = hands.click_segment_and_wait()
+    assert both is not mask
+    assert np.array_equal(mask.data, kept)
+    assert hands.click_segment_and_wait() is both
+
+
 def edit_by_fill(mask):
     mask.fill((25, 24), 7)
 

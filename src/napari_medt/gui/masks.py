@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,8 @@ class Mask:
         Name or path of the model.
     outcome : Outcome
         What was last written into it.
+    mixed : frozenset
+        Unique ids of the layers that were mixed with the image.
     painted : bool
         Whether it is known that the layer was edited. It stays so: there may be something to undo
         or redo.
@@ -46,6 +49,7 @@ class Mask:
     image: Image | None
     model: str
     outcome: Outcome
+    mixed: frozenset[Hashable] = frozenset()
     painted: bool = False
 
     @property
@@ -70,13 +74,17 @@ class Mask:
             self.become_painted()
         return self.painted
 
-    def holds(self, outcome: Outcome) -> bool:
-        """Whether the layer lies where the labels of another run belong, and can take them."""
+    def holds(self, outcome: Outcome, mixed: frozenset[Hashable]) -> bool:
+        """Whether the labels of another run tell of the same pixels, and the layer can take them.
+
+        `mixed` are the layers that were mixed for it.
+        """
         old, new, data = self.outcome, outcome, self.layer.data
         same_axes = old.scope.axes.roles == new.scope.axes.roles
+        same_channel = old.scope.channel == new.scope.channel and self.mixed == mixed
         same_shape = old.written.shape == new.labels.shape
         writable = isinstance(data, np.ndarray) and data.dtype == new.labels.dtype
-        return old.place == new.place and same_axes and same_shape and writable
+        return old.place == new.place and same_axes and same_channel and same_shape and writable
 
     def become_painted(self) -> None:
         """Count as edited from now on; no slider needs the predictions then."""
@@ -117,22 +125,42 @@ class Masks(QObject):
 
     def newest(self, image: Image | None, model: str | None) -> Mask | None:
         """Return the newest mask of `image` by `model`."""
-        if image is None:
-            return None
-        found = [mask for mask in self._masks if mask.image is image and mask.model == model]
+        found = self._all_of(image, model)
         return found[-1] if found else None
+
+    def _all_of(self, image: Image | None, model: str | None) -> list[Mask]:
+        if image is None:
+            return []
+        return [mask for mask in self._masks if mask.image is image and mask.model == model]
 
     def selected(self) -> Mask | None:
         """Return the mask whose layer is selected; None for other layers."""
         return self._of(self._viewer.layers.selection.active)
 
-    def place(self, outcome: Outcome, image: Image, model: str) -> tuple[Mask, str]:
+    def place(
+        self,
+        outcome: Outcome,
+        image: Image,
+        model: str,
+        mixed: frozenset[Hashable] = frozenset(),
+    ) -> tuple[Mask, str]:
         """Put the result of a run on its image, ready to paint unless another layer is in hand.
 
-        The newest mask of the same image and model is renewed if it was not edited. If it was, the
-        result of a region or of single planes is laid into it as a step that can be undone, unless
-        the edits are there, or there is something to redo. Otherwise, and where the axes are now
-        other ones, there is a new layer.
+        The newest mask of the same image, channel and model is renewed if it was not edited. If it
+        was, the result of a region or of single planes is laid into it as a step that can be
+        undone, unless the edits are there, or there is something to redo. Otherwise there is a new
+        layer.
+
+        Parameters
+        ----------
+        outcome : Outcome
+            The result.
+        image : Image
+            What was segmented.
+        model : str
+            Name or path of the model.
+        mixed : frozenset, optional
+            Unique ids of the layers that were mixed with the image.
 
         Returns
         -------
@@ -141,23 +169,31 @@ class Masks(QObject):
         why : str
             Why it is a new one, where that is not plain.
         """
-        mask, why = self.newest(image, model), ""
-        if mask is None or not mask.holds(outcome):
-            mask = self._add(outcome, image, model)
+        made_of = (image, model, mixed)
+        mask, why = self._taker(outcome, *made_of), ""
+        if mask is None:
+            mask = self._add(outcome, *made_of)
         elif not mask.is_edited():
             for name, value in placement(image, outcome.scope.axes, outcome.place).items():
                 setattr(mask.layer, name, value)
             self._renew(mask, outcome)
         elif outcome.scope.complete or mask.edited_within(outcome.scope):
-            mask = self._add(outcome, image, model)
+            mask = self._add(outcome, *made_of)
         elif undone(mask.layer):  # another step would make napari forget it
-            mask, why = self._add(outcome, image, model), UNDONE
+            mask, why = self._add(outcome, *made_of), UNDONE
         else:
             self._lay_into(mask, outcome)
         show(mask.layer)
         if self._in_hand() is None:
             self._viewer.layers.selection.active = mask.layer
         return mask, why
+
+    def _taker(
+        self, outcome: Outcome, image: Image, model: str, mixed: frozenset[Hashable]
+    ) -> Mask | None:
+        """Return the newest mask that a result may be for."""
+        found = [mask for mask in self._all_of(image, model) if mask.holds(outcome, mixed)]
+        return found[-1] if found else None
 
     def _renew(self, mask: Mask, outcome: Outcome) -> None:
         """Exchange what a run was about in a mask that was not edited."""
@@ -202,13 +238,13 @@ class Masks(QObject):
                 mask.image = None  # so that its pixels can be freed
                 mask.drop_predictions()
 
-    def _add(self, outcome: Outcome, image: Image, model: str) -> Mask:
+    def _add(self, outcome: Outcome, image: Image, model: str, mixed: frozenset[Hashable]) -> Mask:
         name = f"{image.name} - {outcome.card.name} mask"
         carried = {key: image.metadata[key] for key in (PATIENT,) if key in image.metadata}
         place = placement(image, outcome.scope.axes, outcome.place)
         labels = as_layer(outcome.labels, outcome.scope.axes)
         layer = Labels(labels, name=name, metadata=carried, **place)
-        mask = Mask(layer, image, model, outcome)
+        mask = Mask(layer, image, model, outcome, mixed)
         self._masks.append(mask)
         self._describe(mask)
         self._show_new(layer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -74,6 +75,7 @@ class ActiveRun:
     image: Image
     data: Any  # of the image then, since the layer may get others
     request: Request
+    mixed: frozenset[Hashable]  # unique ids of the layers that were mixed with the image
     outcome: Outcome | None = None
 
 
@@ -313,7 +315,8 @@ class SegmentWidget(QWidget):
             refused=self._on_refused,
             crashed=self._on_crashed,
         )
-        self._run = ActiveRun(job, image, image.data, request)
+        mixed = frozenset(layer.unique_id for layer in self.scope.added)
+        self._run = ActiveRun(job, image, image.data, request, mixed)
         self._refresh()
 
     def cancel(self) -> None:
@@ -359,7 +362,7 @@ class SegmentWidget(QWidget):
         if axes_of(run.image).shape != run.request.scope.axes.shape:
             self.say("The image now has another size, so the result was dropped.")
         else:
-            mask, why = self._masks.place(run.outcome, run.image, run.request.model)
+            mask, why = self._masks.place(run.outcome, run.image, run.request.model, run.mixed)
             advice = why or "Paint or erase to correct the mask."
             if mask.layer is not self._viewer.layers.selection.active:
                 where = f'The mask is in "{mask.layer.name}"'
