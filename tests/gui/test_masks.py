@@ -265,6 +265,51 @@ def test_what_was_undone_can_be_redone(hands, viewer, widget, batches, stack):
     assert not undone(mask)
 
 
+def test_a_plane_that_was_undone_is_laid_in_again(hands, viewer, widget, batches, stack):
+    viewer.add_image(stack[0, :, 1], axis_labels=("z", "y", "x"))
+    choose(widget.scope._planes, "The plane that is shown")
+    viewer.dims.set_current_step(0, 0)
+    mask = hands.click_segment_and_wait()
+    mask.paint((0, 3, 3), 99)
+    viewer.dims.set_current_step(0, 1)
+    for threshold in (0.5, 0.7, 0.6):
+        widget.settings._threshold.setValue(threshold)
+        assert hands.click_segment_and_wait() is mask
+        assert mask.data[1].any()
+        mask.undo()
+        assert not mask.data[1].any()
+    mask.redo()
+    mask.paint((1, 3, 3), 98)
+    corrected = mask.data.copy()
+    mask.undo()
+    mask.undo()
+    assert hands.click_segment_and_wait() is not mask, "there is a stroke to redo"
+    mask.redo()
+    mask.redo()
+    assert np.array_equal(mask.data, corrected)
+
+
+def test_the_selected_mask_goes_on(hands, viewer, widget, batches, stack):
+    viewer.add_image(stack[0, :, 1], axis_labels=("z", "y", "x"))
+    choose(widget.scope._planes, "The plane that is shown")
+    viewer.dims.set_current_step(0, 0)
+    older = hands.click_segment_and_wait()
+    older.paint((0, 3, 3), 99)
+    newer = hands.click_segment_and_wait()
+    assert newer is not older
+    kept = newer.data.copy()
+    viewer.layers.selection.active = older
+    viewer.dims.set_current_step(0, 1)
+    hands.click_segment_and_wait()
+    assert hands.masks() == [older, newer]
+    assert older.data[1].any()
+    assert np.array_equal(newer.data, kept)
+    viewer.dims.set_current_step(0, 0)  # which was edited in the selected one
+    hands.click_segment_and_wait()
+    assert hands.masks() == [older, newer]
+    assert viewer.layers.selection.active is newer
+
+
 def test_objects_that_come_are_not_what_is_painted_next(hands, viewer, widget, batches, stack):
     viewer.add_image(stack[0, :, 1], axis_labels=("z", "y", "x"))
     choose(widget.scope._planes, "The plane that is shown")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +22,23 @@ if TYPE_CHECKING:
     import napari
 
 METADATA = "napari_medt"  # of a mask's layer: how its labels were made
-UNDONE = "What you have undone in your mask can be redone, so this one is a new layer."
+UNDONE = "What you have undone in your mask can be redone, so the result is in another layer."
+
+
+@dataclass(frozen=True, eq=False)
+class Laid:
+    """What was last laid into an edited mask.
+
+    Attributes
+    ----------
+    before : list
+        Every part of the labels that it was laid into, and what that held before.
+    step : list
+        The changes, as napari keeps them for undo.
+    """
+
+    before: list[tuple[tuple[Any, ...], NDArray[np.int32]]]
+    step: list[Any]
 
 
 @dataclass(eq=False)
@@ -43,6 +60,8 @@ class Mask:
     painted : bool
         Whether it is known that the layer was edited. It stays so: there may be something to undo
         or redo.
+    laid : Laid
+        What was last laid into it.
     """
 
     layer: Labels
@@ -51,6 +70,7 @@ class Mask:
     outcome: Outcome
     mixed: frozenset[Hashable] = frozenset()
     painted: bool = False
+    laid: Laid = field(default_factory=lambda: Laid([], []))
 
     @property
     def labels(self) -> NDArray[np.int32]:
@@ -102,6 +122,19 @@ class Mask:
             not np.array_equal(data[part], written[part]) for part in scope.parts()
         )
 
+    def accept_undo(self) -> None:
+        """Count what was laid in last as never written where it was undone, so as no edit."""
+        if self.labels.shape != self.outcome.written.shape:
+            return
+        for part, before in self.laid.before:
+            if np.array_equal(self.labels[part], before):
+                self.outcome.written[part] = before
+
+    def can_redo_edits(self) -> bool:
+        """Whether there is more to redo than what was laid in last."""
+        own = {id(change) for change in self.laid.step}
+        return any(id(change) not in own for change in undone(self.layer))
+
 
 class Masks(QObject):
     """The masks in a viewer. Never writes into one that was edited.
@@ -143,13 +176,14 @@ class Masks(QObject):
         image: Image,
         model: str,
         mixed: frozenset[Hashable] = frozenset(),
+        preferred: Mask | None = None,
     ) -> tuple[Mask, str]:
         """Put the result of a run on its image, ready to paint unless another layer is in hand.
 
-        The newest mask of the same image, channel and model is renewed if it was not edited. If it
-        was, the result of a region or of single planes is laid into it as a step that can be
-        undone, unless the edits are there, or there is something to redo. Otherwise there is a new
-        layer.
+        A mask of the same image, channel and model is renewed if it was not edited: the preferred
+        one, or else the newest. If it was, the result of a region or of single planes is laid into
+        it as a step that can be undone, unless the edits are there, or some that were undone can be
+        redone. Otherwise there is a new layer.
 
         Parameters
         ----------
@@ -161,42 +195,52 @@ class Masks(QObject):
             Name or path of the model.
         mixed : frozenset, optional
             Unique ids of the layers that were mixed with the image.
+        preferred : Mask, optional
+            The one that was selected when the user asked for the result.
 
         Returns
         -------
         mask : Mask
             What holds the result.
         why : str
-            Why it is a new one, where that is not plain.
+            Why it is not the one that was selected, where that is not plain.
         """
-        made_of = (image, model, mixed)
-        mask, why = self._taker(outcome, *made_of), ""
-        if mask is None:
-            mask = self._add(outcome, *made_of)
-        elif not mask.is_edited():
-            for name, value in placement(image, outcome.scope.axes, outcome.place).items():
-                setattr(mask.layer, name, value)
-            self._renew(mask, outcome)
-        elif outcome.scope.complete or mask.edited_within(outcome.scope):
-            mask = self._add(outcome, *made_of)
-        elif undone(mask.layer):  # another step would make napari forget it
-            mask, why = self._add(outcome, *made_of), UNDONE
+        why = ""
+        for mask in self._takers(outcome, image, model, mixed, preferred):
+            if not mask.is_edited():
+                self._renew(mask, outcome, image)
+                break
+            mask.accept_undo()
+            if outcome.scope.complete or mask.edited_within(outcome.scope):
+                continue
+            if not mask.can_redo_edits():
+                self._lay_into(mask, outcome)
+                break
+            why = UNDONE  # another step would make napari forget what was undone
         else:
-            self._lay_into(mask, outcome)
+            mask = self._add(outcome, image, model, mixed)
         show(mask.layer)
         if self._in_hand() is None:
             self._viewer.layers.selection.active = mask.layer
         return mask, why
 
-    def _taker(
-        self, outcome: Outcome, image: Image, model: str, mixed: frozenset[Hashable]
-    ) -> Mask | None:
-        """Return the newest mask that a result may be for."""
+    def _takers(
+        self,
+        outcome: Outcome,
+        image: Image,
+        model: str,
+        mixed: frozenset[Hashable],
+        preferred: Mask | None,
+    ) -> list[Mask]:
+        """Return the masks that a result may be for: the preferred one, then the newest."""
         found = [mask for mask in self._all_of(image, model) if mask.holds(outcome, mixed)]
-        return found[-1] if found else None
+        first = [mask for mask in found if mask is preferred]
+        return first + [mask for mask in found[-1:] if mask is not preferred]
 
-    def _renew(self, mask: Mask, outcome: Outcome) -> None:
+    def _renew(self, mask: Mask, outcome: Outcome, image: Image) -> None:
         """Exchange what a run was about in a mask that was not edited."""
+        for name, value in placement(image, outcome.scope.axes, outcome.place).items():
+            setattr(mask.layer, name, value)
         if outcome.scope.complete:
             self._write(mask, outcome)
             return
@@ -213,12 +257,15 @@ class Masks(QObject):
         labels, old = mask.labels, mask.outcome
         # What was painted may have any number, and what is painted next keeps its own.
         highest = max(int(labels.max(initial=0)), mask.layer.selected_label)
-        with mask.layer.block_history():
+        before = []
+        with one_step(mask.layer) as step:
             for part, values in exchanged(labels, outcome, highest):
+                before.append((part, labels[part].copy()))
                 changed = values != labels[part]
                 where = layer_index(part, changed, outcome.scope.axes)
                 mask.layer.data_setitem(where, values[changed])
                 old.written[part] = values
+        mask.laid = Laid(before, step)
         mask.outcome = replace(merge(old, outcome, labels, highest), predictions={})
         self._describe(mask)
 
@@ -321,6 +368,22 @@ def show(layer: Labels) -> None:
     """Make a layer visible; where it already is, napari would change its tool."""
     if not layer.visible:
         layer.visible = True
+
+
+@contextmanager
+def one_step(layer: Labels) -> Iterator[list[Any]]:
+    """Make edits one step of a layer's history, whose changes are then in the list."""
+    step: list[Any] = []
+
+    def keep(event: Event) -> None:
+        step.extend(event.value)
+
+    layer.events.paint.connect(keep)
+    try:
+        with layer.block_history():
+            yield step
+    finally:
+        layer.events.paint.disconnect(keep)
 
 
 def undone(layer: Labels) -> list[Any]:

@@ -76,6 +76,7 @@ class ActiveRun:
     data: Any  # of the image then, since the layer may get others
     request: Request
     mixed: frozenset[Hashable]  # unique ids of the layers that were mixed with the image
+    selected: Mask | None
     outcome: Outcome | None = None
 
 
@@ -316,7 +317,7 @@ class SegmentWidget(QWidget):
             crashed=self._on_crashed,
         )
         mixed = frozenset(layer.unique_id for layer in self.scope.added)
-        self._run = ActiveRun(job, image, image.data, request, mixed)
+        self._run = ActiveRun(job, image, image.data, request, mixed, self._masks.selected())
         self._refresh()
 
     def cancel(self) -> None:
@@ -362,7 +363,9 @@ class SegmentWidget(QWidget):
         if axes_of(run.image).shape != run.request.scope.axes.shape:
             self.say("The image now has another size, so the result was dropped.")
         else:
-            mask, why = self._masks.place(run.outcome, run.image, run.request.model, run.mixed)
+            mask, why = self._masks.place(
+                run.outcome, run.image, run.request.model, run.mixed, run.selected
+            )
             advice = why or "Paint or erase to correct the mask."
             if mask.layer is not self._viewer.layers.selection.active:
                 where = f'The mask is in "{mask.layer.name}"'
