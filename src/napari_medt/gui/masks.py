@@ -62,6 +62,8 @@ class Mask:
         or redo.
     laid : Laid
         What was last laid into it.
+    asked : tuple
+        Threshold and minimum size that the sliders last asked for.
     """
 
     layer: Labels
@@ -71,6 +73,7 @@ class Mask:
     mixed: frozenset[Hashable] = frozenset()
     painted: bool = False
     laid: Laid = field(default_factory=lambda: Laid([], []))
+    asked: tuple[float, int] = (0.0, 0)
 
     @property
     def labels(self) -> NDArray[np.int32]:

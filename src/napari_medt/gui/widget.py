@@ -175,6 +175,8 @@ class SegmentWidget(QWidget):
         self._relabelling.succeeded.connect(self._on_relabelled)
         self._relabelling.refused.connect(self.refuse)
         self._relabelling.crashed.connect(self._report)
+        for failed in (self._relabelling.refused, self._relabelling.crashed):
+            failed.connect(self._refresh)
         self._viewer.layers.events.removed.connect(self._on_layer_removed)
         self._viewer.layers.selection.events.active.connect(self._on_active)
 
@@ -214,8 +216,13 @@ class SegmentWidget(QWidget):
             self._show_settings_of(mask)
 
     def _show_settings_of(self, mask: Mask) -> None:
+        """Show what a mask was made with, or what it is being made with."""
         made = mask.outcome.provenance
-        self.settings.show_values(made["threshold"], made["min_size"])
+        values = (made["threshold"], made["min_size"])
+        if self._relabelling.is_at(mask):
+            values = mask.asked
+        if values != (self.settings.threshold, self.settings.min_size):  # else one is being moved
+            self.settings.show_values(*values)
 
     def _on_choice(self) -> None:
         card = self.model.card
@@ -399,15 +406,14 @@ class SegmentWidget(QWidget):
         if why_left_alone(mask) or mask.is_edited():
             self._refresh()
             return
-        self._relabelling.submit(
-            partial(relabel_mask, mask, self.settings.threshold, self.settings.min_size)
-        )
+        mask.asked = (self.settings.threshold, self.settings.min_size)
+        self._relabelling.submit(partial(relabel_mask, mask, *mask.asked), about=mask)
 
     def _on_relabelled(self, made: tuple[Mask, Outcome, Outcome]) -> None:
-        if self._masks.rewrite(*made):
-            self.say(f"{made[-1].words}.")
-        else:
-            self._refresh()
+        mask, _, outcome = made
+        if self._masks.rewrite(*made) and mask is self._mask():
+            self.say(f"{outcome.words}.")
+        self._refresh()
 
     def _on_edited(self, mask: Mask) -> None:
         # To look at another plane is announced like undo, for masks that are not selected, too.
