@@ -1,6 +1,7 @@
 """Work on a thread, and what is said of its end."""
 
 import errno
+import threading
 
 import pytest
 
@@ -56,3 +57,18 @@ def test_the_newest_job_is_done_after_one_that_failed(qtbot, error, qapp):
     qtbot.waitUntil(lambda: done == [7])
     jobs.submit(lambda: 8)
     qtbot.waitUntil(lambda: done == [7, 8])
+
+
+def test_the_newest_job_of_each_thing_is_done(qtbot, qapp):
+    jobs, done, begin = NewestJob(qapp), [], threading.Event()
+    jobs.succeeded.connect(done.append)
+    jobs.submit(begin.wait, "a")
+    for number, about in enumerate("aabba"):
+        jobs.submit(lambda number=number: number, about)
+    assert jobs.is_at("a")
+    assert jobs.is_at("b")
+    assert not jobs.is_at("c")
+    begin.set()
+    qtbot.waitUntil(lambda: done == [True, 4, 3])
+    assert not jobs.is_at("a")
+    assert not jobs.is_at("b")

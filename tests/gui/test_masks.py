@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_medt.gui.masks import METADATA
+from napari_medt.gui.masks import METADATA, undone
 from napari_medt.gui.scope import SHAPES
 from napari_medt.gui.widget import relabel_mask
 from tests.gui.conftest import SHAPE, choose
@@ -43,6 +43,40 @@ def test_other_channels_make_another_mask(hands, viewer, widget, batches, stack)
     assert other is not mask
     assert other.data.shape == (3, 2, *SHAPE)
     assert widget.segment.isEnabled()
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_every_channel_has_masks_of_its_own(hands, viewer, widget, batches, stack, edited):
+    viewer.add_image(stack[0], axis_labels=("z", "c", "y", "x"))
+    choose(widget.scope._channel, "1")
+    first = hands.click_segment_and_wait()
+    if edited:
+        first.data[0, 0, :5, :5] = 3
+        choose(widget.scope._planes, "The plane that is shown")
+        viewer.dims.set_current_step(0, 1)
+    kept = first.data.copy()
+    choose(widget.scope._channel, "2")
+    second = hands.click_segment_and_wait()
+    assert second is not first
+    assert np.array_equal(first.data, kept)
+    viewer.layers.selection.clear()
+    choose(widget.scope._channel, "1")
+    hands.click_segment_and_wait()
+    assert hands.masks() == [first, second], "each channel goes on with its own"
+
+
+def test_layers_that_are_mixed_get_a_mask_of_their_own(hands, viewer, widget, batches, blobs):
+    image = viewer.add_image(blobs, colormap="green")
+    viewer.add_image(blobs[::-1], name="other", colormap="magenta", blending="additive")
+    viewer.layers.selection.active = image
+    mask = hands.click_segment_and_wait()
+    kept = mask.data.copy()
+    [action] = widget.scope._menu.actions()
+    action.setChecked(True)
+    both = hands.click_segment_and_wait()
+    assert both is not mask
+    assert np.array_equal(mask.data, kept)
+    assert hands.click_segment_and_wait() is both
 
 
 def edit_by_fill(mask):
@@ -154,6 +188,140 @@ def test_a_hidden_mask_is_added_to_in_one_step(hands, viewer, widget, batches, s
     assert mask.data[1].any(), "the next stroke is a step of its own"
     mask.undo()
     assert np.array_equal(mask.data, edited)
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_a_result_leaves_the_tool_in_the_hand(hands, viewer, widget, batches, stack, edited):
+    viewer.add_image(stack[0, :, 1], axis_labels=("z", "y", "x"))
+    choose(widget.scope._planes, "The plane that is shown")
+    viewer.dims.set_current_step(0, 0)
+    mask = hands.click_segment_and_wait()
+    mask.mode = "erase"
+    mask.visible = False  # to look below it, with the eraser in hand: napari keeps that in mind
+    mask.visible = True
+    mask.mode = "paint"
+    mask.selected_label = 7
+    if edited:
+        mask.paint((0, 3, 3), 7)
+    viewer.dims.set_current_step(0, 1)
+    assert hands.click_segment_and_wait() is mask
+    assert mask.data[1].any()
+    assert mask.mode == "paint"
+    if edited:
+        assert mask.selected_label == 7
+
+
+@pytest.mark.parametrize("added", [False, True])
+def test_a_stroke_is_for_the_layer_in_hand(hands, viewer, widget, batches, stack, added):
+    """Wherever a result lands meanwhile."""
+    slices, axes = stack[0, :, 1], ("z", "y", "x")
+    first = viewer.add_image(slices, name="one", axis_labels=axes)
+    second = viewer.add_image(slices, name="two", axis_labels=axes)
+    viewer.dims.set_current_step(0, 0)
+    viewer.layers.selection.active = first
+    mask = hands.click_segment_and_wait()
+    if added:
+        mask.data[0, :5, :5] = 3  # so that the result gets a layer of its own
+    viewer.layers.selection.active = second
+    other = hands.click_segment_and_wait()
+    viewer.layers.selection.active = first
+    batches.hold()
+    hands.click("Segment")
+    viewer.layers.selection.active = other
+    other.mode = "erase"
+    choose(widget.scope._planes, "The plane that is shown")
+    batches.go_on()
+    hands.wait(widget.segment.isEnabled)
+    landed = [layer for layer in hands.masks() if layer.name.startswith("one")][-1]
+    assert (landed is not mask) == added
+    assert viewer.layers.selection.active is other
+    assert set(viewer.layers.selection) == {other}
+    assert other.mode == "erase"
+    assert f'The mask is in "{landed.name}"' in widget.message.text()
+    assert widget.image.image is second
+    assert widget.scope._planes.currentText() == "The plane that is shown"
+
+
+def test_what_was_undone_can_be_redone(hands, viewer, widget, batches, stack):
+    """Strokes are undone to look at the image without them; a step more would forget them."""
+    viewer.add_image(stack[0, :, 1], axis_labels=("z", "y", "x"))
+    choose(widget.scope._planes, "The plane that is shown")
+    viewer.dims.set_current_step(0, 0)
+    mask = hands.click_segment_and_wait()
+    for column in (3, 23):
+        mask.paint((0, 3, column), 99)
+    corrected = mask.data.copy()
+    assert not undone(mask)
+    mask.undo()
+    mask.undo()
+    assert len(undone(mask)) == 2, "napari keeps its history as this plugin expects"
+    viewer.dims.set_current_step(0, 1)
+    newer = hands.click_segment_and_wait()
+    assert newer is not mask
+    assert "can be redone" in widget.message.text()
+    mask.redo()
+    mask.redo()
+    assert np.array_equal(mask.data, corrected)
+    assert not undone(mask)
+
+
+def test_a_plane_that_was_undone_is_laid_in_again(hands, viewer, widget, batches, stack):
+    viewer.add_image(stack[0, :, 1], axis_labels=("z", "y", "x"))
+    choose(widget.scope._planes, "The plane that is shown")
+    viewer.dims.set_current_step(0, 0)
+    mask = hands.click_segment_and_wait()
+    mask.paint((0, 3, 3), 99)
+    viewer.dims.set_current_step(0, 1)
+    for threshold in (0.5, 0.7, 0.6):
+        widget.settings._threshold.setValue(threshold)
+        assert hands.click_segment_and_wait() is mask
+        assert mask.data[1].any()
+        mask.undo()
+        assert not mask.data[1].any()
+    mask.redo()
+    mask.paint((1, 3, 3), 98)
+    corrected = mask.data.copy()
+    mask.undo()
+    mask.undo()
+    assert hands.click_segment_and_wait() is not mask, "there is a stroke to redo"
+    mask.redo()
+    mask.redo()
+    assert np.array_equal(mask.data, corrected)
+
+
+def test_the_selected_mask_goes_on(hands, viewer, widget, batches, stack):
+    viewer.add_image(stack[0, :, 1], axis_labels=("z", "y", "x"))
+    choose(widget.scope._planes, "The plane that is shown")
+    viewer.dims.set_current_step(0, 0)
+    older = hands.click_segment_and_wait()
+    older.paint((0, 3, 3), 99)
+    newer = hands.click_segment_and_wait()
+    assert newer is not older
+    kept = newer.data.copy()
+    viewer.layers.selection.active = older
+    viewer.dims.set_current_step(0, 1)
+    hands.click_segment_and_wait()
+    assert hands.masks() == [older, newer]
+    assert older.data[1].any()
+    assert np.array_equal(newer.data, kept)
+    viewer.dims.set_current_step(0, 0)  # which was edited in the selected one
+    hands.click_segment_and_wait()
+    assert hands.masks() == [older, newer]
+    assert viewer.layers.selection.active is newer
+
+
+def test_objects_that_come_are_not_what_is_painted_next(hands, viewer, widget, batches, stack):
+    viewer.add_image(stack[0, :, 1], axis_labels=("z", "y", "x"))
+    choose(widget.scope._planes, "The plane that is shown")
+    viewer.dims.set_current_step(0, 0)
+    mask = hands.click_segment_and_wait()
+    mask.paint((0, 25, 24), 0)
+    mask.selected_label = 25
+    viewer.dims.set_current_step(0, 1)
+    assert hands.click_segment_and_wait() is mask
+    assert mask.selected_label == 25
+    assert mask.data[1].any()
+    assert not (mask.data == 25).any()
 
 
 def test_a_plane_is_laid_into_a_mask_without_copying_it(hands, viewer, widget, batches, stack):

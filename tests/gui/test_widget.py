@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+import threading
 
 import dask.array
 import numpy as np
@@ -13,6 +14,7 @@ from qtpy.QtWidgets import QProgressBar
 
 from napari_medt.gui import run
 from napari_medt.gui.masks import METADATA, Mask
+from napari_medt.gui.outcome import relabel
 from napari_medt.gui.widget import SegmentWidget, relabel_mask
 from tests.conftest import make_model
 from tests.gui.conftest import threads
@@ -68,6 +70,8 @@ def test_click_to_mask_to_correction(hands, viewer, widget, batches, blobs):
     assert again is not mask
     assert np.array_equal(mask.data, painted)
     assert mask in viewer.layers
+    assert f'The mask is in "{again.name}"' in widget.message.text()
+    viewer.layers.selection.active = again  # the brush was in hand, for the one that was painted
     set_threshold(hands, 0.9)
     assert np.array_equal(mask.data, painted)
     assert 0 < np.count_nonzero(again.data) < np.count_nonzero(painted)
@@ -143,6 +147,62 @@ def test_newest_slider_value_wins(hands, viewer, widget, batches, blobs):
     hands.wait(lambda: mask.metadata[METADATA]["threshold"] == 0.8)
     hands.qtbot.wait(100)
     assert mask.metadata[METADATA]["threshold"] == 0.8
+
+
+@pytest.fixture
+def labelling(monkeypatch):
+    """Hold the labels that sliders ask for, until it is set."""
+    event, make = threading.Event(), relabel
+    monkeypatch.setattr(
+        "napari_medt.gui.widget.relabel", lambda *args: event.wait(20) and make(*args)
+    )
+    yield event
+    event.set()
+
+
+def test_sliders_stay_while_a_mask_is_made(hands, viewer, widget, batches, blobs, labelling):
+    image = viewer.add_image(blobs)
+    mask = hands.click_segment_and_wait()
+    widget.settings._threshold.setValue(0.8)
+    viewer.layers.selection.active = image
+    assert widget.settings.threshold == 0.8
+    labelling.set()
+    hands.wait(lambda: mask.metadata[METADATA]["threshold"] == 0.8)
+    assert widget.settings.threshold == 0.8
+    viewer.layers.selection.active = mask
+    assert widget.settings.threshold == 0.8
+
+
+def test_every_mask_gets_its_newest_settings(hands, viewer, widget, batches, blobs, labelling):
+    viewer.add_image(blobs)
+    one = hands.click_segment_and_wait()
+    viewer.add_image(blobs[:50, :60])
+    two = hands.click_segment_and_wait()
+    viewer.layers.selection.active = one
+    for value in (0.4, 0.7):
+        widget.settings._threshold.setValue(value)
+    viewer.layers.selection.active = two
+    assert widget.settings.threshold == 0.5
+    widget.settings._threshold.setValue(0.6)
+    viewer.layers.selection.active = one
+    assert widget.settings.threshold == 0.7
+    labelling.set()
+    hands.wait(lambda: two.metadata[METADATA]["threshold"] == 0.6)
+    hands.wait(lambda: one.metadata[METADATA]["threshold"] == 0.7)
+    assert widget.settings.threshold == 0.7
+
+
+def test_sliders_go_back_where_no_mask_was_made(hands, viewer, widget, batches, blobs, monkeypatch):
+    viewer.add_image(blobs)
+    hands.click_segment_and_wait()
+
+    def fail(*args):
+        raise MemoryError
+
+    monkeypatch.setattr("napari_medt.gui.widget.relabel", fail)
+    widget.settings._threshold.setValue(0.8)
+    hands.wait(lambda: "not enough memory" in widget.message.text())
+    assert widget.settings.threshold == 0.5
 
 
 def test_a_late_slider_does_not_undo_a_newer_run(hands, viewer, widget, batches, blobs):

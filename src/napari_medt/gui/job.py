@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 from qtpy.QtCore import QObject, Qt, Signal
@@ -123,7 +123,7 @@ def run_job(
 
 
 class NewestJob(QObject):
-    """Runs one job at a time and, of those asked for meanwhile, only the newest.
+    """Runs one job at a time and, of those asked for meanwhile, only the newest for each thing.
 
     For work that follows a slider and cannot be cancelled half-way.
     """
@@ -135,32 +135,42 @@ class NewestJob(QObject):
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self._job: Job | None = None
-        self._next: Callable[[], Any] | None = None
+        self._about: Hashable = None
+        self._waiting: dict[Hashable, Callable[[], Any]] = {}
 
-    def submit(self, work: Callable[[], Any]) -> None:
-        """Run `work` now, or when the job that runs is over."""
+    def submit(self, work: Callable[[], Any], about: Hashable = None) -> None:
+        """Run `work` on a thing now, or when the job that runs is over."""
         if self._job is not None:
-            self._next = work
+            self._waiting[about] = work
             return
+        self._about = about
         self._job = Job(lambda _progress, _is_cancelled: work())
         self._job.succeeded.connect(self._on_succeeded)
         self._job.refused.connect(self._on_refused)
         self._job.crashed.connect(self._on_crashed)
         self._job.start()
 
+    def is_at(self, about: Hashable) -> bool:
+        """Whether work on a thing is running or waiting; no longer while its end is told."""
+        return about in self._waiting or (self._job is not None and self._about == about)
+
     def _on_succeeded(self, result: Any) -> None:
+        self._about = None
         self.succeeded.emit(result)
         self._go_on()
 
     def _on_refused(self, sentence: str) -> None:
+        self._about = None
         self.refused.emit(sentence)
         self._go_on()
 
     def _on_crashed(self, error: Exception) -> None:
+        self._about = None
         self.crashed.emit(error)
         self._go_on()
 
     def _go_on(self) -> None:
-        self._job, work, self._next = None, self._next, None
-        if work is not None:
-            self.submit(work)
+        self._job = None
+        if self._waiting:
+            about = next(iter(self._waiting))
+            self.submit(self._waiting.pop(about), about)

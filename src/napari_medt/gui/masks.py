@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image, Labels, Layer
@@ -20,6 +22,23 @@ if TYPE_CHECKING:
     import napari
 
 METADATA = "napari_medt"  # of a mask's layer: how its labels were made
+UNDONE = "What you have undone in your mask can be redone, so the result is in another layer."
+
+
+@dataclass(frozen=True, eq=False)
+class Laid:
+    """What was last laid into an edited mask.
+
+    Attributes
+    ----------
+    before : list
+        Every part of the labels that it was laid into, and what that held before.
+    step : list
+        The changes, as napari keeps them for undo.
+    """
+
+    before: list[tuple[tuple[Any, ...], NDArray[np.int32]]]
+    step: list[Any]
 
 
 @dataclass(eq=False)
@@ -36,16 +55,25 @@ class Mask:
         Name or path of the model.
     outcome : Outcome
         What was last written into it.
+    mixed : frozenset
+        Unique ids of the layers that were mixed with the image.
     painted : bool
         Whether it is known that the layer was edited. It stays so: there may be something to undo
         or redo.
+    laid : Laid
+        What was last laid into it.
+    asked : tuple
+        Threshold and minimum size that the sliders last asked for.
     """
 
     layer: Labels
     image: Image | None
     model: str
     outcome: Outcome
+    mixed: frozenset[Hashable] = frozenset()
     painted: bool = False
+    laid: Laid = field(default_factory=lambda: Laid([], []))
+    asked: tuple[float, int] = (0.0, 0)
 
     @property
     def labels(self) -> NDArray[np.int32]:
@@ -69,13 +97,17 @@ class Mask:
             self.become_painted()
         return self.painted
 
-    def holds(self, outcome: Outcome) -> bool:
-        """Whether the layer lies where the labels of another run belong, and can take them."""
+    def holds(self, outcome: Outcome, mixed: frozenset[Hashable]) -> bool:
+        """Whether the labels of another run tell of the same pixels, and the layer can take them.
+
+        `mixed` are the layers that were mixed for it.
+        """
         old, new, data = self.outcome, outcome, self.layer.data
         same_axes = old.scope.axes.roles == new.scope.axes.roles
+        same_channel = old.scope.channel == new.scope.channel and self.mixed == mixed
         same_shape = old.written.shape == new.labels.shape
         writable = isinstance(data, np.ndarray) and data.dtype == new.labels.dtype
-        return old.place == new.place and same_axes and same_shape and writable
+        return old.place == new.place and same_axes and same_channel and same_shape and writable
 
     def become_painted(self) -> None:
         """Count as edited from now on; no slider needs the predictions then."""
@@ -92,6 +124,19 @@ class Mask:
         return data.shape != written.shape or any(
             not np.array_equal(data[part], written[part]) for part in scope.parts()
         )
+
+    def accept_undo(self) -> None:
+        """Count what was laid in last as never written where it was undone, so as no edit."""
+        if self.labels.shape != self.outcome.written.shape:
+            return
+        for part, before in self.laid.before:
+            if np.array_equal(self.labels[part], before):
+                self.outcome.written[part] = before
+
+    def can_redo_edits(self) -> bool:
+        """Whether there is more to redo than what was laid in last."""
+        own = {id(change) for change in self.laid.step}
+        return any(id(change) not in own for change in undone(self.layer))
 
 
 class Masks(QObject):
@@ -116,39 +161,89 @@ class Masks(QObject):
 
     def newest(self, image: Image | None, model: str | None) -> Mask | None:
         """Return the newest mask of `image` by `model`."""
-        if image is None:
-            return None
-        found = [mask for mask in self._masks if mask.image is image and mask.model == model]
+        found = self._all_of(image, model)
         return found[-1] if found else None
+
+    def _all_of(self, image: Image | None, model: str | None) -> list[Mask]:
+        if image is None:
+            return []
+        return [mask for mask in self._masks if mask.image is image and mask.model == model]
 
     def selected(self) -> Mask | None:
         """Return the mask whose layer is selected; None for other layers."""
         return self._of(self._viewer.layers.selection.active)
 
-    def place(self, outcome: Outcome, image: Image, model: str) -> Mask:
-        """Put the result of a run on its image, ready to paint.
+    def place(
+        self,
+        outcome: Outcome,
+        image: Image,
+        model: str,
+        mixed: frozenset[Hashable] = frozenset(),
+        preferred: Mask | None = None,
+    ) -> tuple[Mask, str]:
+        """Put the result of a run on its image, ready to paint unless another layer is in hand.
 
-        The newest mask of the same image and model is renewed if it was not edited. If it was, the
-        result of a region or of single planes is laid into it as a step that can be undone, unless
-        the edits are there. Otherwise, and where the axes are now other ones, there is a new layer.
+        A mask of the same image, channel and model is renewed if it was not edited: the preferred
+        one, or else the newest. If it was, the result of a region or of single planes is laid into
+        it as a step that can be undone, unless the edits are there, or some that were undone can be
+        redone. Otherwise there is a new layer.
+
+        Parameters
+        ----------
+        outcome : Outcome
+            The result.
+        image : Image
+            What was segmented.
+        model : str
+            Name or path of the model.
+        mixed : frozenset, optional
+            Unique ids of the layers that were mixed with the image.
+        preferred : Mask, optional
+            The one that was selected when the user asked for the result.
+
+        Returns
+        -------
+        mask : Mask
+            What holds the result.
+        why : str
+            Why it is not the one that was selected, where that is not plain.
         """
-        mask = self.newest(image, model)
-        if mask is None or not mask.holds(outcome):
-            mask = self._add(outcome, image, model)
-        elif not mask.is_edited():
-            for name, value in placement(image, outcome.scope.axes, outcome.place).items():
-                setattr(mask.layer, name, value)
-            self._renew(mask, outcome)
-        elif not outcome.scope.complete and not mask.edited_within(outcome.scope):
-            self._lay_into(mask, outcome)
+        why = ""
+        for mask in self._takers(outcome, image, model, mixed, preferred):
+            if not mask.is_edited():
+                self._renew(mask, outcome, image)
+                break
+            mask.accept_undo()
+            if outcome.scope.complete or mask.edited_within(outcome.scope):
+                continue
+            if not mask.can_redo_edits():
+                self._lay_into(mask, outcome)
+                break
+            why = UNDONE  # another step would make napari forget what was undone
         else:
-            mask = self._add(outcome, image, model)
-        mask.layer.visible = True
-        self._viewer.layers.selection.active = mask.layer
-        return mask
+            mask = self._add(outcome, image, model, mixed)
+        show(mask.layer)
+        if self._in_hand() is None:
+            self._viewer.layers.selection.active = mask.layer
+        return mask, why
 
-    def _renew(self, mask: Mask, outcome: Outcome) -> None:
+    def _takers(
+        self,
+        outcome: Outcome,
+        image: Image,
+        model: str,
+        mixed: frozenset[Hashable],
+        preferred: Mask | None,
+    ) -> list[Mask]:
+        """Return the masks that a result may be for: the preferred one, then the newest."""
+        found = [mask for mask in self._all_of(image, model) if mask.holds(outcome, mixed)]
+        first = [mask for mask in found if mask is preferred]
+        return first + [mask for mask in found[-1:] if mask is not preferred]
+
+    def _renew(self, mask: Mask, outcome: Outcome, image: Image) -> None:
         """Exchange what a run was about in a mask that was not edited."""
+        for name, value in placement(image, outcome.scope.axes, outcome.place).items():
+            setattr(mask.layer, name, value)
         if outcome.scope.complete:
             self._write(mask, outcome)
             return
@@ -161,15 +256,19 @@ class Masks(QObject):
 
     def _lay_into(self, mask: Mask, outcome: Outcome) -> None:
         """Exchange a part of an edited mask, in one step of its history."""
-        mask.layer.visible = True  # of a hidden layer napari holds no view that it could update
+        show(mask.layer)  # of a hidden layer napari holds no view that it could update
         labels, old = mask.labels, mask.outcome
-        highest = int(labels.max(initial=0))  # what was painted may have any number
-        with mask.layer.block_history():
+        # What was painted may have any number, and what is painted next keeps its own.
+        highest = max(int(labels.max(initial=0)), mask.layer.selected_label)
+        before = []
+        with one_step(mask.layer) as step:
             for part, values in exchanged(labels, outcome, highest):
+                before.append((part, labels[part].copy()))
                 changed = values != labels[part]
                 where = layer_index(part, changed, outcome.scope.axes)
                 mask.layer.data_setitem(where, values[changed])
                 old.written[part] = values
+        mask.laid = Laid(before, step)
         mask.outcome = replace(merge(old, outcome, labels, highest), predictions={})
         self._describe(mask)
 
@@ -189,21 +288,36 @@ class Masks(QObject):
                 mask.image = None  # so that its pixels can be freed
                 mask.drop_predictions()
 
-    def _add(self, outcome: Outcome, image: Image, model: str) -> Mask:
+    def _add(self, outcome: Outcome, image: Image, model: str, mixed: frozenset[Hashable]) -> Mask:
         name = f"{image.name} - {outcome.card.name} mask"
         carried = {key: image.metadata[key] for key in (PATIENT,) if key in image.metadata}
         place = placement(image, outcome.scope.axes, outcome.place)
         labels = as_layer(outcome.labels, outcome.scope.axes)
         layer = Labels(labels, name=name, metadata=carried, **place)
-        mask = Mask(layer, image, model, outcome)
+        mask = Mask(layer, image, model, outcome, mixed)
         self._masks.append(mask)
         self._describe(mask)
-        self._viewer.add_layer(layer)
+        self._show_new(layer)
         image.events.data.connect(self._on_other_image)
         layer.events.paint.connect(self._on_paint)
         layer.events.data.connect(self._on_data)
         layer.events.set_data.connect(self._on_drawn)  # all that tells of undo and redo
         return mask
+
+    def _show_new(self, layer: Labels) -> None:
+        """Add a layer, which is selected unless another one is in hand."""
+        selection, in_hand = self._viewer.layers.selection, self._in_hand()
+        if in_hand is None:
+            self._viewer.add_layer(layer)
+            return
+        with selection.events.active.blocker():  # or choices would follow what napari selects
+            self._viewer.add_layer(layer)
+            selection.active = in_hand
+
+    def _in_hand(self) -> Labels | None:
+        """Return the Labels layer that is worked in: selected, with a tool. A stroke is for it."""
+        active = self._viewer.layers.selection.active
+        return active if isinstance(active, Labels) and active.mode != "pan_zoom" else None
 
     def _write(self, mask: Mask, outcome: Outcome) -> None:
         # A mask that was not edited has nothing to undo, so no step of its history goes stale.
@@ -215,8 +329,9 @@ class Masks(QObject):
     def _describe(self, mask: Mask) -> None:
         outcome = mask.outcome
         mask.layer.metadata[METADATA] = dict(outcome.provenance)
-        # What is painted next: one more object, or the first class.
-        mask.layer.selected_label = outcome.highest + 1 if outcome.card.splits_objects else 1
+        if not mask.painted:  # else the user has chosen what to paint with
+            # What is painted next: one more object, or the first class.
+            mask.layer.selected_label = outcome.highest + 1 if outcome.card.splits_objects else 1
 
     def _of(self, layer: Layer | None) -> Mask | None:
         return next((mask for mask in self._masks if mask.layer is layer), None)
@@ -250,3 +365,31 @@ class Masks(QObject):
         self.let_go_of(gone)
         self._masks = [mask for mask in self._masks if mask.layer is not gone]
         self.changed.emit()
+
+
+def show(layer: Labels) -> None:
+    """Make a layer visible; where it already is, napari would change its tool."""
+    if not layer.visible:
+        layer.visible = True
+
+
+@contextmanager
+def one_step(layer: Labels) -> Iterator[list[Any]]:
+    """Make edits one step of a layer's history, whose changes are then in the list."""
+    step: list[Any] = []
+
+    def keep(event: Event) -> None:
+        step.extend(event.value)
+
+    layer.events.paint.connect(keep)
+    try:
+        with layer.block_history():
+            yield step
+    finally:
+        layer.events.paint.disconnect(keep)
+
+
+def undone(layer: Labels) -> list[Any]:
+    """Return the changes that could be redone in a layer; napari tells them nowhere else."""
+    steps = getattr(layer, "_redo_history", ())  # private, so it may go
+    return [change for step in steps for change in step]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -74,6 +75,8 @@ class ActiveRun:
     image: Image
     data: Any  # of the image then, since the layer may get others
     request: Request
+    mixed: frozenset[Hashable]  # unique ids of the layers that were mixed with the image
+    selected: Mask | None
     outcome: Outcome | None = None
 
 
@@ -172,6 +175,8 @@ class SegmentWidget(QWidget):
         self._relabelling.succeeded.connect(self._on_relabelled)
         self._relabelling.refused.connect(self.refuse)
         self._relabelling.crashed.connect(self._report)
+        for failed in (self._relabelling.refused, self._relabelling.crashed):
+            failed.connect(self._refresh)
         self._viewer.layers.events.removed.connect(self._on_layer_removed)
         self._viewer.layers.selection.events.active.connect(self._on_active)
 
@@ -211,8 +216,13 @@ class SegmentWidget(QWidget):
             self._show_settings_of(mask)
 
     def _show_settings_of(self, mask: Mask) -> None:
+        """Show what a mask was made with, or what it is being made with."""
         made = mask.outcome.provenance
-        self.settings.show_values(made["threshold"], made["min_size"])
+        values = (made["threshold"], made["min_size"])
+        if self._relabelling.is_at(mask):
+            values = mask.asked
+        if values != (self.settings.threshold, self.settings.min_size):  # else one is being moved
+            self.settings.show_values(*values)
 
     def _on_choice(self) -> None:
         card = self.model.card
@@ -313,7 +323,8 @@ class SegmentWidget(QWidget):
             refused=self._on_refused,
             crashed=self._on_crashed,
         )
-        self._run = ActiveRun(job, image, image.data, request)
+        mixed = frozenset(layer.unique_id for layer in self.scope.added)
+        self._run = ActiveRun(job, image, image.data, request, mixed, self._masks.selected())
         self._refresh()
 
     def cancel(self) -> None:
@@ -359,8 +370,13 @@ class SegmentWidget(QWidget):
         if axes_of(run.image).shape != run.request.scope.axes.shape:
             self.say("The image now has another size, so the result was dropped.")
         else:
-            self._masks.place(run.outcome, run.image, run.request.model)
-            advice = "Paint or erase to correct the mask."
+            mask, why = self._masks.place(
+                run.outcome, run.image, run.request.model, run.mixed, run.selected
+            )
+            advice = why or "Paint or erase to correct the mask."
+            if mask.layer is not self._viewer.layers.selection.active:
+                where = f'The mask is in "{mask.layer.name}"'
+                advice = f"{why} {where}, since you are at work in another layer.".lstrip()
             if run.image.data is not run.data:
                 self._masks.let_go_of(run.image)
                 advice = "The image has changed since: Segment makes a mask of it as it is now."
@@ -390,15 +406,14 @@ class SegmentWidget(QWidget):
         if why_left_alone(mask) or mask.is_edited():
             self._refresh()
             return
-        self._relabelling.submit(
-            partial(relabel_mask, mask, self.settings.threshold, self.settings.min_size)
-        )
+        mask.asked = (self.settings.threshold, self.settings.min_size)
+        self._relabelling.submit(partial(relabel_mask, mask, *mask.asked), about=mask)
 
     def _on_relabelled(self, made: tuple[Mask, Outcome, Outcome]) -> None:
-        if self._masks.rewrite(*made):
-            self.say(f"{made[-1].words}.")
-        else:
-            self._refresh()
+        mask, _, outcome = made
+        if self._masks.rewrite(*made) and mask is self._mask():
+            self.say(f"{outcome.words}.")
+        self._refresh()
 
     def _on_edited(self, mask: Mask) -> None:
         # To look at another plane is announced like undo, for masks that are not selected, too.
