@@ -242,6 +242,40 @@ def test_a_stroke_is_for_the_layer_in_hand(hands, viewer, widget, batches, stack
     assert widget.scope._planes.currentText() == "The plane that is shown"
 
 
+@pytest.mark.parametrize("used", [False, True])
+def test_a_brush_is_put_down_for_the_result_unless_it_is_used(
+    hands, viewer, widget, batches, blobs, used
+):
+    viewer.add_image(blobs)
+    mask = hands.click_segment_and_wait()
+    hands.paint(mask, 10, 100)
+    batches.hold()
+    hands.click("Segment")
+    if used:
+        hands.paint(mask, 10, 60)
+    batches.go_on()
+    hands.wait(widget.segment.isEnabled)
+    newer = hands.masks()[-1]
+    assert newer is not mask
+    assert viewer.layers.selection.active is (mask if used else newer)
+    assert mask.mode == "paint"
+    assert newer.mode == "pan_zoom"
+
+
+def test_a_mask_is_not_selected_with_the_eraser_it_had(hands, viewer, widget, batches, stack):
+    image = viewer.add_image(stack[0, :, 1], axis_labels=("z", "y", "x"))
+    choose(widget.scope._planes, "The plane that is shown")
+    viewer.dims.set_current_step(0, 0)
+    mask = hands.click_segment_and_wait()
+    mask.paint((0, 3, 3), 99)
+    mask.mode = "erase"
+    viewer.layers.selection.active = image
+    viewer.dims.set_current_step(0, 1)
+    assert hands.click_segment_and_wait() is mask
+    assert viewer.layers.selection.active is mask
+    assert mask.mode == "pan_zoom"
+
+
 def test_what_was_undone_can_be_redone(hands, viewer, widget, batches, stack):
     """Strokes are undone to look at the image without them; a step more would forget them."""
     viewer.add_image(stack[0, :, 1], axis_labels=("z", "y", "x"))

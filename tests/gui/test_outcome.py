@@ -1,5 +1,7 @@
 """What a run found, before it is shown."""
 
+import itertools
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +9,7 @@ import numpy as np
 from napari_medt.engine.axes import guess_axes
 from napari_medt.engine.region import Region, Scope
 from napari_medt.engine.segment import Prediction
-from napari_medt.gui.outcome import Outcome, exchanged, held, merge, relabel
+from napari_medt.gui.outcome import Outcome, count_labels, exchanged, held, merge, relabel
 from napari_medt.models.store import bundled_cards
 from napari_medt.review.provenance import describe_scope
 
@@ -98,3 +100,28 @@ def test_what_the_sliders_made_anew_is_told_of_every_run():
     for run in (told, *told["earlier"]):
         assert (run["threshold"], run["min_size"]) == (0.8, 7)
     assert both.provenance["earlier"][0]["threshold"] == 0.5, "the mask may not be written"
+
+
+def test_labels_are_counted_in_whatever_order_they_come():
+    planes = [np.array([[0, 3], [3, 1]]), np.array([[7, 0], [1, 0]]), np.zeros((2, 2), int)]
+    assert count_labels(planes) == 3
+    assert count_labels(planes[2:]) == 0
+
+
+def test_labels_may_be_painted_while_they_are_counted():
+    plane, over = np.ones((300, 300), np.int32), threading.Event()
+
+    def paint():
+        for number in itertools.cycle([99, 1]):
+            plane[0, 0] = number
+            if over.is_set():
+                return
+
+    painter = threading.Thread(target=paint)
+    painter.start()
+    try:
+        counts = {count_labels([plane]) for _ in range(500)}
+    finally:
+        over.set()
+        painter.join()
+    assert counts <= {1, 2}

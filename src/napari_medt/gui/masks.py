@@ -157,6 +157,7 @@ class Masks(QObject):
         super().__init__(parent)
         self._viewer = viewer
         self._masks: list[Mask] = []
+        self._idle: tuple[Labels, str] | None = None  # what was in hand, with its tool
         viewer.layers.events.removed.connect(self._on_removed)
 
     def newest(self, image: Image | None, model: str | None) -> Mask | None:
@@ -172,6 +173,19 @@ class Masks(QObject):
     def selected(self) -> Mask | None:
         """Return the mask whose layer is selected; None for other layers."""
         return self._of(self._viewer.layers.selection.active)
+
+    def await_result(self) -> None:
+        """Note what the user has in hand: it may be put down for the result, unless it is used."""
+        self._forget_idle()
+        layer = self._viewer.layers.selection.active
+        if isinstance(layer, Labels):
+            self._idle = layer, str(layer.mode)
+            layer.events.paint.connect(self._forget_idle)
+
+    def _forget_idle(self, event: Event | None = None) -> None:
+        if self._idle is not None:
+            self._idle[0].events.paint.disconnect(self._forget_idle)
+            self._idle = None
 
     def place(
         self,
@@ -223,8 +237,11 @@ class Masks(QObject):
         else:
             mask = self._add(outcome, image, model, mixed)
         show(mask.layer)
-        if self._in_hand() is None:
-            self._viewer.layers.selection.active = mask.layer
+        selection = self._viewer.layers.selection
+        if mask.layer is not selection.active and self._in_hand() is None:
+            mask.layer.mode = "pan_zoom"  # not the tool that was last used in it
+            selection.active = mask.layer
+        self._forget_idle()
         return mask, why
 
     def _takers(
@@ -315,9 +332,11 @@ class Masks(QObject):
             selection.active = in_hand
 
     def _in_hand(self) -> Labels | None:
-        """Return the Labels layer that is worked in: selected, with a tool. A stroke is for it."""
+        """Return the Labels layer that is worked in: a stroke, at any moment, would be for it."""
         active = self._viewer.layers.selection.active
-        return active if isinstance(active, Labels) and active.mode != "pan_zoom" else None
+        if not isinstance(active, Labels) or active.mode == "pan_zoom":
+            return None
+        return None if self._idle == (active, str(active.mode)) else active
 
     def _write(self, mask: Mask, outcome: Outcome) -> None:
         # A mask that was not edited has nothing to undo, so no step of its history goes stale.
@@ -363,6 +382,8 @@ class Masks(QObject):
     def _on_removed(self, event: Event) -> None:
         gone = event.value
         self.let_go_of(gone)
+        if self._idle is not None and self._idle[0] is gone:
+            self._forget_idle()
         self._masks = [mask for mask in self._masks if mask.layer is not gone]
         self.changed.emit()
 

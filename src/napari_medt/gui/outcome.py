@@ -175,9 +175,12 @@ def found_in_words(labels: NDArray[np.int32], scope: Scope, card: ModelCard) -> 
 
 def count_labels(planes: Sequence[NDArray[np.int32]]) -> int:
     """Count the labels above 0 that occur in any of the planes."""
-    found = np.zeros(1 + max(int(plane.max(initial=0)) for plane in planes), bool)
+    found = np.zeros(1, bool)
     for plane in planes:
-        found[plane[plane > 0]] = True
+        numbers = plane[plane > 0]  # a copy, for the plane may be painted meanwhile
+        more = 1 + int(numbers.max(initial=0)) - len(found)
+        found = np.append(found, np.zeros(max(0, more), bool))
+        found[numbers] = True
     return int(np.count_nonzero(found))
 
 

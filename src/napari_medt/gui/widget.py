@@ -323,6 +323,7 @@ class SegmentWidget(QWidget):
             refused=self._on_refused,
             crashed=self._on_crashed,
         )
+        self._masks.await_result()
         mixed = frozenset(layer.unique_id for layer in self.scope.added)
         self._run = ActiveRun(job, image, image.data, request, mixed, self._masks.selected())
         self._refresh()
