@@ -12,7 +12,7 @@ from napari_medt.errors import DataError
 from napari_medt.models.card import BACKGROUND, CORE, InputRule, ModelCard
 from napari_medt.network.config import NetworkConfig
 from napari_medt.training.augment import AUGMENTATIONS
-from napari_medt.training.data import HARD
+from napari_medt.training.data import CONTACT
 
 # The least of whole numbers; the network has more to say about sizes.
 LEAST_WHOLE = {
@@ -61,8 +61,7 @@ class TrainingConfig:
     learning_rate, weight_decay : float
         Of AdamW; warm-up over `warmup_epochs`, then a cosine down to zero.
     contact_weight : float
-        Weight in the cross-entropy of pixels between objects that nearly touch, and of small
-        objects with what is around them.
+        Weight in the cross-entropy of pixels between objects that nearly touch.
     gates_frozen_epochs : int
         The gates keep their start values this long, as published, then are learned.
     branch_dropout : tuple of float
@@ -135,8 +134,8 @@ class TrainingConfig:
             raise ValueError("branch_dropout must be two shares from 0 to 1, together at most 1")
         if self.target == "instances":
             object.__setattr__(self, "classes", INSTANCE_CLASSES)
-        if len(self.classes) > HARD:  # whose bit marks pixels of a target
-            raise ValueError(f"there must be at most {HARD} classes")
+        if len(self.classes) > CONTACT:  # whose bit marks pixels of a target
+            raise ValueError(f"there must be at most {CONTACT} classes")
         _ = self.card  # refuses what makes no network, or no card
 
     def _check_numbers(self) -> None:
