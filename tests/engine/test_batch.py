@@ -16,6 +16,7 @@ import tifffile
 from napari_medt.engine import batch, predict, record
 from napari_medt.engine.axes import upright
 from napari_medt.engine.batch import Batch
+from napari_medt.engine.formats.nifti import write_nifti
 from napari_medt.engine.inputs import find_items, read_item
 from napari_medt.engine.progress import STEPS
 from napari_medt.engine.record import FOLDER, Settings
@@ -115,6 +116,15 @@ def test_the_table_keeps_what_other_runs_wrote(inputs, out, model):
     for _ in range(2):
         run(inputs.parent / "three.png", out, model)
         assert list(table(out)) == ["three.png"]
+
+
+def test_the_table_may_have_been_saved_by_a_spreadsheet(inputs, out, model):
+    run(inputs, out, model)
+    text = (out / "summary.csv").read_text(encoding="utf-8")
+    (out / "summary.csv").write_text(text, encoding="utf-8-sig")
+    imageio.imwrite(inputs.parent / "three.png", ONE)
+    run(inputs.parent / "three.png", out, model)
+    assert list(table(out)) == ["one.png", "two.png", "three.png"]
 
 
 @pytest.mark.parametrize(
@@ -435,6 +445,13 @@ def test_samples_behind_rows_and_columns(tmp_path, out, model):
     [result] = run(tmp_path, out, model)
     assert result.found.objects == 2
     assert tifffile.imread(out / "two.labels.tif").shape == SHAPE
+
+
+def test_labels_are_not_segmented(tmp_path, out, model):
+    (tmp_path / "in").mkdir()
+    write_nifti(tmp_path / "in" / "corrected.nii.gz", STACK.astype(np.int32), np.eye(4))
+    [result] = run(tmp_path / "in", out, model)
+    assert result.error == "The file holds labels, not an image: choose the original image."
 
 
 def test_nifti_keeps_its_geometry(tmp_path, out, model):

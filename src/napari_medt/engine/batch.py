@@ -169,6 +169,8 @@ class Batch:
 
     def _read(self, item: Item) -> Picture:
         picture = upright(read_item(item))
+        if picture.labels:
+            raise ImageError("The file holds labels, not an image: choose the original image.")
         if not self.settings.channel_given:
             return picture
         picture = with_colours_apart(picture)

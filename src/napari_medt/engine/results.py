@@ -82,7 +82,8 @@ def earlier_rows(folder: Path, names: Collection[str]) -> list[dict[str, str]]:
         Of the items of the new run, which tells of them itself.
     """
     try:
-        text = (folder / SUMMARY_FILE).read_text(encoding="utf-8", errors="replace")
+        # Spreadsheets put a byte-order mark in front, which would be part of the first name.
+        text = (folder / SUMMARY_FILE).read_text(encoding="utf-8-sig", errors="replace")
     except OSError:
         return []
     rows = csv.DictReader(io.StringIO(text))

@@ -176,6 +176,49 @@ def test_palettes_of_imagej_only_show_values(tmp_path):
     assert np.array_equal(read_any(tmp_path / "a.tif").array, GRAY)
 
 
+def test_palettes_of_measured_values_only_show_them(tmp_path):
+    """As microscopes' software and Bio-Formats write them."""
+    palette = np.random.default_rng(0).integers(0, 2**16, (3, 256), np.uint16)
+    tifffile.imwrite(tmp_path / "a.ome.tif", GRAY, photometric="palette", colormap=palette)
+    assert np.array_equal(read_any(tmp_path / "a.ome.tif").array, GRAY)
+
+
+def test_a_palette_of_two_colours(tmp_path):
+    colours = (0, 256 * 9, 0, 256 * 8, 256, 0)  # red, green and blue of both
+    tags = [(320, "H", 6, colours, True)]
+    tifffile.imwrite(tmp_path / "a.tif", GRAY > 9, photometric="minisblack", extratags=tags)
+    with tifffile.TiffFile(tmp_path / "a.tif", mode="r+") as file:
+        file.pages[0].tags["PhotometricInterpretation"].overwrite(3)
+    picture = read_any(tmp_path / "a.tif")
+    assert np.array_equal(picture.array, np.where(GRAY[..., None] > 9, [9, 8, 0], [0, 0, 1]))
+
+
+def test_black_is_zero_where_that_is_not_told(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", GRAY, photometric="minisblack")
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        place = file.pages[0].tags["PhotometricInterpretation"].offset
+    data = bytearray((tmp_path / "a.tif").read_bytes())
+    data[place : place + 2] = b"\xe8\xfd"  # a tag of no meaning in its place
+    (tmp_path / "a.tif").write_bytes(data)
+    assert np.array_equal(read_any(tmp_path / "a.tif").shown, GRAY)
+    assert np.array_equal(read_image(tmp_path / "a.tif"), GRAY)
+    assert open_levels(tmp_path / "a.tif")
+
+
+def test_a_mask_of_transparency_is_no_further_image(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        file.write(COLOUR, metadata=None)
+        file.write(GRAY > 9, metadata=None, subfiletype=4)
+    assert np.array_equal(read_any(tmp_path / "a.tif").array, COLOUR)
+
+
+def test_a_resolution_that_is_no_number_is_none(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", GRAY, resolution=(40, 40), resolutionunit=3)
+    with tifffile.TiffFile(tmp_path / "a.tif", mode="r+") as file:
+        file.pages[0].tags["XResolution"].overwrite((40, 0))
+    assert read_any(tmp_path / "a.tif").units == ("pixel", "pixel")
+
+
 def test_white_is_zero_turns_values_round_for_images_only(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", GRAY, photometric="miniswhite")
     assert np.array_equal(read_any(tmp_path / "a.tif").shown, 255 - GRAY)

@@ -143,7 +143,7 @@ def _plane_sizes(tiff: tifffile.TiffFile, unit: tuple[float, str] | None) -> Siz
     sizes = {}
     for axis, name in (("x", "XResolution"), ("y", "YResolution")):
         count, length = tags.valueof(name) or (0, 1)
-        if not count or (not told and is_of_printer(count / length)):
+        if not (count and length) or (not told and is_of_printer(count / length)):
             return {}
         sizes[axis] = unit[0] * length / count, unit[1]
     return sizes

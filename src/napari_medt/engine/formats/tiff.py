@@ -11,13 +11,15 @@ from napari_medt.engine.formats.picture import COLOUR
 from napari_medt.errors import ImageError
 
 # Colours in other numbers than red, green and blue, for which they would be taken.
-OTHER_COLOURS = {
+OTHER_COLOURS: dict[int, str] = {
     PHOTOMETRIC.SEPARATED: "inks for printing (CMYK)",
     PHOTOMETRIC.CIELAB: "Lab",
     PHOTOMETRIC.ICCLAB: "Lab",
     PHOTOMETRIC.ITULAB: "Lab",
 }
 SLIDE_MAKERS = ("svs", "scn", "ndpi", "bif", "qpi", "philips")  # as tifffile calls their formats
+# Of formats whose numbers were measured: their palettes only show them, as napari's do.
+MEASURED = ("imagej", "ome", "lsm", "fluoview", "sis", "stk")
 BESIDE = ("thumbnail", "label", "macro", "overview")  # names of what slides have beside their image
 
 
@@ -50,13 +52,14 @@ def read_values(tiff: tifffile.TiffFile, *, numbers: bool = False) -> tuple[NDAr
     if numbers or not has_palette(tiff):
         return array, axes
     palette = np.asarray(series.keyframe.colormap).T >> 8  # TIFF has 16 bits
-    return palette.astype(np.uint8)[array], axes + COLOUR
+    return np.take(palette.astype(np.uint8), array, axis=0), axes + COLOUR  # 1 bit is a bool
 
 
 def check_alone(tiff: tifffile.TiffFile) -> None:
     """Refuse a file of images that are not one stack, of which all but the first would be lost.
 
-    What slides have beside their image is left out: smaller copies, the label, the whole glass.
+    What lies beside an image is left out: smaller copies, masks of transparency, and of slides the
+    label and the whole glass.
 
     Raises
     ------
@@ -64,7 +67,7 @@ def check_alone(tiff: tifffile.TiffFile) -> None:
         With one sentence for the user.
     """
     first, *others = tiff.series
-    if first.is_pyramidal or any(getattr(tiff, f"is_{maker}") for maker in SLIDE_MAKERS):
+    if first.is_pyramidal or _is_any(tiff, SLIDE_MAKERS):
         return
     images = [series for series in others if not _is_beside(series)]
     if images:
@@ -76,7 +79,11 @@ def check_alone(tiff: tifffile.TiffFile) -> None:
 
 def _is_beside(series: tifffile.TiffPageSeries) -> bool:
     named = any(word in series.name.lower() for word in BESIDE)
-    return named or bool(series.keyframe.is_reduced)
+    return named or bool(series.keyframe.is_reduced or series.keyframe.is_mask)
+
+
+def _is_any(tiff: tifffile.TiffFile, formats: tuple[str, ...]) -> bool:
+    return any(getattr(tiff, f"is_{name}") for name in formats)
 
 
 def check_colours(tiff: tifffile.TiffFile) -> None:
@@ -103,8 +110,10 @@ def is_inverted(tiff: tifffile.TiffFile) -> bool:
     return gray and _photometric(tiff) == PHOTOMETRIC.MINISWHITE
 
 
-def _photometric(tiff: tifffile.TiffFile) -> PHOTOMETRIC:
-    # ImageJ measures the values; its palettes and inverted grays only show them, as napari's do.
-    shown = tiff.series[0].keyframe.photometric
-    only_shown = tiff.is_imagej and shown in (PHOTOMETRIC.PALETTE, PHOTOMETRIC.MINISWHITE)
-    return PHOTOMETRIC.MINISBLACK if only_shown else PHOTOMETRIC(shown)
+def _photometric(tiff: tifffile.TiffFile) -> int:
+    page = tiff.series[0].keyframe
+    told = page.tags.valueof("PhotometricInterpretation") is not None  # else tifffile has 0, white
+    only_shown = (page.photometric == PHOTOMETRIC.PALETTE and _is_any(tiff, MEASURED)) or (
+        page.photometric == PHOTOMETRIC.MINISWHITE and tiff.is_imagej
+    )
+    return int(page.photometric) if told and not only_shown else PHOTOMETRIC.MINISBLACK
