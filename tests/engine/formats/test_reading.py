@@ -158,6 +158,19 @@ def test_a_folder_without_dicom(tmp_path):
         read_any(tmp_path)
 
 
+@pytest.mark.parametrize("compression", ["lzw", "zlib", "zstd", "packbits", "jpeg", "jpeg2000"])
+def test_usual_compressions_of_tiff_are_read(tmp_path, compression):
+    rows, columns = np.mgrid[:64, :80].astype(np.uint8)
+    values = np.stack([3 * rows, 3 * columns, rows + columns], axis=2)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, values, photometric="rgb", compression=compression, tile=(32, 32))
+    [picture] = read_pictures(path)
+    assert picture.rgb
+    assert np.abs(picture.array.astype(int) - values).mean() < 3
+    [level] = open_levels(path)
+    assert np.array_equal(level.read((slice(0, 64), slice(0, 80))), picture.array)
+
+
 def test_a_palette_gives_images_colours_and_labels_numbers(tmp_path):
     Image.fromarray(COLOUR).quantize(16).save(tmp_path / "a.tif")
     with Image.open(tmp_path / "a.tif") as opened:

@@ -25,10 +25,12 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 from pydicom.pixels.utils import pixel_array
 
+from napari_medt.engine.formats.jpeg import add_decoders
 from napari_medt.engine.formats.picture import Affine, Picture, volume
 from napari_medt.errors import ImageError
 
 logger = logging.getLogger("napari_medt")
+add_decoders()
 
 DIRECTORY_FILE = "DICOMDIR"  # lists other files and holds no image
 PROBED_FILES = 32  # of a folder, before it is taken for something else
@@ -373,8 +375,8 @@ def _decompress(data: Dataset, name: str) -> NDArray:
         if not syntax.is_compressed:
             raise
     raise ImageError(
-        f"{name} is compressed ({syntax.name}) in a way that needs another decoder: install the "
-        "package python-gdcm and open the file again."
+        f"{name} is compressed in a way that cannot be read ({syntax.name}): export it again "
+        "without compression."
     )
 
 
