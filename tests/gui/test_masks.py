@@ -323,6 +323,24 @@ def test_a_plane_that_was_undone_is_laid_in_again(hands, viewer, widget, batches
     assert np.array_equal(mask.data, corrected)
 
 
+def test_planes_that_were_undone_are_laid_in_again(hands, viewer, widget, batches, stack):
+    """All of them, to try another threshold."""
+    viewer.add_image(stack[0, :, 1], axis_labels=("z", "y", "x"))
+    choose(widget.scope._planes, "The plane that is shown")
+    viewer.dims.set_current_step(0, 0)
+    mask = hands.click_segment_and_wait()
+    mask.paint((0, 3, 3), 99)
+    corrected = mask.data.copy()
+    for _ in range(2):
+        for plane in (1, 2):
+            viewer.dims.set_current_step(0, plane)
+            assert hands.click_segment_and_wait() is mask
+            assert mask.data[plane].any()
+        mask.undo()
+        mask.undo()
+        assert np.array_equal(mask.data, corrected)
+
+
 def test_the_selected_mask_goes_on(hands, viewer, widget, batches, stack):
     viewer.add_image(stack[0, :, 1], axis_labels=("z", "y", "x"))
     choose(widget.scope._planes, "The plane that is shown")

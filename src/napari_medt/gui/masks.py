@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -22,12 +23,13 @@ if TYPE_CHECKING:
     import napari
 
 METADATA = "napari_medt"  # of a mask's layer: how its labels were made
+STEPS = 100  # that napari keeps of a layer's history
 UNDONE = "What you have undone in your mask can be redone, so the result is in another layer."
 
 
 @dataclass(frozen=True, eq=False)
 class Laid:
-    """What was last laid into an edited mask.
+    """What was laid into an edited mask.
 
     Attributes
     ----------
@@ -60,8 +62,8 @@ class Mask:
     painted : bool
         Whether it is known that the layer was edited. It stays so: there may be something to undo
         or redo.
-    laid : Laid
-        What was last laid into it.
+    laid : deque of Laid
+        What was laid into it, as many steps as napari keeps.
     asked : tuple
         Threshold and minimum size that the sliders last asked for.
     """
@@ -72,7 +74,7 @@ class Mask:
     outcome: Outcome
     mixed: frozenset[Hashable] = frozenset()
     painted: bool = False
-    laid: Laid = field(default_factory=lambda: Laid([], []))
+    laid: deque[Laid] = field(default_factory=lambda: deque(maxlen=STEPS))
     asked: tuple[float, int] = (0.0, 0)
 
     @property
@@ -126,16 +128,16 @@ class Mask:
         )
 
     def accept_undo(self) -> None:
-        """Count what was laid in last as never written where it was undone, so as no edit."""
+        """Count what was laid in as never written where it was undone, so as no edit."""
         if self.labels.shape != self.outcome.written.shape:
             return
-        for part, before in self.laid.before:
+        for part, before in (kept for laid in self.laid for kept in laid.before):
             if np.array_equal(self.labels[part], before):
                 self.outcome.written[part] = before
 
     def can_redo_edits(self) -> bool:
-        """Whether there is more to redo than what was laid in last."""
-        own = {id(change) for change in self.laid.step}
+        """Whether there is more to redo than what was laid in."""
+        own = {id(change) for laid in self.laid for change in laid.step}
         return any(id(change) not in own for change in undone(self.layer))
 
 
@@ -285,7 +287,7 @@ class Masks(QObject):
                 where = layer_index(part, changed, outcome.scope.axes)
                 mask.layer.data_setitem(where, values[changed])
                 old.written[part] = values
-        mask.laid = Laid(before, step)
+        mask.laid.append(Laid(before, step))
         mask.outcome = replace(merge(old, outcome, labels, highest), predictions={})
         self._describe(mask)
 
