@@ -159,7 +159,7 @@ class Masks(QObject):
         super().__init__(parent)
         self._viewer = viewer
         self._masks: list[Mask] = []
-        self._idle: tuple[Labels, str] | None = None  # what was in hand, with its tool
+        self._idle: tuple[Layer, str] | None = None  # what was in hand, with its tool
         viewer.layers.events.removed.connect(self._on_removed)
 
     def newest(self, image: Image | None, model: str | None) -> Mask | None:
@@ -180,13 +180,18 @@ class Masks(QObject):
         """Note what the user has in hand: it may be put down for the result, unless it is used."""
         self._forget_idle()
         layer = self._viewer.layers.selection.active
-        if isinstance(layer, Labels):
+        if layer is not None:
             self._idle = layer, str(layer.mode)
-            layer.events.paint.connect(self._forget_idle)
+            # Each press: a polygon, of labels or of shapes, is announced only when it is closed.
+            layer.mouse_drag_callbacks.append(self._on_press)
 
-    def _forget_idle(self, event: Event | None = None) -> None:
+    def _on_press(self, layer: Layer, event: Event) -> None:
+        if layer.mode != "pan_zoom":  # nor is it while the space bar is held
+            self._idle = layer, ""  # which is no tool, so that it is found in hand
+
+    def _forget_idle(self) -> None:
         if self._idle is not None:
-            self._idle[0].events.paint.disconnect(self._forget_idle)
+            self._idle[0].mouse_drag_callbacks.remove(self._on_press)
             self._idle = None
 
     def place(
@@ -333,10 +338,10 @@ class Masks(QObject):
             self._viewer.add_layer(layer)
             selection.active = in_hand
 
-    def _in_hand(self) -> Labels | None:
-        """Return the Labels layer that is worked in: a stroke, at any moment, would be for it."""
+    def _in_hand(self) -> Layer | None:
+        """Return the layer that is worked in: a stroke, at any moment, would be for it."""
         active = self._viewer.layers.selection.active
-        if not isinstance(active, Labels) or active.mode == "pan_zoom":
+        if active is None or active.mode == "pan_zoom":
             return None
         return None if self._idle == (active, str(active.mode)) else active
 
