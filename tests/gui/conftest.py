@@ -130,6 +130,10 @@ class Hands:
         """Dab with the brush, through Qt mouse events on the canvas."""
         self.viewer.layers.selection.active = layer
         layer.mode = "paint"
+        self.press(layer, row, column)
+
+    def press(self, layer, row, column):
+        """Click on the canvas, with whatever tool is in hand."""
         canvas = self.viewer.window._qt_viewer.canvas
         where = layer.data_to_world((row, column))[::-1]
         x, y = (canvas.view.transform * canvas.view.scene.transform).map(where)[:2]

@@ -5,7 +5,7 @@ import pytest
 
 from napari_medt.gui.masks import METADATA, undone
 from napari_medt.gui.scope import SHAPES
-from napari_medt.gui.widget import relabel_mask
+from napari_medt.gui.widget import EDITS_WAIT, relabel_mask
 from tests.gui.conftest import SHAPE, choose
 
 
@@ -262,6 +262,42 @@ def test_a_brush_is_put_down_for_the_result_unless_it_is_used(
     assert newer.mode == "pan_zoom"
 
 
+@pytest.mark.parametrize("kind", ["labels", "shapes"])
+def test_a_polygon_that_is_being_drawn_goes_on(hands, viewer, widget, batches, blobs, kind):
+    """Though it is no edit before it is closed."""
+    image = viewer.add_image(blobs)
+    own = viewer.add_labels(np.zeros_like(blobs)) if kind == "labels" else viewer.add_shapes(ndim=2)
+    own.mode = "polygon" if kind == "labels" else "add_polygon"
+    callbacks = list(own.mouse_drag_callbacks)
+    widget.image.choose(image)
+    batches.hold()
+    hands.click("Segment")
+    for corner in ((20, 20), (20, 90), (90, 90)):
+        hands.press(own, *corner)
+    batches.go_on()
+    hands.wait(widget.segment.isEnabled)
+    assert len(hands.masks()) == 1
+    assert viewer.layers.selection.active is own
+    assert own.mouse_drag_callbacks == callbacks
+
+
+def test_what_a_result_holds_is_told_until_the_next_correction(
+    hands, viewer, widget, batches, stack
+):
+    viewer.add_image(stack[0, :, 1], axis_labels=("z", "y", "x"))
+    choose(widget.scope._planes, "The plane that is shown")
+    viewer.dims.set_current_step(0, 0)
+    mask = hands.click_segment_and_wait()
+    mask.paint((0, 3, 3), 99)
+    hands.wait(lambda: widget.message.text() == "As corrected: 21 objects.")
+    viewer.dims.set_current_step(0, 2)
+    assert hands.click_segment_and_wait() is mask
+    hands.qtbot.wait(2 * EDITS_WAIT)
+    assert widget.message.text().startswith("10 objects in ")
+    mask.paint((0, 3, 3), 0)
+    hands.wait(lambda: widget.message.text() == "As corrected: 30 objects.")
+
+
 def test_a_mask_is_not_selected_with_the_eraser_it_had(hands, viewer, widget, batches, stack):
     image = viewer.add_image(stack[0, :, 1], axis_labels=("z", "y", "x"))
     choose(widget.scope._planes, "The plane that is shown")
@@ -321,6 +357,24 @@ def test_a_plane_that_was_undone_is_laid_in_again(hands, viewer, widget, batches
     mask.redo()
     mask.redo()
     assert np.array_equal(mask.data, corrected)
+
+
+def test_planes_that_were_undone_are_laid_in_again(hands, viewer, widget, batches, stack):
+    """All of them, to try another threshold."""
+    viewer.add_image(stack[0, :, 1], axis_labels=("z", "y", "x"))
+    choose(widget.scope._planes, "The plane that is shown")
+    viewer.dims.set_current_step(0, 0)
+    mask = hands.click_segment_and_wait()
+    mask.paint((0, 3, 3), 99)
+    corrected = mask.data.copy()
+    for _ in range(2):
+        for plane in (1, 2):
+            viewer.dims.set_current_step(0, plane)
+            assert hands.click_segment_and_wait() is mask
+            assert mask.data[plane].any()
+        mask.undo()
+        mask.undo()
+        assert np.array_equal(mask.data, corrected)
 
 
 def test_the_selected_mask_goes_on(hands, viewer, widget, batches, stack):

@@ -84,6 +84,8 @@ def test_runs_of_which_nothing_is_left_are_not_told():
     whole = replace(second, scope=everything, provenance=stack)
     assert stack["scope"]["planes"] == "all"
     assert runs(after(whole, outcome(0, "c")).provenance) == ["b", "c"], "its other planes are left"
+    planes = [outcome(0, "c"), outcome(1, "d"), outcome(2, "e")]
+    assert runs(after(whole, *planes).provenance) == ["c", "d", "e"], "one after the other"
 
 
 def test_a_region_leaves_what_lies_around_it():
@@ -91,6 +93,8 @@ def test_a_region_leaves_what_lies_around_it():
     told = after(outcome(0, "a"), outcome(0, "b", region)).provenance
     assert runs(told) == ["a", "b"]
     assert runs(after(outcome(0, "b", region), outcome(0, "c")).provenance) == ["c"]
+    within = after(outcome(0, "a"), outcome(0, "b", region), outcome(1, "c"))
+    assert runs(within.provenance) == ["a", "b", "c"]
 
 
 def test_what_the_sliders_made_anew_is_told_of_every_run():

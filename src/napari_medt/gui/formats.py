@@ -65,8 +65,10 @@ def layer_data(picture: Picture) -> LayerData:
     if picture.patient is not None:
         options["metadata"][PATIENT] = picture.patient.to_dict()
     if picture.labels:
-        # To be painted, and saved again under their name: held apart from the file.
-        return np.array(picture.array, order="C"), options, "labels"
+        # To be painted, and saved again under their name: held apart from the file, in a type that
+        # more objects fit in.
+        kind = np.int32 if np.can_cast(picture.array.dtype, np.int32) else np.int64
+        return np.array(picture.array, kind, order="C"), options, "labels"
     options["rgb"] = picture.rgb
     if picture.window is not None:
         options["contrast_limits"] = picture.window
@@ -136,7 +138,7 @@ def write_layer(path: Path, labels: Any, options: dict[str, Any]) -> None:
     axes = "tyx" if is_cine(options, labels.ndim) else "tzyx"[-labels.ndim :]
     affine = patient.affine @ placement_mm(options, axes)
     volumes = labels[:, np.newaxis] if axes == "tyx" else labels
-    write_nifti(path, volumes, affine, patient.orientation)
+    write_nifti(path, volumes, affine, patient.orientation, time_step(options, axes))
 
 
 def without_channels(labels: NDArray, options: dict[str, Any]) -> tuple[NDArray, dict[str, Any]]:
@@ -173,6 +175,14 @@ def placement_mm(options: dict[str, Any], axes: str) -> NDArray[np.float64]:
     factor = (1 * lengths[-1]).to("mm").magnitude if lengths else 1.0
     scale, translate = (np.array(options[name]) * factor for name in ("scale", "translate"))
     return placement(axes, scale, translate)
+
+
+def time_step(options: dict[str, Any], axes: str) -> float:
+    """Seconds between the times of a layer; 0 if unknown."""
+    unit = options["units"][0]
+    if not axes.startswith("t") or not unit.is_compatible_with("s"):
+        return 0.0
+    return float((abs(options["scale"][0]) * unit).to("s").magnitude)
 
 
 def patient_of(metadata: dict[str, Any]) -> Patient:

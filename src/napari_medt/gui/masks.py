@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -22,12 +23,13 @@ if TYPE_CHECKING:
     import napari
 
 METADATA = "napari_medt"  # of a mask's layer: how its labels were made
+STEPS = 100  # that napari keeps of a layer's history
 UNDONE = "What you have undone in your mask can be redone, so the result is in another layer."
 
 
 @dataclass(frozen=True, eq=False)
 class Laid:
-    """What was last laid into an edited mask.
+    """What was laid into an edited mask.
 
     Attributes
     ----------
@@ -60,8 +62,8 @@ class Mask:
     painted : bool
         Whether it is known that the layer was edited. It stays so: there may be something to undo
         or redo.
-    laid : Laid
-        What was last laid into it.
+    laid : deque of Laid
+        What was laid into it, as many steps as napari keeps.
     asked : tuple
         Threshold and minimum size that the sliders last asked for.
     """
@@ -72,7 +74,7 @@ class Mask:
     outcome: Outcome
     mixed: frozenset[Hashable] = frozenset()
     painted: bool = False
-    laid: Laid = field(default_factory=lambda: Laid([], []))
+    laid: deque[Laid] = field(default_factory=lambda: deque(maxlen=STEPS))
     asked: tuple[float, int] = (0.0, 0)
 
     @property
@@ -126,16 +128,16 @@ class Mask:
         )
 
     def accept_undo(self) -> None:
-        """Count what was laid in last as never written where it was undone, so as no edit."""
+        """Count what was laid in as never written where it was undone, so as no edit."""
         if self.labels.shape != self.outcome.written.shape:
             return
-        for part, before in self.laid.before:
+        for part, before in (kept for laid in self.laid for kept in laid.before):
             if np.array_equal(self.labels[part], before):
                 self.outcome.written[part] = before
 
     def can_redo_edits(self) -> bool:
-        """Whether there is more to redo than what was laid in last."""
-        own = {id(change) for change in self.laid.step}
+        """Whether there is more to redo than what was laid in."""
+        own = {id(change) for laid in self.laid for change in laid.step}
         return any(id(change) not in own for change in undone(self.layer))
 
 
@@ -157,7 +159,7 @@ class Masks(QObject):
         super().__init__(parent)
         self._viewer = viewer
         self._masks: list[Mask] = []
-        self._idle: tuple[Labels, str] | None = None  # what was in hand, with its tool
+        self._idle: tuple[Layer, str] | None = None  # what was in hand, with its tool
         viewer.layers.events.removed.connect(self._on_removed)
 
     def newest(self, image: Image | None, model: str | None) -> Mask | None:
@@ -178,13 +180,18 @@ class Masks(QObject):
         """Note what the user has in hand: it may be put down for the result, unless it is used."""
         self._forget_idle()
         layer = self._viewer.layers.selection.active
-        if isinstance(layer, Labels):
+        if layer is not None:
             self._idle = layer, str(layer.mode)
-            layer.events.paint.connect(self._forget_idle)
+            # Each press: a polygon, of labels or of shapes, is announced only when it is closed.
+            layer.mouse_drag_callbacks.append(self._on_press)
 
-    def _forget_idle(self, event: Event | None = None) -> None:
+    def _on_press(self, layer: Layer, event: Event) -> None:
+        if layer.mode != "pan_zoom":  # nor is it while the space bar is held
+            self._idle = layer, ""  # which is no tool, so that it is found in hand
+
+    def _forget_idle(self) -> None:
         if self._idle is not None:
-            self._idle[0].events.paint.disconnect(self._forget_idle)
+            self._idle[0].mouse_drag_callbacks.remove(self._on_press)
             self._idle = None
 
     def place(
@@ -285,7 +292,7 @@ class Masks(QObject):
                 where = layer_index(part, changed, outcome.scope.axes)
                 mask.layer.data_setitem(where, values[changed])
                 old.written[part] = values
-        mask.laid = Laid(before, step)
+        mask.laid.append(Laid(before, step))
         mask.outcome = replace(merge(old, outcome, labels, highest), predictions={})
         self._describe(mask)
 
@@ -331,10 +338,10 @@ class Masks(QObject):
             self._viewer.add_layer(layer)
             selection.active = in_hand
 
-    def _in_hand(self) -> Labels | None:
-        """Return the Labels layer that is worked in: a stroke, at any moment, would be for it."""
+    def _in_hand(self) -> Layer | None:
+        """Return the layer that is worked in: a stroke, at any moment, would be for it."""
         active = self._viewer.layers.selection.active
-        if not isinstance(active, Labels) or active.mode == "pan_zoom":
+        if active is None or active.mode == "pan_zoom":
             return None
         return None if self._idle == (active, str(active.mode)) else active
 

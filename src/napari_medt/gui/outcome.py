@@ -214,7 +214,13 @@ def told_of_both(old: Outcome, new: Outcome) -> dict[str, Any]:
     before = dict(old.provenance)
     runs = [*before.pop(EARLIER, []), before]
     gone = set(new.scope.frames) if new.scope.region is None else set()
-    left = [run for run in runs if not planes_of(run, new.scope.axes) <= gone]
+    left: list[dict[str, Any]] = []
+    for run in reversed(runs):
+        planes = planes_of(run, new.scope.axes)
+        if not planes <= gone:
+            left.insert(0, run)
+        if run["scope"]["rows"] == "all":  # else something of what was there before is left
+            gone |= planes
     return {**new.provenance, EARLIER: left} if left else new.provenance
 
 

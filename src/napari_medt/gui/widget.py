@@ -381,6 +381,7 @@ class SegmentWidget(QWidget):
             if run.image.data is not run.data:
                 self._masks.let_go_of(run.image)
                 advice = "The image has changed since: Segment makes a mask of it as it is now."
+            self._edits.stop()  # what was laid into a mask is no correction to be counted
             self.say(f"{run.outcome.words} in {run.outcome.provenance['seconds']:.1f} s. {advice}")
         self._refresh()
 

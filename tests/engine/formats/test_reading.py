@@ -183,6 +183,14 @@ def test_a_palette_gives_images_colours_and_labels_numbers(tmp_path):
     assert np.array_equal(read_image(tmp_path / "a.tif", numbers=True), numbers)
 
 
+@pytest.mark.parametrize("unit", [1, 257])
+def test_a_palette_may_have_8_bits(tmp_path, unit):
+    """Where libtiff takes it so, too: else the image would be black."""
+    palette = (unit * np.tile(np.arange(256), (3, 1))).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", GRAY, photometric="palette", colormap=palette)
+    assert np.array_equal(read_tiff(tmp_path / "a.tif").array, np.stack([GRAY] * 3, axis=-1))
+
+
 def test_palettes_of_imagej_only_show_values(tmp_path):
     palette = np.random.default_rng(0).integers(0, 2**16, (3, 256), np.uint16)
     tifffile.imwrite(tmp_path / "a.tif", GRAY, imagej=True, photometric="palette", colormap=palette)

@@ -28,9 +28,9 @@ DECODER_DEPENDENCIES = dict.fromkeys(DECODERS, ("imagecodecs",))  # pydicom read
 
 
 def add_decoders() -> None:
-    """Let pydicom use the decoders; once, for it refuses what it already has."""
+    """Let pydicom use the decoders; to be called once, for it refuses a name that it has."""
     for syntax in DECODERS:
-        get_decoder(syntax).add_plugin("imagecodecs", (__name__, "decode_frame"))
+        get_decoder(syntax).add_plugin("napari-medt", (__name__, "decode_frame"))
 
 
 def is_available(syntax: str) -> bool:

@@ -51,7 +51,9 @@ def read_values(tiff: tifffile.TiffFile, *, numbers: bool = False) -> tuple[NDAr
     array, axes = series.asarray(), series.axes.lower()
     if numbers or not has_palette(tiff):
         return array, axes
-    palette = np.asarray(series.keyframe.colormap).T >> 8  # TIFF has 16 bits
+    palette = np.asarray(series.keyframe.colormap).T
+    if palette.max() > 255:  # TIFF has 16 bits; some writers take 8, as libtiff knows
+        palette = palette >> 8
     return np.take(palette.astype(np.uint8), array, axis=0), axes + COLOUR  # 1 bit is a bool
 
 
