@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 METADATA = "napari_medt"  # of a mask's layer: how its labels were made
 STEPS = 100  # that napari keeps of a layer's history
+KEPT_BYTES = 1 << 28  # of what was there before results were laid in, for each mask
 UNDONE = "What you have undone in your mask can be redone, so the result is in another layer."
 
 
@@ -41,6 +42,11 @@ class Laid:
 
     before: list[tuple[tuple[Any, ...], NDArray[np.int32]]]
     step: list[Any]
+
+    @property
+    def size(self) -> int:
+        """Bytes of what was there before."""
+        return sum(values.nbytes for _, values in self.before)
 
 
 @dataclass(eq=False)
@@ -63,7 +69,7 @@ class Mask:
         Whether it is known that the layer was edited. It stays so: there may be something to undo
         or redo.
     laid : deque of Laid
-        What was laid into it, as many steps as napari keeps.
+        What was laid into it: as many steps as napari keeps, unless they are very large.
     asked : tuple
         Threshold and minimum size that the sliders last asked for.
     """
@@ -126,6 +132,12 @@ class Mask:
         return data.shape != written.shape or any(
             not np.array_equal(data[part], written[part]) for part in scope.parts()
         )
+
+    def remember(self, laid: Laid) -> None:
+        """Remember what was laid in, and forget the oldest where that takes much memory."""
+        self.laid.append(laid)
+        while sum(one.size for one in self.laid) > KEPT_BYTES:
+            self.laid.popleft()
 
     def accept_undo(self) -> None:
         """Count what was laid in as never written where it was undone, so as no edit."""
@@ -292,7 +304,7 @@ class Masks(QObject):
                 where = layer_index(part, changed, outcome.scope.axes)
                 mask.layer.data_setitem(where, values[changed])
                 old.written[part] = values
-        mask.laid.append(Laid(before, step))
+        mask.remember(Laid(before, step))
         mask.outcome = replace(merge(old, outcome, labels, highest), predictions={})
         self._describe(mask)
 
