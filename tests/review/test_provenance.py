@@ -1,5 +1,9 @@
+import json
+
+import numpy as np
+
 from napari_medt.engine.axes import guess_axes
-from napari_medt.engine.region import Region, Scope
+from napari_medt.engine.region import Region, Scope, box_region
 from napari_medt.review.provenance import describe_scope
 
 
@@ -18,3 +22,9 @@ def test_a_part_is_told_with_channels_counted_from_one():
 def test_several_channels_are_seen_as_colours():
     axes = guess_axes((4, 8, 9), ("c", "y", "x"))
     assert describe_scope(Scope.everything(axes, None))["channel"] == "first three"
+
+
+def test_it_can_be_written_as_json():
+    region = box_region(np.array([1.2, 0.0]), np.array([5.0, 6.0]), (8, 9))
+    scope = Scope(guess_axes((8, 9), ("y", "x")), ((),), region=region)
+    assert json.loads(json.dumps(describe_scope(scope)))["rows"] == [1, 6]

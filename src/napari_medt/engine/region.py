@@ -107,7 +107,8 @@ def box_region(low: NDArray, high: NDArray, shape: tuple[int, int]) -> Region:
     last = np.clip(np.ceil(np.asarray(high) + 0.5), 0, shape).astype(int)
     if (first >= last).any():
         raise ImageError("The region does not touch the image: move it, or choose the whole image.")
-    return Region(slice(first[0], last[0]), slice(first[1], last[1]))
+    rows, columns = zip(first.tolist(), last.tolist(), strict=True)  # plain, for provenance as JSON
+    return Region(slice(*rows), slice(*columns))
 
 
 def outline_region(outlines: Sequence[NDArray], shape: tuple[int, int]) -> Region:
