@@ -24,6 +24,7 @@ from napari_medt.training.data import (
     core_classes,
     find_samples,
     find_splits,
+    hard_pixels,
     read_mask,
     read_pair,
     read_training_pair,
@@ -255,6 +256,19 @@ def test_touching_objects_have_separate_cores_however_small(radius):
     cores, count = ndimage.label(classes == 2)
     assert count == 2
     assert {labels[cores == n].max() for n in (1, 2)} == {1, 2}
+
+
+def test_pixels_between_objects_and_about_small_ones_are_hard():
+    labels = np.zeros((40, 60), np.int32)
+    labels[5:35, 5:20], labels[5:35, 22:40] = 1, 2  # 2 pixels apart
+    labels[18:21, 50:53] = 3
+    hard = hard_pixels(labels, 5, small=20)
+    assert hard[20, 20:22].all()
+    assert not hard[20, 5:17].any()
+    assert not hard[20, 25:47].any()
+    assert hard[16:23, 48:55].all(), "a small object and 2 pixels about it"
+    assert hard[:, 45:].sum() == 7 * 7
+    assert not hard_pixels(labels, 5, small=9)[:, 45:].any()
 
 
 def test_small_objects_are_magnified_to_the_size_the_network_is_to_know(tmp_path):

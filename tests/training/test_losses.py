@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from napari_medt.training.data import CONTACT
+from napari_medt.training.data import HARD
 from napari_medt.training.losses import segmentation_loss, soft_dice
 
 
@@ -16,17 +16,17 @@ def test_a_perfect_answer_costs_nothing():
     assert segmentation_loss(sure(target), target).item() == pytest.approx(0, abs=1e-4)
 
 
-def test_marks_of_contact_change_no_class():
+def test_marks_of_hard_pixels_change_no_class():
     target = torch.randint(0, 3, (1, 8, 8), generator=torch.Generator().manual_seed(0))
-    everywhere = segmentation_loss(torch.randn(1, 3, 8, 8), target + CONTACT)
+    everywhere = segmentation_loss(torch.randn(1, 3, 8, 8), target + HARD)
     assert torch.isfinite(everywhere)
-    assert segmentation_loss(sure(target), target + CONTACT).item() == pytest.approx(0, abs=1e-4)
+    assert segmentation_loss(sure(target), target + HARD).item() == pytest.approx(0, abs=1e-4)
 
 
 def test_an_error_between_objects_costs_more():
     target = torch.zeros(1, 1, 4, dtype=torch.long)
     marked = target.clone()
-    marked[0, 0, 0] += CONTACT
+    marked[0, 0, 0] += HARD
     wrong = target.clone()
     wrong[0, 0, 0] = 1
     plain = segmentation_loss(sure(wrong, logit=2.0), target)

@@ -12,7 +12,7 @@ from napari_medt.errors import DataError
 from napari_medt.models.card import BACKGROUND, CORE, InputRule, ModelCard
 from napari_medt.network.config import NetworkConfig
 from napari_medt.training.augment import AUGMENTATIONS
-from napari_medt.training.data import CONTACT
+from napari_medt.training.data import HARD
 
 # The least of whole numbers; the network has more to say about sizes.
 LEAST_WHOLE = {
@@ -61,7 +61,8 @@ class TrainingConfig:
     learning_rate, weight_decay : float
         Of AdamW; warm-up over `warmup_epochs`, then a cosine down to zero.
     contact_weight : float
-        Weight in the cross-entropy of pixels between objects that nearly touch.
+        Weight in the cross-entropy of pixels between objects that nearly touch, and of small
+        objects with what is around them.
     gates_frozen_epochs : int
         The gates keep their start values this long, as published, then are learned.
     branch_dropout : tuple of float
@@ -134,8 +135,8 @@ class TrainingConfig:
             raise ValueError("branch_dropout must be two shares from 0 to 1, together at most 1")
         if self.target == "instances":
             object.__setattr__(self, "classes", INSTANCE_CLASSES)
-        if len(self.classes) > CONTACT:  # whose bit marks pixels of a target
-            raise ValueError(f"there must be at most {CONTACT} classes")
+        if len(self.classes) > HARD:  # whose bit marks pixels of a target
+            raise ValueError(f"there must be at most {HARD} classes")
         _ = self.card  # refuses what makes no network, or no card
 
     def _check_numbers(self) -> None:

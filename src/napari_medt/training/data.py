@@ -20,15 +20,18 @@ from napari_medt.engine.files import (
     read_palette_numbers,
 )
 from napari_medt.engine.image import check_image, prepare
+from napari_medt.engine.labels import typical_area
 from napari_medt.engine.magnify import magnification_for, typical_diameter
 from napari_medt.errors import DataError, ImageError
 from napari_medt.models.card import InputRule
 
 # Where the core of an object begins: distance to its edge, as a share of the greatest.
 CORE_DEPTH = 0.45
-# Added to the class of pixels between objects that nearly touch; they are learned with more weight.
-CONTACT = 128
-CONTACT_WIDTH = 7  # pixels, at the size the network sees
+# Added to the class of hard pixels, on which it hangs whether an object is found and told apart:
+# those between objects that nearly touch, and small objects with what is around them.
+HARD = 128
+HARD_WIDTH = 7  # pixels, at the size the network sees
+SMALL = 0.2  # of the area of a typical object
 VALIDATION_SHARE = 0.1  # of the groups, where a folder is to be split
 LAYOUTS = (("images", "labels"), ("img", "labelcol"))  # ours, and the published code's
 LOSSY_SUFFIXES = (".jpg", ".jpeg")  # labels in them have other numbers along every edge
@@ -69,7 +72,7 @@ class TrainingPair:
         ``(H, W, C)``, the network's input. Half precision keeps large sets in memory; it is finer
         than 8-bit grey levels.
     target : array of uint8
-        ``(H, W)`` class numbers, plus `CONTACT` between objects that nearly touch.
+        ``(H, W)`` class numbers, plus `HARD` where :func:`hard_pixels` says so.
     magnification : float
         At which its objects have the size the network is to know.
     """
@@ -262,8 +265,9 @@ def read_training_pair(
     if target == "classes":
         return TrainingPair(half, label.astype(np.uint8))
     magnification = magnification_for(typical_diameter(label), rule.object_size)
-    between = contacts(label, CONTACT_WIDTH / magnification)
-    return TrainingPair(half, core_classes(label) + CONTACT * between, magnification)
+    small = SMALL * typical_area(rule.object_size, magnification)
+    hard = hard_pixels(label, HARD_WIDTH / magnification, small)
+    return TrainingPair(half, core_classes(label) + HARD * hard, magnification)
 
 
 def smooth_for(image: NDArray[np.float32], size: int) -> NDArray[np.float32]:
@@ -290,9 +294,21 @@ def core_classes(labels: NDArray[np.integer]) -> NDArray[np.uint8]:
     return classes
 
 
-def contacts(labels: NDArray[np.integer], width: float) -> NDArray[np.uint8]:
-    """Mark with 1 the pixels that have two objects within a window of about `width` pixels."""
+def hard_pixels(labels: NDArray[np.integer], width: float, small: float) -> NDArray[np.uint8]:
+    """Mark with 1 the pixels on which it hangs whether an object is found and told apart.
+
+    They have two objects within a window of about `width` pixels, or one of an area below `small`
+    pixels.
+    """
     side = 2 * round(width / 2) + 1
+    is_small = np.bincount(labels.ravel()) < small
+    is_small[0] = False
+    near_small = ndimage.maximum_filter(is_small[labels].astype(np.uint8), side)
+    return near_small | contacts(labels, side)
+
+
+def contacts(labels: NDArray[np.integer], side: int) -> NDArray[np.uint8]:
+    """Mark with 1 the pixels that have two objects within a window of `side` pixels."""
     nothing = np.iinfo(labels.dtype).max
     greatest = ndimage.maximum_filter(labels, side)
     least = ndimage.minimum_filter(np.where(labels > 0, labels, nothing), side)

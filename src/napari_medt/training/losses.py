@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from napari_medt.training.data import CONTACT
+from napari_medt.training.data import HARD
 
 SMOOTH = 1.0  # pixels; keeps the Dice of empty masks defined
 
@@ -22,8 +22,8 @@ def segmentation_loss(logits: Tensor, target: Tensor, contact_weight: float = 1.
     logits : Tensor
         ``(N, classes, H, W)``.
     target : Tensor
-        ``(N, H, W)`` class numbers, plus `CONTACT` between objects that nearly touch: few pixels,
-        on which it hangs whether they are told apart.
+        ``(N, H, W)`` class numbers, plus `HARD` on the few pixels on which it hangs whether an
+        object is found and told apart.
     contact_weight : float
         Of those pixels in the cross-entropy; all others weigh 1.
 
@@ -37,8 +37,8 @@ def segmentation_loss(logits: Tensor, target: Tensor, contact_weight: float = 1.
     Soft Dice: Milletari et al., V-Net, 3DV 2016. Weight between objects: Ronneberger et al., U-Net,
     MICCAI 2015.
     """
-    weight = torch.where(target >= CONTACT, contact_weight, 1.0)
-    target = target % CONTACT
+    weight = torch.where(target >= HARD, contact_weight, 1.0)
+    target = target % HARD
     probabilities = logits.softmax(dim=1)
     dice = soft_dice(1 - probabilities[:, 0], target > 0)
     masks = 1
