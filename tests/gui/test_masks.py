@@ -46,6 +46,14 @@ def test_other_channels_make_another_mask(hands, viewer, widget, batches, stack)
     assert widget.segment.isEnabled()
 
 
+def segment_first_slice(hands, stack):
+    """Segment the first slice of a stack; the next click is for the one that is shown then."""
+    hands.viewer.add_image(stack[0, :, 1], axis_labels=("z", "y", "x"))
+    choose(hands.widget.scope._planes, "The plane that is shown")
+    hands.viewer.dims.set_current_step(0, 0)
+    return hands.click_segment_and_wait()
+
+
 @pytest.mark.parametrize("edited", [False, True])
 def test_every_channel_has_masks_of_its_own(hands, viewer, widget, batches, stack, edited):
     viewer.add_image(stack[0], axis_labels=("z", "c", "y", "x"))
@@ -173,10 +181,7 @@ def test_slice_after_slice_into_one_mask(hands, viewer, widget, batches, stack):
 
 
 def test_a_hidden_mask_is_added_to_in_one_step(hands, viewer, widget, batches, stack):
-    viewer.add_image(stack[0, :, 1], axis_labels=("z", "y", "x"))
-    choose(widget.scope._planes, "The plane that is shown")
-    viewer.dims.set_current_step(0, 0)
-    mask = hands.click_segment_and_wait()
+    mask = segment_first_slice(hands, stack)
     mask.data_setitem((np.array([0]), np.array([3]), np.array([3])), 99)
     edited = mask.data.copy()
     mask.visible = False
@@ -193,10 +198,7 @@ def test_a_hidden_mask_is_added_to_in_one_step(hands, viewer, widget, batches, s
 
 @pytest.mark.parametrize("edited", [False, True])
 def test_a_result_leaves_the_tool_in_the_hand(hands, viewer, widget, batches, stack, edited):
-    viewer.add_image(stack[0, :, 1], axis_labels=("z", "y", "x"))
-    choose(widget.scope._planes, "The plane that is shown")
-    viewer.dims.set_current_step(0, 0)
-    mask = hands.click_segment_and_wait()
+    mask = segment_first_slice(hands, stack)
     mask.mode = "erase"
     mask.visible = False  # to look below it, with the eraser in hand: napari keeps that in mind
     mask.visible = True
@@ -285,10 +287,7 @@ def test_a_polygon_that_is_being_drawn_goes_on(hands, viewer, widget, batches, b
 def test_what_a_result_holds_is_told_until_the_next_correction(
     hands, viewer, widget, batches, stack
 ):
-    viewer.add_image(stack[0, :, 1], axis_labels=("z", "y", "x"))
-    choose(widget.scope._planes, "The plane that is shown")
-    viewer.dims.set_current_step(0, 0)
-    mask = hands.click_segment_and_wait()
+    mask = segment_first_slice(hands, stack)
     mask.paint((0, 3, 3), 99)
     hands.wait(lambda: widget.message.text() == "As corrected: 21 objects.")
     viewer.dims.set_current_step(0, 2)
@@ -300,13 +299,10 @@ def test_what_a_result_holds_is_told_until_the_next_correction(
 
 
 def test_a_mask_is_not_selected_with_the_eraser_it_had(hands, viewer, widget, batches, stack):
-    image = viewer.add_image(stack[0, :, 1], axis_labels=("z", "y", "x"))
-    choose(widget.scope._planes, "The plane that is shown")
-    viewer.dims.set_current_step(0, 0)
-    mask = hands.click_segment_and_wait()
+    mask = segment_first_slice(hands, stack)
     mask.paint((0, 3, 3), 99)
     mask.mode = "erase"
-    viewer.layers.selection.active = image
+    viewer.layers.selection.active = viewer.layers[0]
     viewer.dims.set_current_step(0, 1)
     assert hands.click_segment_and_wait() is mask
     assert viewer.layers.selection.active is mask
@@ -315,10 +311,7 @@ def test_a_mask_is_not_selected_with_the_eraser_it_had(hands, viewer, widget, ba
 
 def test_what_was_undone_can_be_redone(hands, viewer, widget, batches, stack):
     """Strokes are undone to look at the image without them; a step more would forget them."""
-    viewer.add_image(stack[0, :, 1], axis_labels=("z", "y", "x"))
-    choose(widget.scope._planes, "The plane that is shown")
-    viewer.dims.set_current_step(0, 0)
-    mask = hands.click_segment_and_wait()
+    mask = segment_first_slice(hands, stack)
     for column in (3, 23):
         mask.paint((0, 3, column), 99)
     corrected = mask.data.copy()
@@ -337,10 +330,7 @@ def test_what_was_undone_can_be_redone(hands, viewer, widget, batches, stack):
 
 
 def test_a_plane_that_was_undone_is_laid_in_again(hands, viewer, widget, batches, stack):
-    viewer.add_image(stack[0, :, 1], axis_labels=("z", "y", "x"))
-    choose(widget.scope._planes, "The plane that is shown")
-    viewer.dims.set_current_step(0, 0)
-    mask = hands.click_segment_and_wait()
+    mask = segment_first_slice(hands, stack)
     mask.paint((0, 3, 3), 99)
     viewer.dims.set_current_step(0, 1)
     for threshold in (0.5, 0.7, 0.6):
@@ -362,10 +352,7 @@ def test_a_plane_that_was_undone_is_laid_in_again(hands, viewer, widget, batches
 
 def test_planes_that_were_undone_are_laid_in_again(hands, viewer, widget, batches, stack):
     """All of them, to try another threshold."""
-    viewer.add_image(stack[0, :, 1], axis_labels=("z", "y", "x"))
-    choose(widget.scope._planes, "The plane that is shown")
-    viewer.dims.set_current_step(0, 0)
-    mask = hands.click_segment_and_wait()
+    mask = segment_first_slice(hands, stack)
     mask.paint((0, 3, 3), 99)
     corrected = mask.data.copy()
     for _ in range(2):
@@ -379,10 +366,7 @@ def test_planes_that_were_undone_are_laid_in_again(hands, viewer, widget, batche
 
 
 def test_the_selected_mask_goes_on(hands, viewer, widget, batches, stack):
-    viewer.add_image(stack[0, :, 1], axis_labels=("z", "y", "x"))
-    choose(widget.scope._planes, "The plane that is shown")
-    viewer.dims.set_current_step(0, 0)
-    older = hands.click_segment_and_wait()
+    older = segment_first_slice(hands, stack)
     older.paint((0, 3, 3), 99)
     newer = hands.click_segment_and_wait()
     assert newer is not older
@@ -400,10 +384,7 @@ def test_the_selected_mask_goes_on(hands, viewer, widget, batches, stack):
 
 
 def test_objects_that_come_are_not_what_is_painted_next(hands, viewer, widget, batches, stack):
-    viewer.add_image(stack[0, :, 1], axis_labels=("z", "y", "x"))
-    choose(widget.scope._planes, "The plane that is shown")
-    viewer.dims.set_current_step(0, 0)
-    mask = hands.click_segment_and_wait()
+    mask = segment_first_slice(hands, stack)
     mask.paint((0, 25, 24), 0)
     mask.selected_label = 25
     viewer.dims.set_current_step(0, 1)

@@ -72,9 +72,9 @@ def test_hidden_shapes_count_only_where_there_are_no_others(viewer, blobs):
     image = viewer.add_image(blobs)
     shapes = viewer.add_shapes([square(5, 5)])
     viewer.add_shapes([square(100, 150)], visible=False)
-    assert shapes_region(image, viewer).rows == slice(5, 46)
+    assert shapes_region(image, viewer, axes_of(image), None).rows == slice(5, 46)
     shapes.visible = False
-    assert shapes_region(image, viewer).rows == slice(100, 141)
+    assert shapes_region(image, viewer, axes_of(image), None).rows == slice(100, 141)
 
 
 def test_layers_of_several_units(hands, viewer, widget, batches, stack):

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from napari_medt.engine.formats.picture import turned
+from napari_medt.engine.formats.tiff import SUFFIXES as TIFF_SUFFIXES
 from napari_medt.engine.formats.tiff import is_inverted, read_values
 from napari_medt.errors import DataError, ImageError
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", *TIFF_SUFFIXES, ".bmp", ".gif", ".webp")
 
 
 def find_images(folder: Path) -> list[Path]:
@@ -50,7 +51,7 @@ def read_image(path: Path, *, numbers: bool = False) -> NDArray:
     if not path.is_file():
         raise ImageError(f"There is no file {path}.")
     try:
-        if path.suffix.lower() in (".tif", ".tiff"):
+        if path.suffix.lower() in TIFF_SUFFIXES:
             image = _read_tiff(path, numbers)
         else:
             image = _read_picture(path)
@@ -92,7 +93,7 @@ def has_frames(image: NDArray) -> bool:
 
 def read_palette_numbers(path: Path) -> NDArray | None:
     """Read the numbers ``(H, W)`` of an image with a palette; None if it has none of its own."""
-    if path.suffix.lower() in (".tif", ".tiff", ".gif"):
+    if path.suffix.lower() in (*TIFF_SUFFIXES, ".gif"):
         return None  # :func:`read_image` gives those of TIFF; GIF numbers colours as it is saved
     file = path.read_bytes()
     if _mode(file, path.suffix) != "P":

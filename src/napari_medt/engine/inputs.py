@@ -130,7 +130,7 @@ def _series_items(files: list[Path], root: Path) -> Iterator[Item]:
 def _stem(path: Path) -> str:
     """Name of a file less its suffix; DICOM files are often named by numbers with dots."""
     name = path.name.lower()
-    for suffix in (".nii.gz", ".nii", *IMAGE_SUFFIXES, *DICOM_SUFFIXES):
+    for suffix in (*nifti.SUFFIXES, *IMAGE_SUFFIXES, *DICOM_SUFFIXES):
         if name.endswith(suffix):
             return path.name[: -len(suffix)]
     return path.name

@@ -45,7 +45,7 @@ def read(path: str | Sequence[str]) -> list[LayerData]:
     """
     if isinstance(path, str):
         pictures = read_pictures(Path(path))
-    elif all(name.lower().endswith((".nii", ".nii.gz")) for name in path):
+    elif all(name.lower().endswith(SUFFIXES) for name in path):
         pictures = [picture for name in path for picture in read_pictures(Path(name))]
     else:
         pictures = dicom.read_dicom([Path(name) for name in path])

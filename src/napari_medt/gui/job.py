@@ -9,13 +9,16 @@ from __future__ import annotations
 import errno
 import threading
 from collections.abc import Callable, Hashable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Qt, Signal
 from qtpy.QtWidgets import QApplication
 
 from napari_medt.engine.progress import IsCancelled, Progress
 from napari_medt.errors import UserError, file_trouble, out_of_memory
+
+if TYPE_CHECKING:
+    from qtpy.QtCore import SignalInstance
 
 Work = Callable[[Progress, IsCancelled], Any]
 
@@ -155,21 +158,18 @@ class NewestJob(QObject):
         return about in self._waiting or (self._job is not None and self._about == about)
 
     def _on_succeeded(self, result: Any) -> None:
-        self._about = None
-        self.succeeded.emit(result)
-        self._go_on()
+        self._end(self.succeeded, result)
 
     def _on_refused(self, sentence: str) -> None:
-        self._about = None
-        self.refused.emit(sentence)
-        self._go_on()
+        self._end(self.refused, sentence)
 
     def _on_crashed(self, error: Exception) -> None:
-        self._about = None
-        self.crashed.emit(error)
-        self._go_on()
+        self._end(self.crashed, error)
 
-    def _go_on(self) -> None:
+    def _end(self, signal: SignalInstance, told: Any) -> None:
+        """Tell how a job ended, then go on with what waits."""
+        self._about = None
+        signal.emit(told)
         self._job = None
         if self._waiting:
             about = next(iter(self._waiting))

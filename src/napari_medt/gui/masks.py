@@ -16,6 +16,7 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_medt.engine.formats.picture import PATIENT
 from napari_medt.engine.region import Scope
+from napari_medt.gui.hand import NO_TOOL, Hand
 from napari_medt.gui.layers import as_layer, channels_within, layer_index, mm_per_pixel, placement
 from napari_medt.gui.outcome import Outcome, exchanged, merge
 
@@ -171,7 +172,7 @@ class Masks(QObject):
         super().__init__(parent)
         self._viewer = viewer
         self._masks: list[Mask] = []
-        self._idle: tuple[Layer, str] | None = None  # what was in hand, with its tool
+        self.hand = Hand(viewer)
         viewer.layers.events.removed.connect(self._on_removed)
 
     def newest(self, image: Image | None, model: str | None) -> Mask | None:
@@ -187,24 +188,6 @@ class Masks(QObject):
     def selected(self) -> Mask | None:
         """Return the mask whose layer is selected; None for other layers."""
         return self._of(self._viewer.layers.selection.active)
-
-    def await_result(self) -> None:
-        """Note what the user has in hand: it may be put down for the result, unless it is used."""
-        self._forget_idle()
-        layer = self._viewer.layers.selection.active
-        if layer is not None:
-            self._idle = layer, str(layer.mode)
-            # Each press: a polygon, of labels or of shapes, is announced only when it is closed.
-            layer.mouse_drag_callbacks.append(self._on_press)
-
-    def _on_press(self, layer: Layer, event: Event) -> None:
-        if layer.mode != "pan_zoom":  # nor is it while the space bar is held
-            self._idle = layer, ""  # which is no tool, so that it is found in hand
-
-    def _forget_idle(self) -> None:
-        if self._idle is not None:
-            self._idle[0].mouse_drag_callbacks.remove(self._on_press)
-            self._idle = None
 
     def place(
         self,
@@ -257,10 +240,10 @@ class Masks(QObject):
             mask = self._add(outcome, image, model, mixed)
         show(mask.layer)
         selection = self._viewer.layers.selection
-        if mask.layer is not selection.active and self._in_hand() is None:
-            mask.layer.mode = "pan_zoom"  # not the tool that was last used in it
+        if mask.layer is not selection.active and self.hand.layer is None:
+            mask.layer.mode = NO_TOOL  # not the tool that was last used in it
             selection.active = mask.layer
-        self._forget_idle()
+        self.hand.stop_waiting()
         return mask, why
 
     def _takers(
@@ -342,20 +325,13 @@ class Masks(QObject):
 
     def _show_new(self, layer: Labels) -> None:
         """Add a layer, which is selected unless another one is in hand."""
-        selection, in_hand = self._viewer.layers.selection, self._in_hand()
+        selection, in_hand = self._viewer.layers.selection, self.hand.layer
         if in_hand is None:
             self._viewer.add_layer(layer)
             return
         with selection.events.active.blocker():  # or choices would follow what napari selects
             self._viewer.add_layer(layer)
             selection.active = in_hand
-
-    def _in_hand(self) -> Layer | None:
-        """Return the layer that is worked in: a stroke, at any moment, would be for it."""
-        active = self._viewer.layers.selection.active
-        if active is None or active.mode == "pan_zoom":
-            return None
-        return None if self._idle == (active, str(active.mode)) else active
 
     def _write(self, mask: Mask, outcome: Outcome) -> None:
         # A mask that was not edited has nothing to undo, so no step of its history goes stale.
@@ -401,8 +377,7 @@ class Masks(QObject):
     def _on_removed(self, event: Event) -> None:
         gone = event.value
         self.let_go_of(gone)
-        if self._idle is not None and self._idle[0] is gone:
-            self._forget_idle()
+        self.hand.on_removed(gone)
         self._masks = [mask for mask in self._masks if mask.layer is not gone]
         self.changed.emit()
 

@@ -187,8 +187,7 @@ class ScopeChoice(QWidget):
             return view_region(self._image, self._viewer)
         if where != SHAPES:
             return None
-        on = () if shown is None else (self._axes, shown)
-        return shapes_region(self._image, self._viewer, *on)
+        return shapes_region(self._image, self._viewer, self._axes, shown)
 
     # What is shown
 

@@ -85,14 +85,12 @@ def window_corners(image: Image, viewer: napari.Viewer) -> NDArray[np.float64]:
     return pixels_at(image, points, viewer)
 
 
-def shapes_region(
-    image: Image, viewer: napari.Viewer, axes: Axes | None = None, frame: Frame = ()
-) -> Region:
+def shapes_region(image: Image, viewer: napari.Viewer, axes: Axes, frame: Frame | None) -> Region:
     """Return the part of an image's planes inside shapes.
 
     The shapes are those of the selected Shapes layer, or of the top one that is seen: all of them,
-    or the ones that were selected with its tools for that. With the axes of the image, only those
-    on one of its planes.
+    or the ones that were selected with its tools for that. Of those, where there is a frame of the
+    image's axes, only the ones that are on it.
 
     Raises
     ------
@@ -116,7 +114,7 @@ def shapes_region(
         points = np.tile(viewer.dims.point, (len(world), 1))  # for axes the shapes do not have
         points[:, -layer.ndim :] = world * units_of_viewer(layer, viewer)
         outlines.append(pixels_at(image, points, viewer))
-    if axes is not None:
+    if frame is not None:
         outlines = [vertices for vertices in outlines if lies_on(vertices, axes, frame)]
     if not outlines:
         raise ImageError(

@@ -79,6 +79,11 @@ class ActiveRun:
     selected: Mask | None
     outcome: Outcome | None = None
 
+    @property
+    def image_changed(self) -> bool:
+        """Whether the layer has other data than when Segment was clicked."""
+        return self.image.data is not self.data
+
 
 class SegmentWidget(QWidget):
     """Segments one image at a time into an editable Labels layer.
@@ -323,7 +328,7 @@ class SegmentWidget(QWidget):
             refused=self._on_refused,
             crashed=self._on_crashed,
         )
-        self._masks.await_result()
+        self._masks.hand.await_result()
         mixed = frozenset(layer.unique_id for layer in self.scope.added)
         self._run = ActiveRun(job, image, image.data, request, mixed, self._masks.selected())
         self._refresh()
@@ -374,16 +379,21 @@ class SegmentWidget(QWidget):
             mask, why = self._masks.place(
                 run.outcome, run.image, run.request.model, run.mixed, run.selected
             )
-            advice = why or "Paint or erase to correct the mask."
-            if mask.layer is not self._viewer.layers.selection.active:
-                where = f'The mask is in "{mask.layer.name}"'
-                advice = f"{why} {where}, since you are at work in another layer.".lstrip()
-            if run.image.data is not run.data:
+            advice = self._advice(run, mask, why)
+            if run.image_changed:
                 self._masks.let_go_of(run.image)
-                advice = "The image has changed since: Segment makes a mask of it as it is now."
             self._edits.stop()  # what was laid into a mask is no correction to be counted
             self.say(f"{run.outcome.words} in {run.outcome.provenance['seconds']:.1f} s. {advice}")
         self._refresh()
+
+    def _advice(self, run: ActiveRun, mask: Mask, why: str) -> str:
+        """What to know of a mask that has landed; `why` it is another layer, as `place` says."""
+        if run.image_changed:
+            return "The image has changed since: Segment makes a mask of it as it is now."
+        if mask.layer is not self._viewer.layers.selection.active:
+            where = f'The mask is in "{mask.layer.name}"'
+            return f"{why} {where}, since you are at work in another layer.".lstrip()
+        return why or "Paint or erase to correct the mask."
 
     # The mask
 

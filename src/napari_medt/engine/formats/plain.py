@@ -17,7 +17,6 @@ from napari_medt.engine.formats.picture import COLOUR, Picture
 from napari_medt.engine.formats.tiff import is_inverted, read_values
 from napari_medt.errors import ImageError
 
-SUFFIXES = (".tif", ".tiff")
 CENTIMETRE = 3  # TIFF's ResolutionUnit; inches there are usually those of a printer
 CENTIMETRES_PER_INCH = 2.54
 DOTS_PER_INCH = (72, 96, 150, 200, 300, 600, 1200)  # usual ones, which say nothing of the image

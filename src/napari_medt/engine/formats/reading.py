@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from napari_medt.engine.formats import dicom, nifti, plain
+from napari_medt.engine.formats import dicom, nifti, plain, tiff
 from napari_medt.engine.formats.picture import Picture
 from napari_medt.errors import ImageError
 
@@ -26,7 +26,7 @@ def read_pictures(path: Path) -> list[Picture]:
         return dicom.read_dicom([path])
     if name.endswith(nifti.SUFFIXES):
         return [nifti.read_nifti(path)]
-    if name.endswith(plain.SUFFIXES):
+    if name.endswith(tiff.SUFFIXES):
         return [plain.read_tiff(path)]
     return [plain.read_plain(path)]
 

@@ -10,6 +10,7 @@ from tifffile import PHOTOMETRIC
 from napari_medt.engine.formats.picture import COLOUR
 from napari_medt.errors import ImageError
 
+SUFFIXES = (".tif", ".tiff")
 # Colours in other numbers than red, green and blue, for which they would be taken.
 OTHER_COLOURS: dict[int, str] = {
     PHOTOMETRIC.SEPARATED: "inks for printing (CMYK)",
