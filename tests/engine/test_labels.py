@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from skimage.draw import disk, ellipse
 
-from napari_medt.engine.labels import drop_small, foreground, split_objects, to_labels
+from napari_medt.engine.labels import (
+    HALO,
+    drop_small,
+    foreground,
+    halo_of,
+    split_objects,
+    to_labels,
+)
 from napari_medt.models.card import ModelCard
 from napari_medt.network.config import NetworkConfig
 
@@ -124,3 +131,11 @@ def test_an_ellipse_stands_for_the_one_object():
     assert ((labels > 0) != (whole > 0.5)).sum() < 0.01 * (whole > 0.5).sum()
     assert to_labels(np.stack([1 - found, found]), HEAD, threshold=0.95).max() == 0
     assert to_labels(np.stack([1 - found, found]), HEAD, min_size=10_000).max() == 0
+
+
+def test_a_part_looks_as_far_around_as_two_objects_are_large():
+    rule = replace(INSTANCES.input, object_size=30)
+    assert halo_of(replace(INSTANCES, input=rule), 2) == 30
+    assert halo_of(replace(INSTANCES, input=rule), 0.5) == 120
+    assert halo_of(INSTANCES, 1) == halo_of(ORGANS, 1) == HALO
+    assert halo_of(LESION, 1) == halo_of(HEAD, 1) == 0, "one object is looked for in the part alone"

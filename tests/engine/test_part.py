@@ -7,7 +7,7 @@ from napari_medt.engine import part
 from napari_medt.engine.part import coarser, predict_part
 from napari_medt.engine.segment import predict_image
 from napari_medt.errors import ImageError, ModelError
-from tests.engine.standin import Painted, Uneven, draw_objects, levels_of, standin
+from tests.engine.standin import Painted, Uneven, draw_objects, levels_of, same, standin
 
 EVERYTHING = (slice(0, 300), slice(0, 280))
 
@@ -24,6 +24,17 @@ def test_a_part_is_as_in_the_whole(image):
     whole = predict_image(image, model, device="cpu").probabilities
     assert (found.level, found.corner, found.step) == (0, (37, 100), 1)
     np.testing.assert_allclose(found.prediction.probabilities, whole[:, *area], atol=1e-5)
+
+
+@pytest.mark.parametrize("area", [np.s_[60:61, 0:280], np.s_[100:140, 37:93]])
+def test_labels_of_a_part_are_those_of_the_whole(image, area):
+    """Its border cuts objects, of which less is inside than the smallest object has."""
+    model = standin(Painted())
+    found = predict_part(levels_of([image]), area, model, device="cpu").prediction
+    whole = predict_image(image, model, device="cpu")
+    labels = [one.labels(model.card, min_size=60) for one in (found, whole)]
+    assert 0 < labels[0].max() < labels[1].max()
+    assert same(labels[0], labels[1][area])
 
 
 def test_a_part_at_the_resolution_with_objects_of_the_models_size(monkeypatch, image):

@@ -7,10 +7,13 @@ from skimage.transform import resize
 
 from napari_medt.engine.image import prepare
 from napari_medt.engine.predict import BATCH_SIZES, predict, run
+from napari_medt.engine.region import Region
 from napari_medt.engine.segment import predict_image, segment
 from napari_medt.errors import Cancelled, ModelError
 from napari_medt.models.store import load_model
+from napari_medt.sample_data.generate import draw
 from tests.conftest import make_model
+from tests.engine.standin import same
 
 
 @pytest.fixture
@@ -157,3 +160,24 @@ def test_other_failures_are_not_hidden(model, monkeypatch):
     monkeypatch.setattr("napari_medt.engine.predict.run", fail)
     with pytest.raises(RuntimeError, match="a defect"):
         predict_image(picture(64, 64), model)
+
+
+@pytest.mark.parametrize(
+    ("name", "sample", "magnification"),
+    [
+        ("nuclei-fluorescence", "fluorescence_nuclei", 1),
+        ("nuclei-histology", "histology_nuclei", 2),
+    ],
+)
+def test_objects_are_those_of_the_whole_image_in_any_region(name, sample, magnification):
+    """Also where the border of the region cuts them, and with settings other than the card's."""
+    model, image = load_model(name), draw(sample)[0][:300, :300]
+    options = {"branches": "global", "magnification": magnification, "device": "cpu"}
+    whole = predict_image(image, model, **options)
+    for box in np.s_[100:200, 120:260], np.s_[37:98, 11:140], np.s_[250:300, 0:33]:
+        part = predict_image(image, model, region=Region(*box), **options)
+        for settings in {}, {"threshold": 0.7, "min_size": 200}:
+            labels = part.labels(model.card, **settings)
+            assert labels.dtype == np.int32
+            assert labels.max() == len(np.unique(labels)) - 1, "numbered without gaps"
+            assert same(labels, whole.labels(model.card, **settings)[box])

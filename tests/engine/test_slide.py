@@ -38,6 +38,7 @@ from tests.engine.standin import (
     Uneven,
     draw_objects,
     levels_of,
+    same,
     standin,
 )
 
@@ -70,12 +71,6 @@ def slide(tmp_path):
     noise = np.random.default_rng(0).integers(0, 30, image.shape)
     tifffile.imwrite(path, (image + noise).astype(np.uint8), tile=(128, 128))
     return path
-
-
-def same(first, second):
-    """Whether labels are the same up to their numbers."""
-    pairs = np.unique(np.stack([first.ravel(), second.ravel()]), axis=1).T.tolist()
-    return len({a for a, _ in pairs}) == len({b for _, b in pairs}) == len(pairs)
 
 
 def test_the_command_line_makes_what_one_piece_makes(slide, tmp_path, capsys):

@@ -20,17 +20,9 @@ from napari_medt.engine.stitch import (
     read_strips,
     split_block,
 )
-from tests.engine.standin import CORE_VALUE, RIM_VALUE, Painted, standin
+from tests.engine.standin import CORE_VALUE, RIM_VALUE, Painted, same, standin
 
 CARD = standin(Painted()).card
-
-
-def same_up_to_renumbering(one, other):
-    """Whether two label images tell the same objects apart."""
-    pairs = np.unique(np.stack([one.ravel(), other.ravel()]), axis=1)
-    return np.array_equal(one > 0, other > 0) and len(np.unique(pairs[0])) == pairs.shape[1] == len(
-        np.unique(pairs[1])
-    )
 
 
 def painted_probabilities(image):
@@ -92,7 +84,7 @@ def test_cut_objects_are_whole_again(height, width, size, count, min_size, seed)
     expected = to_labels(probabilities, CARD, min_size=min_size)
     found = label_in_blocks(probabilities, size, 40, min_size)
     assert set(np.unique(found)) | {0} == set(range(found.max() + 1))
-    assert same_up_to_renumbering(found, expected)
+    assert same(found, expected)
 
 
 def test_objects_longer_than_the_halo_are_whole_too():

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_medt.engine.tiles import TileAxis, TileGrid
+from napari_medt.engine.tiles import TileAxis, TileGrid, widened, within
 
 lengths = st.integers(1, 3000)
 sizes = st.sampled_from([32, 64, 128])
@@ -72,3 +72,17 @@ def test_an_image_of_one_tile_is_centred_in_it():
 @pytest.mark.parametrize(("length", "count"), [(128, 1), (129, 2), (224, 2), (225, 3)])
 def test_no_more_tiles_than_needed(length, count):
     assert TileAxis(length, 128, 32).count == count
+
+
+@given(
+    low=st.tuples(*[st.integers(0, 40)] * 2),
+    size=st.tuples(*[st.integers(1, 40)] * 2),
+    halo=st.integers(0, 50),
+)
+def test_an_area_is_found_again_in_what_lies_around_it(low, size, halo):
+    image = np.random.default_rng(0).random((80, 80))
+    area = slice(low[0], low[0] + size[0]), slice(low[1], low[1] + size[1])
+    around = widened(area, halo, *image.shape)
+    assert np.array_equal(image[around][within(area, around)], image[area])
+    assert around[0].start == max(0, low[0] - halo)
+    assert around[1].stop == min(80, low[1] + size[1] + halo)

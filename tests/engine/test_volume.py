@@ -1,12 +1,15 @@
 """Images of many planes: plane by plane the same, however stored and whatever their axes."""
 
+from dataclasses import replace
 from unittest.mock import patch
 
 import dask.array
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from napari_medt.engine.axes import Axes, guess_axes
 from napari_medt.engine.predict import BATCH_SIZES
@@ -14,8 +17,11 @@ from napari_medt.engine.region import Region, Scope, box_region
 from napari_medt.engine.segment import predict_image
 from napari_medt.engine.volume import label_plane, predict_frames, put_together
 from napari_medt.errors import ImageError
+from napari_medt.models.card import InputRule, ModelCard
+from napari_medt.models.store import Model
+from napari_medt.network.config import NetworkConfig
 from tests.engine.lazy import stored
-from tests.engine.standin import Painted, Uneven, draw_objects, standin
+from tests.engine.standin import Painted, Uneven, draw_objects, same, standin
 
 MODEL = standin(Uneven(32))
 GRAY = [np.uint8, np.uint16, np.int16, np.int32, np.float32, np.float64]
@@ -97,6 +103,56 @@ def test_labels_of_a_region_land_in_place(seed, corners):
     assert np.array_equal(labels > 0, expected)
     first, last = (np.unique(labels[index]) for index in (0, 2))
     assert set(first) & set(last) <= {0}
+
+
+@settings(max_examples=10)
+@given(
+    seed=st.integers(0, 999),
+    corners=st.tuples(*[st.integers(0, 299)] * 4),
+    min_size=st.integers(0, 90),
+    splits=st.booleans(),
+)
+def test_labels_of_a_region_are_those_of_the_whole_plane(seed, corners, min_size, splits):
+    """Objects, and parts of classes, are as large as they are there, however little is inside."""
+    image = draw_objects(np.random.default_rng(seed), 300, 310, 120)
+    model = standin(Painted())
+    if not splits:
+        model = replace(model, card=replace(model.card, classes=("background", "rim", "middle")))
+    low, high = np.sort(np.reshape(corners, (2, 2)), axis=0)
+    region = box_region(low, high, image.shape)
+    axes = guess_axes(image.shape)
+    whole, part = (
+        label_plane(predicted(image, scope, model)[()], scope, model.card, min_size=min_size)
+        for scope in (Scope.everything(axes), Scope(axes, ((),), region=region))
+    )
+    assert same(part, whole[region.box]) if splits else np.array_equal(part, whole[region.box])
+
+
+class Bright(nn.Module):
+    """Takes what is bright for the one class there is."""
+
+    def forward(self, x, branches="both"):
+        return torch.cat([0.5 - x, x - 0.5], dim=1)
+
+
+@pytest.mark.parametrize("scaling", ["tiled", "whole"])
+def test_the_one_object_is_looked_for_within_the_region(scaling):
+    """Who draws a region means what is in it, not the larger thing beside it."""
+    image = np.zeros((64, 64), np.uint8)
+    image[4:60, 4:32] = image[20:30, 40:50] = 240
+    network = NetworkConfig("medt", 64, in_channels=1, num_classes=2, patch_size=32)
+    card = ModelCard(
+        name="lesion",
+        purpose="A model for tests.",
+        network=network,
+        classes=("background", "lesion"),
+        input=InputRule(intensity="range", scaling=scaling),
+        shape="single",
+    )
+    model = Model(card, Bright(), {"cpu": Bright()})
+    scope = Scope(guess_axes(image.shape), ((),), region=Region(slice(10, 40), slice(30, 64)))
+    labels = label_plane(predicted(image, scope, model)[()], scope, card)
+    assert np.array_equal(labels[:, 4:], image[10:40, 34:64] > 0)
 
 
 def test_objects_are_linked_within_each_time():

@@ -106,6 +106,24 @@ def test_what_the_sliders_made_anew_is_told_of_every_run():
     assert both.provenance["earlier"][0]["threshold"] == 0.5, "the mask may not be written"
 
 
+def test_the_sliders_too_see_what_lies_around_a_region():
+    """An object that the region cuts is as large as it is, also once the sliders were moved."""
+    found = np.zeros((3, 40, 60), np.float32)
+    found[0] = 1
+    found[:, 10:30, 20:40] = np.array([0, 0.2, 0.8])[:, None, None]
+    region = Region(slice(0, 40), slice(38, 60))
+    axes = guess_axes((40, 60), ("y", "x"))
+    made = replace(
+        outcome(0),
+        scope=Scope(axes, ((),), region=region),
+        predictions={(): Prediction(found, 1.0, region.box)},
+    )
+    anew = relabel(made, 0.9, 100, None)
+    assert np.argwhere(anew.labels).min(axis=0).tolist() == [10, 38]
+    assert np.count_nonzero(anew.labels) == 20 * 2, "of 400 pixels; only what is inside is written"
+    assert not relabel(made, 0.9, 401, None).labels.any()
+
+
 def test_labels_are_counted_in_whatever_order_they_come():
     planes = [np.array([[0, 3], [3, 1]]), np.array([[7, 0], [1, 0]]), np.zeros((2, 2), int)]
     assert count_labels(planes) == 3

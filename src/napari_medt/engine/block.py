@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from napari_medt import __version__
 from napari_medt.engine.files import write_whole
 from napari_medt.engine.labelfile import STATE, LabelFile
-from napari_medt.engine.labels import to_labels
+from napari_medt.engine.labels import HALO, to_labels
 from napari_medt.engine.progress import IsCancelled
 from napari_medt.engine.segment import with_fallback
 from napari_medt.engine.source import Level, Prepared
@@ -37,7 +37,6 @@ from napari_medt.models.card import ModelCard
 from napari_medt.models.store import Model
 from napari_medt.network.config import Branches
 
-HALO = 128  # how far a block looks around to see whole the objects at its border, in its own pixels
 PROVISIONAL = 2**31  # labels from here on are not stitched yet
 
 

@@ -21,6 +21,11 @@ SMOOTHING = 1.0  # pixels
 PASS = 0.05  # how much lower a pass between objects is than either, as a share
 LEAST_DEPTH = 1e-3  # pixels; keeps the logarithm of the background finite
 
+# How far a part of an image looks around to see whole the objects at its border: in its own pixels,
+# or in diameters of the objects that the network knows.
+HALO = 128
+HALO_OBJECTS = 2
+
 
 def foreground(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
     """Probability ``(H, W)`` that a pixel is anything but background (class 0)."""
@@ -77,6 +82,18 @@ def to_labels(
     classes = np.where(mask, 1 + probabilities[1:].argmax(axis=0), 0).astype(np.int32)
     parts = drop_small(label(classes), min_size)
     return np.where(parts > 0, classes, 0)
+
+
+def halo_of(card: ModelCard, magnification: float) -> int:
+    """How far a part of an image looks around, in pixels, so that its labels are the whole's.
+
+    Not at all where the mask is one object: that is looked for within the part.
+    """
+    if card.shape != "any":
+        return 0
+    if card.input.object_size:
+        return math.ceil(HALO_OBJECTS * card.input.object_size / magnification)
+    return HALO
 
 
 def typical_area(object_size: float, magnification: float) -> float:

@@ -10,16 +10,14 @@ from functools import partial
 from napari_medt.engine.overview import look_over
 from napari_medt.engine.progress import IsCancelled, Progress
 from napari_medt.engine.segment import (
-    SIDE,
     Prediction,
     check_branches,
     check_tiled,
-    predict_windows,
+    predict_box,
     with_fallback,
 )
 from napari_medt.engine.source import Level, Prepared
 from napari_medt.engine.tiles import Area
-from napari_medt.engine.window import Window, cut, side_seen
 from napari_medt.errors import ImageError
 from napari_medt.models.store import Model
 from napari_medt.network.config import Branches
@@ -98,12 +96,17 @@ def predict_part(
             f"This part of the image has {size[0]} x {size[1]} pixels, too many to correct by "
             "hand: zoom in, or segment the whole image into a file."
         )
-    windows = [
-        Window(plane, piece, model, branches, overview.magnification)
-        for piece in cut((rows, columns), side_seen(SIDE, model.card, overview.magnification))
-    ]
-    run = partial(predict_windows, windows, (rows, columns), progress=progress, cancelled=cancelled)
-    found = Prediction(with_fallback(run, branches, model, device), overview.magnification)
+    run = partial(
+        predict_box,
+        plane,
+        (rows, columns),
+        model,
+        branches,
+        overview.magnification,
+        progress=progress,
+        cancelled=cancelled,
+    )
+    found = with_fallback(run, branches, model, device)
     return Part(found, overview.level, (rows.start, columns.start), step)
 
 

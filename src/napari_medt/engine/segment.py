@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -11,15 +11,17 @@ from typing import TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from skimage.segmentation import relabel_sequential
 
 from napari_medt.engine.device import choose_device
 from napari_medt.engine.image import check_image, prepare
-from napari_medt.engine.labels import foreground, to_labels
+from napari_medt.engine.labels import foreground, halo_of, to_labels
 from napari_medt.engine.magnify import find_magnification
 from napari_medt.engine.predict import predict
 from napari_medt.engine.progress import IsCancelled, Progress, counted_from
 from napari_medt.engine.region import Region
-from napari_medt.engine.tiles import Area
+from napari_medt.engine.resample import Plane
+from napari_medt.engine.tiles import Area, widened, within
 from napari_medt.engine.window import Held, Window, cut, side_seen
 from napari_medt.errors import ModelError, out_of_memory
 from napari_medt.models.card import ModelCard
@@ -39,26 +41,43 @@ class Prediction:
 
     Attributes
     ----------
-    probabilities : array of float32
-        ``(classes, H, W)``, adding up to one over the classes.
+    seen : array of float32
+        ``(classes, H, W)``, adding up to one over the classes: of the plane, or of a part of it
+        with what lies around.
     magnification : float
         How much larger the network saw it; 0 if it did not look.
+    part : tuple of slice, optional
+        Rows and columns of the part, in what was seen; by default all.
     """
 
-    probabilities: NDArray[np.float32]
+    seen: NDArray[np.float32]
     magnification: float = 0.0
+    part: Area | None = None
+
+    @property
+    def probabilities(self) -> NDArray[np.float32]:
+        """Probabilities ``(classes, h, w)`` of the part."""
+        return self.seen if self.part is None else self.seen[:, *self.part]
 
     def labels(
         self, card: ModelCard, *, threshold: float | None = None, min_size: int | None = None
     ) -> NDArray[np.int32]:
-        """Turn it into labels ``(H, W)``; see :func:`napari_medt.engine.labels.to_labels`."""
-        return to_labels(
-            self.probabilities,
+        """Turn it into labels ``(h, w)`` of the part; see :func:`~.labels.to_labels`.
+
+        They are made of all that was seen, so that objects at the border of the part are as in the
+        whole plane, but for those that reach beyond what was seen.
+        """
+        labels = to_labels(
+            self.seen,
             card,
             threshold=threshold,
             min_size=min_size,
             magnification=self.magnification,
         )
+        if self.part is None:
+            return labels
+        labels = labels[self.part]
+        return relabel_sequential(labels)[0] if card.splits_objects else labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +170,8 @@ def predict_image(
 ) -> Prediction:
     """Predict a 2-D image, or a region's box in it.
 
-    See :func:`segment`. A region's probabilities are those of the whole image there.
+    See :func:`segment`. A region's probabilities are those of the whole image there, and so are its
+    labels, see :meth:`Prediction.labels`.
 
     Returns
     -------
@@ -160,44 +180,46 @@ def predict_image(
         resolution; with the magnification at which the network saw it.
     """
     plane = prepare(check_image(image, rgb), model.card.input)
-    area = (slice(0, plane.shape[0]), slice(0, plane.shape[1])) if region is None else region.box
+    height, width = plane.shape[:2]
+    box = (slice(0, height), slice(0, width)) if region is None else region.box
 
     def run_on(place: torch.device) -> Prediction:
         run = partial(
             predict_plane, model=model, branches=branches, device=place, cancelled=cancelled
         )
         if model.card.input.scaling == "whole":
-            return Prediction(run(plane, progress=progress)[:, *area], 1.0)
+            area = widened(box, halo_of(model.card, 1), height, width)
+            return Prediction(run(plane, progress=progress)[:, *area], 1.0, within(box, area))
         factor = magnification or find_magnification(plane, model.card, run)
-        windows = [
-            Window(Held(plane), part, model, branches, factor)
-            for part in cut(area, side_seen(SIDE, model.card, factor))
-        ]
-        return Prediction(predict_windows(windows, area, place, progress, cancelled), factor)
+        return predict_box(Held(plane), box, model, branches, factor, place, progress, cancelled)
 
     return with_fallback(run_on, branches, model, device)
 
 
-def predict_windows(
-    windows: Sequence[Window],
-    area: Area,
+def predict_box(
+    plane: Plane,
+    box: Area,
+    model: Model,
+    branches: Branches,
+    magnification: float,
     device: torch.device,
     progress: Progress | None = None,
     cancelled: IsCancelled | None = None,
-) -> NDArray[np.float32]:
-    """Class probabilities ``(classes, h, w)`` of an area that is cut into windows."""
-    top, left = area[0].start, area[1].start
-    classes = windows[0].card.network.num_classes
-    whole = np.empty((classes, area[0].stop - top, area[1].stop - left), np.float32)
+) -> Prediction:
+    """Predict a box of a plane, and what lies around that its labels depend on, in windows."""
+    area = widened(box, halo_of(model.card, magnification), plane.height, plane.width)
+    windows = [
+        Window(plane, piece, model, branches, magnification)
+        for piece in cut(area, side_seen(SIDE, model.card, magnification))
+    ]
+    classes = model.card.network.num_classes
+    seen = np.empty((classes, *(side.stop - side.start for side in area)), np.float32)
     done, total = 0, sum(window.tiles for window in windows)
     for window in windows:
-        rows, columns = window.area
         values, _ = window.predict(device, counted_from(progress, done, total), cancelled)
-        whole[:, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left] = (
-            values
-        )
+        seen[:, *within(window.area, area)] = values
         done += window.tiles
-    return whole
+    return Prediction(seen, magnification, within(box, area))
 
 
 def choose_magnification(

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from napari_medt.engine.tiles import Area
+from napari_medt.engine.tiles import Area, widened, within
 
 Strips = tuple[NDArray[np.uint32], NDArray[np.uint32]]  # of one block: right, below
 
@@ -54,15 +54,9 @@ class BlockGrid:
 
     def area(self, index: int, halo: int = 0) -> Area:
         """Rows and columns of a block, with what lies around it inside the image."""
-        row, column = divmod(index, self.columns)
-        return (
-            self._along(row, self.height, halo),
-            self._along(column, self.width, halo),
-        )
-
-    def _along(self, place: int, length: int, halo: int) -> slice:
-        first, last = place * self.size, (place + 1) * self.size
-        return slice(max(0, first - halo), min(length, last + halo))
+        top, left = (self.size * place for place in divmod(index, self.columns))
+        block = slice(top, top + self.size), slice(left, left + self.size)
+        return widened(block, halo, self.height, self.width)
 
     def strips(self, index: int, halo: int) -> tuple[Area, Area]:
         """Where the halo of a block lies in its right and in its lower neighbour; may be empty."""
@@ -137,12 +131,12 @@ def split_block(
     BlockRecord
         Sizes and strips by the same numbers.
     """
-    within = grid.area(index, halo)
+    seen = grid.area(index, halo)
     own = cut_block(labels, grid, index, halo)
     counts = np.bincount(own.ravel(), minlength=int(labels.max(initial=0)) + 1)
     counts[0] = 0
     numbers = np.where(counts > 0, np.cumsum(counts > 0), 0).astype(np.uint32)
-    right, below = (numbers[_cut(labels, strip, within)] for strip in grid.strips(index, halo))
+    right, below = (numbers[labels[within(strip, seen)]] for strip in grid.strips(index, halo))
     return numbers[own], BlockRecord(counts[counts > 0], right, below)
 
 
@@ -150,15 +144,7 @@ def cut_block(
     labels: NDArray[np.int32], grid: BlockGrid, index: int, halo: int
 ) -> NDArray[np.int32]:
     """Take a block out of what was made of it and its halo."""
-    return _cut(labels, grid.area(index), grid.area(index, halo))
-
-
-def _cut(labels: NDArray[np.int32], area: Area, within: Area) -> NDArray[np.int32]:
-    rows, columns = (
-        slice(part.start - outer.start, part.stop - outer.start)
-        for part, outer in zip(area, within, strict=True)
-    )
-    return labels[rows, columns]
+    return labels[within(grid.area(index), grid.area(index, halo))]
 
 
 def agreeing(strip: NDArray[np.integer], written: NDArray[np.integer]) -> NDArray[np.int64]:

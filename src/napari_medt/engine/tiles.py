@@ -24,6 +24,24 @@ from numpy.typing import NDArray
 Area = tuple[slice, slice]  # rows and columns of an image, with start and stop
 
 
+def widened(area: Area, halo: int, height: int, width: int) -> Area:
+    """Return an area with what lies around it, inside an image of `height` x `width` pixels."""
+    rows, columns = (
+        slice(max(0, side.start - halo), min(length, side.stop + halo))
+        for side, length in zip(area, (height, width), strict=True)
+    )
+    return rows, columns
+
+
+def within(area: Area, outer: Area) -> Area:
+    """Return where an area lies in one that holds it."""
+    rows, columns = (
+        slice(side.start - around.start, side.stop - around.start)
+        for side, around in zip(area, outer, strict=True)
+    )
+    return rows, columns
+
+
 @dataclass(frozen=True)
 class TileAxis:
     """The tiles along one axis.

@@ -126,7 +126,7 @@ def label_plane(
 ) -> NDArray[np.int32]:
     """Turn what :func:`predict_frames` found in a plane into labels, 0 outside the region.
 
-    See :func:`napari_medt.engine.labels.to_labels`.
+    See :meth:`napari_medt.engine.segment.Prediction.labels`.
     """
     labels = prediction.labels(card, threshold=threshold, min_size=min_size)
     return labels if scope.region is None else scope.region.clear_outside(labels)

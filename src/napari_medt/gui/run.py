@@ -111,7 +111,7 @@ def segment_planes(
             min_size=request.min_size,
         )
         kept[frame] = prediction
-        size += prediction.probabilities.nbytes
+        size += prediction.seen.nbytes
         if size > KEPT_BYTES:
             kept.clear()
     labels = put_together(planes, scope, number_apart=model.card.splits_objects, link=request.link)
