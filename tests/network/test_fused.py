@@ -1,6 +1,10 @@
 """The fused attention against the readable form: outputs, gradients, running statistics."""
 
 import copy
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,6 +15,17 @@ from napari_medt.network.networks import build_network
 
 pytest.importorskip("numba")
 
+WITHOUT = """
+import logging
+logging.basicConfig(level="INFO")
+import torch
+from napari_medt.network.fold import fold
+from napari_medt.network.networks import build_network
+x = torch.zeros(1, 3, 128, 128)
+network = build_network("medt").eval()
+for one in network, fold(network):
+    print(tuple(one(x).shape))
+"""
 KINDS = {"content": (False, False), "positions": (True, False), "gated": (True, True)}
 # The similarity norm's bias cancels in the softmax: only rounding arrives there.
 NO_GRADIENT = "similarity_norm.bias"
@@ -142,3 +157,19 @@ def test_numba_that_cannot_compile_is_done_without(monkeypatch, caplog, failure)
     assert not fused.available(x)
     assert caplog.text.count(str(failure)) == 1
     fused._compiles.cache_clear()
+
+
+@pytest.mark.parametrize("failure", ["ModuleNotFoundError", "OSError", "RuntimeError"])
+def test_numba_that_cannot_be_imported_is_done_without(tmp_path, failure):
+    """Whatever it raises: a missing shared object of LLVM is an OSError."""
+    (tmp_path / "numba.py").write_text(f"raise {failure}('no libllvmlite.so')\n")
+    source = Path(fused.__file__).parents[2]
+    paths = os.pathsep.join([str(tmp_path), str(source)])
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT],
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.split("\n")[:2] == ["(1, 2, 128, 128)"] * 2, done.stderr
+    assert done.stderr.count("no libllvmlite.so") == 1, "said once in the log"

@@ -29,6 +29,9 @@ try:
 except ImportError as error:  # Numba is optional
     logger.info("Numba is missing (%s), so networks run in torch alone, more slowly.", error)
     _installed = False
+except Exception as error:  # there, but damaged: LLVM may lack a library, which is an OSError
+    logger.warning("Numba does not work here (%s), so networks run in torch alone.", error)
+    _installed = False
 else:
     _installed = True
 
