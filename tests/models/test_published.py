@@ -57,6 +57,41 @@ def test_anything_missing_or_extra_is_an_error():
         load_published({"fc.weight": torch.zeros(1)})
 
 
+TABLE = "layer1.0.hight_block.relative"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "reason"),
+    [
+        (1, torch.zeros(2), "1 is not the name"),
+        ("conv1.weight", torch.zeros(8, 3, 7, 7, dtype=torch.int8), "conv1.weight holds no plain"),
+        ("bn1.bias", torch.zeros(8, dtype=torch.complex64), "bn1.bias holds no plain"),
+        ("bn1.bias", torch.zeros(8).to_sparse(), "bn1.bias holds no plain"),
+        ("conv1.weight", torch.tensor(1.0), "not weights of a published MedT"),
+        ("conv1.weight", torch.zeros(8, 2**31, 0, 0), "too many"),
+        (TABLE, torch.zeros(1, 1).expand(4, 2**31 - 1), "too many"),
+        *((key, torch.zeros(2), "unknown") for key in ("layer1", "layerX.0.a", "layer1.0.f_qr")),
+        *((key, torch.zeros(2), "unknown") for key in ("decoderX.a", "layer1.0.hight_block")),
+    ],
+)
+def test_foreign_tensors_are_one_sentence(tmp_path, key, value, reason):
+    """Sizes that only a damaged file has are refused before memory is asked for."""
+    path = tmp_path / "foreign.pth"
+    torch.save({**small("gated"), key: value}, path)
+    with pytest.raises(ModelError, match=reason):
+        load_model(path)
+
+
+@pytest.mark.parametrize("error", [AssertionError, IndexError, TypeError, MemoryError])
+def test_whatever_a_damaged_file_makes_the_reader_raise(monkeypatch, tmp_path, error):
+    def load(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr(torch, "load", load)
+    with pytest.raises(ModelError, match="damaged"):
+        load_published(tmp_path / "medt.pth")
+
+
 class Bomb:
     """Unpickling this runs a command."""
 

@@ -15,6 +15,7 @@ from napari_medt.errors import ModelError
 from napari_medt.network.config import NetworkConfig
 from napari_medt.network.networks import AxialUNet, LoGoNet, from_config
 
+MOST = 4096  # pixels a side, channels or classes: a damaged file must not ask for all memory
 PUBLISHED_PATCH = 32  # side of the published local branch's patches, whatever the image size
 
 # Published name -> ours, inside one branch, after the local branch's suffix _p is taken off.
@@ -41,6 +42,7 @@ ATTENTION = {
 }
 # Stored but never used by the published forward pass; the index table is derived from the length.
 UNUSED = re.compile(r"adjust_p\.|layer\d_p\.\d+\.conv1\.|.*\.flatten_index$")
+INTEGERS = re.compile(r"(num_batches_tracked|flatten_index)$")
 
 
 def load_published(source: str | Path | Mapping[str, Tensor]) -> AxialUNet | LoGoNet:
@@ -66,6 +68,7 @@ def load_published(source: str | Path | Mapping[str, Tensor]) -> AxialUNet | LoG
         If the file cannot be read, holds more than tensors, or is not one of the four networks.
     """
     state = source if isinstance(source, Mapping) else read_checkpoint(Path(source))
+    _check_tensors(state)
     state = {key.removeprefix("module."): value for key, value in state.items()}
     config = config_of(state)
     network = from_config(config).to(state["conv1.weight"].dtype)
@@ -98,7 +101,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
             f"{path.name} was refused: it is not a plain PyTorch weights file and opening it "
             "could run code; save it again as a state_dict."
         ) from None
-    except (OSError, RuntimeError, ValueError, EOFError, KeyError, AttributeError, ImportError):
+    except Exception:  # whatever the damage makes the reader stumble over
         raise ModelError(
             f"{path.name} is damaged or not a PyTorch weights file; fetch it again."
         ) from None
@@ -131,7 +134,7 @@ def config_of(state: Mapping[str, Tensor]) -> NetworkConfig:
         (False, True): "logo",
     }[gated, two_branches]
     try:
-        return NetworkConfig(
+        config = NetworkConfig(
             architecture=architecture,
             image_size=table.shape[1] + 1,  # a table of 2 L - 1 columns for the map of length S / 2
             in_channels=stem.shape[1],
@@ -140,6 +143,13 @@ def config_of(state: Mapping[str, Tensor]) -> NetworkConfig:
         )
     except (ValueError, IndexError) as error:
         raise ModelError(f"These are not weights of a published MedT network: {error}.") from None
+    largest = max(config.image_size, config.in_channels, config.num_classes)
+    if largest > MOST:
+        raise ModelError(
+            f"These are not weights of a published MedT network: {largest} pixels, channels or "
+            "classes are too many."
+        )
+    return config
 
 
 def rename(key: str, two_branches: bool) -> str:
@@ -150,6 +160,13 @@ def rename(key: str, two_branches: bool) -> str:
     >>> rename("layer2_p.1.hight_block.bn_qkv.weight", True)
     'local_branch.stages.1.1.height.qkv_norm.weight'
     """
+    try:
+        return _rename(key, two_branches)
+    except (IndexError, ValueError):  # it has too few parts, or no number where there should be one
+        return key
+
+
+def _rename(key: str, two_branches: bool) -> str:
     module, _, rest = key.partition(".")
     if module in ("adjust", "decoderf"):
         return f"{'head' if module == 'adjust' else 'fuse'}.{rest}"
@@ -172,6 +189,21 @@ def rename(key: str, two_branches: bool) -> str:
         first = 4 if branch == "global_branch" else 2
         return f"{branch}.decoder.{number - first}.{rest}"
     return key
+
+
+def _check_tensors(state: Mapping[str, Tensor]) -> None:
+    """Refuse what is not named, or holds no plain numbers; counters alone are integers."""
+    for key, value in state.items():
+        if not isinstance(key, str):
+            raise ModelError(
+                f"The checkpoint is no state_dict: {key!r} is not the name of a tensor."
+            )
+        plain = value.layout == torch.strided and value.device.type == "cpu"
+        if not plain or not (value.is_floating_point() or INTEGERS.search(key)):
+            raise ModelError(
+                f"The checkpoint's {key} holds no plain floating-point numbers: save the weights "
+                "in single precision on the CPU."
+            )
 
 
 def _check_keys(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
