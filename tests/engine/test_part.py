@@ -5,6 +5,7 @@ import pytest
 
 from napari_medt.engine import part
 from napari_medt.engine.part import coarser, predict_part
+from napari_medt.engine.predict import tile_grid
 from napari_medt.engine.segment import predict_image
 from napari_medt.errors import ImageError, ModelError
 from tests.engine.standin import Painted, Uneven, draw_objects, levels_of, same, standin
@@ -63,6 +64,15 @@ def test_a_part_thinner_than_a_pixel_has_one(monkeypatch, image, place):
 def test_a_part_has_all_pixels_that_it_touches():
     assert coarser(slice(5, 11), 4, 50) == slice(1, 3)
     assert coarser(slice(4, 12), 4, 50) == slice(1, 3)
+
+
+def test_blank_tiles_are_counted(image):
+    image[:, :100] = 0
+    model = standin(Painted())
+    grid = tile_grid(model.card, *image.shape)
+    tiles = [grid.cut(image[..., None], index) for index in range(len(grid))]
+    found = predict_part(levels_of([image]), EVERYTHING, model, device="cpu")
+    assert found.prediction.blank == np.mean([np.ptp(tile) == 0 for tile in tiles]) > 0.2
 
 
 def test_too_much_to_hold(monkeypatch, image):

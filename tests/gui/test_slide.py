@@ -8,6 +8,8 @@ from napari.layers._source import layer_source
 from qtpy.QtWidgets import QFileDialog
 
 from napari_medt.gui import layers
+from napari_medt.gui.masks import METADATA
+from napari_medt.gui.outcome import count_labels
 from napari_medt.gui.scope import VIEW, WHOLE
 from napari_medt.gui.slide import output_in
 from tests.gui.conftest import choose
@@ -103,6 +105,22 @@ def test_a_slide_may_have_axes_of_length_1(
     step = finest.shape[0] // labels.shape[0]
     shown = finest[::step, ::step][: labels.shape[0], : labels.shape[1]]
     assert ((labels > 0) == (shown >= 128)).mean() > 0.95
+
+
+def test_the_resolution_is_said(hands, viewer, widget, batches, slide):
+    """It was chosen; also once the sliders were moved, and in the metadata."""
+    choose(widget.scope._region, VIEW)
+    look_at(hands, slide, (801, 803))
+    mask = hands.click_segment_and_wait()
+    told = mask.metadata[METADATA]
+    assert told["resolution"] == round(np.log2(mask.scale[0] / slide.scale[0])) + 1
+    assert told["magnification"] == 1
+    assert 0 <= told["blank_tiles"] < 1
+    words = f"{count_labels([mask.data])} objects at resolution {told['resolution']}"
+    assert words in widget.message.text()
+    widget.settings._threshold.setValue(0.9)
+    hands.wait(lambda: mask.metadata[METADATA]["threshold"] == 0.9)
+    assert f"at resolution {told['resolution']}" in widget.message.text()
 
 
 def test_another_view_is_another_mask(hands, viewer, widget, batches, slide):

@@ -96,6 +96,8 @@ def test_provenance_names_the_run_and_no_patient(hands, viewer, widget, batches,
     assert made["device"] in ("cpu", "cuda", "mps")
     assert made["seconds"] > 0
     assert made["linked"] is False
+    assert (made["resolution"], made["magnification"]) == (1, 1)
+    assert 0 <= made["blank_tiles"] < 1
     assert made["scope"] == {
         "axes": ["row", "column"],
         "channel": None,

@@ -48,11 +48,14 @@ class Prediction:
         How much larger the network saw it; 0 if it did not look.
     part : tuple of slice, optional
         Rows and columns of the part, in what was seen; by default all.
+    blank : float
+        Share of the tiles that were blank, so that the network was spared them, 0 to 1.
     """
 
     seen: NDArray[np.float32]
     magnification: float = 0.0
     part: Area | None = None
+    blank: float = 0.0
 
     @property
     def probabilities(self) -> NDArray[np.float32]:
@@ -214,12 +217,13 @@ def predict_box(
     ]
     classes = model.card.network.num_classes
     seen = np.empty((classes, *(side.stop - side.start for side in area)), np.float32)
-    done, total = 0, sum(window.tiles for window in windows)
+    done, total, blank = 0, sum(window.tiles for window in windows), 0
     for window in windows:
-        values, _ = window.predict(device, counted_from(progress, done, total), cancelled)
+        values, empty = window.predict(device, counted_from(progress, done, total), cancelled)
         seen[:, *within(window.area, area)] = values
         done += window.tiles
-    return Prediction(seen, magnification, within(box, area))
+        blank += empty
+    return Prediction(seen, magnification, within(box, area), blank / total)
 
 
 def choose_magnification(

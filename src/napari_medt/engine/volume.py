@@ -113,7 +113,7 @@ def blank_prediction(card: ModelCard, shape: tuple[int, ...], region: Region | N
         shape = tuple(part.stop - part.start for part in region.box)
     probabilities = np.zeros((len(card.classes), *shape), np.float32)
     probabilities[0] = 1
-    return Prediction(probabilities)
+    return Prediction(probabilities, blank=1.0)
 
 
 def label_plane(

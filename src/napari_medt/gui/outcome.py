@@ -29,10 +29,13 @@ class Place:
         Row and column of the first label, in labels.
     step : float
         How many pixels of the image, at full resolution, a label spans.
+    resolution : int
+        Which of the image's resolutions was segmented, from 1; 0 where there is a single one.
     """
 
     corner: tuple[int, int] = (0, 0)
     step: float = 1.0
+    resolution: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +115,7 @@ def relabel(
     labels = put_together(
         planes, outcome.scope, number_apart=outcome.card.splits_objects, link=outcome.link
     )
-    words = in_words(labels, outcome.scope, outcome.card, mm_per_pixel)
+    words = in_words(labels, outcome.scope, outcome.card, mm_per_pixel, place=outcome.place)
     told = told_anew(outcome.provenance, settings)
     return replace(outcome, **held(labels, outcome.scope), provenance=told, words=words)
 
@@ -146,12 +149,16 @@ def in_words(
     mm_per_pixel: float | None,
     *,
     counted: Scope | None = None,
+    place: Place | None = None,
 ) -> str:
     """Say what labels hold, and what the model's card asks to be reported of a scope.
 
-    They are counted within the scope, or within another one.
+    They are counted within the scope, or within another one. Of a part of a large image it is said
+    which of its resolutions was segmented, if there are several.
     """
     found = found_in_words(labels, counted or scope, card)
+    if place is not None and place.resolution:
+        found += f" at resolution {place.resolution}"
     report = report_on(labels, scope, card, mm_per_pixel)
     return f"{found}, {report}" if report else found
 
@@ -159,7 +166,7 @@ def in_words(
 def corrected_in_words(labels: NDArray[np.int32], run: Outcome, mm_per_pixel: float | None) -> str:
     """Say what the labels of a run hold after corrections, which may lie outside its scope."""
     everything = Scope.everything(run.scope.axes)
-    return in_words(labels, run.scope, run.card, mm_per_pixel, counted=everything)
+    return in_words(labels, run.scope, run.card, mm_per_pixel, counted=everything, place=run.place)
 
 
 def found_in_words(labels: NDArray[np.int32], scope: Scope, card: ModelCard) -> str:

@@ -11,7 +11,7 @@ from napari_medt.engine.axes import guess_axes
 from napari_medt.engine.progress import IsCancelled, Progress
 from napari_medt.engine.region import Region, Scope
 from napari_medt.gui.loading import import_engine
-from napari_medt.gui.outcome import Outcome, Place, found_in_words, held, in_words
+from napari_medt.gui.outcome import Outcome, Place, held, in_words
 from napari_medt.network.config import Branches
 from napari_medt.review.provenance import provenance
 
@@ -93,6 +93,7 @@ def segment_planes(
 
     scope = request.scope
     kept, planes, size = {}, {}, 0
+    seen = []
     for frame, prediction in predict_frames(
         request.image,
         scope,
@@ -110,12 +111,21 @@ def segment_planes(
             threshold=request.threshold,
             min_size=request.min_size,
         )
+        seen.append((prediction.magnification, prediction.blank))
         kept[frame] = prediction
         size += prediction.seen.nbytes
         if size > KEPT_BYTES:
             kept.clear()
     labels = put_together(planes, scope, number_apart=model.card.splits_objects, link=request.link)
-    made = told_of(request, model, device, start)
+    magnifications, blank = zip(*seen, strict=True)
+    made = told_of(
+        request,
+        model,
+        device,
+        start,
+        magnification=max(magnifications),  # the same of all planes, but 0 of blank ones
+        blank=sum(blank) / len(blank),
+    )
     kept = kept if len(kept) == len(planes) else {}
     words = in_words(labels, scope, model.card, request.mm_per_pixel)
     return Outcome(
@@ -161,7 +171,16 @@ def segment_part(
         threshold=request.threshold,
         min_size=request.min_size,
     )
-    made = told_of(request, model, device, start)
+    place = Place(part.corner, part.step, part.level + 1 if len(request.levels) > 1 else 0)
+    made = told_of(
+        request,
+        model,
+        device,
+        start,
+        resolution=part.level + 1,
+        magnification=part.prediction.magnification,
+        blank=part.prediction.blank,
+    )
     return Outcome(
         **held(labels, scope),
         predictions={scope.frames[0]: part.prediction},
@@ -169,12 +188,21 @@ def segment_part(
         link=False,
         card=model.card,
         provenance=made,
-        words=found_in_words(labels, scope, model.card),
-        place=Place(part.corner, part.step),
+        words=in_words(labels, scope, model.card, None, place=place),
+        place=place,
     )
 
 
-def told_of(request: Request, model: Model, device: str, start: float) -> dict[str, Any]:
+def told_of(
+    request: Request,
+    model: Model,
+    device: str,
+    start: float,
+    *,
+    magnification: float,
+    blank: float,
+    resolution: int = 1,
+) -> dict[str, Any]:
     """Describe how a run that began at `start` made its labels."""
     return provenance(
         model.card,
@@ -183,6 +211,9 @@ def told_of(request: Request, model: Model, device: str, start: float) -> dict[s
         branches=request.branches,
         threshold=request.threshold,
         min_size=request.min_size,
+        resolution=resolution,
+        magnification=magnification,
+        blank=blank,
         device=device,
         seconds=time.perf_counter() - start,
     )

@@ -21,6 +21,9 @@ def provenance(
     branches: Branches,
     threshold: float,
     min_size: int,
+    resolution: int,
+    magnification: float,
+    blank: float,
     device: str,
     seconds: float,
 ) -> dict[str, Any]:
@@ -38,6 +41,12 @@ def provenance(
         Which branches ran.
     threshold, min_size
         What the labels were made with.
+    resolution : int
+        Which of the image's resolutions was segmented, from 1, the finest.
+    magnification : float
+        How much larger the network saw it.
+    blank : float
+        Share of the tiles that were blank and skipped, 0 to 1.
     device : str
         Where the network ran.
     seconds : float
@@ -57,6 +66,9 @@ def provenance(
         "min_size": min_size,
         "linked": link,
         "scope": describe_scope(scope),
+        "resolution": resolution,
+        "magnification": magnification,
+        "blank_tiles": round(blank, 3),
         "device": device,
         "seconds": round(seconds, 2),
         "versions": versions(),
