@@ -93,7 +93,10 @@ def within(folder, side):
 
 
 def differing_pixels(model, samples):
-    """Pixels in which masks of the readable and the folded network differ, and pixels in all."""
+    """Pixels in which masks of the readable and the folded network differ, and pixels in all.
+
+    With the SHA-256 of the weights, since they are figures of no others.
+    """
     from napari_medt.engine.segment import segment
     from napari_medt.models.store import Model
     from napari_medt.network import fused
@@ -107,7 +110,12 @@ def differing_pixels(model, samples):
             expected = segment(image, readable, device="cpu").labels > 0
         differ += int((expected != (segment(image, model, device="cpu").labels > 0)).sum())
         pixels += expected.size
-    return {"images": len(samples), "pixels": pixels, "differing": differ}
+    return {
+        "weights_sha256": model.card.sha256,
+        "images": len(samples),
+        "pixels": pixels,
+        "differing": differ,
+    }
 
 
 def compare_masks(data):
