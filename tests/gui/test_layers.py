@@ -37,7 +37,7 @@ def test_mask_has_the_whole_transform(hands, viewer, widget, batches, blobs, rgb
 
 def test_rotated_multichannel_image_and_its_mask_lie_alike(hands, viewer, widget, batches, stack):
     image = viewer.add_image(stack[0], rotate=30, translate=(1, 0, 3, 4), scale=(2, 1, 0.5, 0.5))
-    choose(widget.scope._planes, "The plane that is shown")
+    choose(widget.scope._planes, "The one shown")
     mask = hands.click_segment_and_wait()
     for place in np.random.default_rng(0).uniform(0, 50, (5, 3)):
         there = image.data_to_world((place[0], 0.5, *place[1:]))  # between the two channels

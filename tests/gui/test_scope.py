@@ -1,6 +1,7 @@
 """Stacks, channels and layers in a real viewer."""
 
 import numpy as np
+from qtpy.QtWidgets import QStyle, QStyleOptionComboBox
 
 from napari_medt.gui.masks import METADATA
 from napari_medt.gui.scope import SHAPES
@@ -69,7 +70,7 @@ def test_corrections_beside_what_was_segmented_are_counted(
     hands, viewer, widget, batches, stack, tmp_path
 ):
     viewer.add_image(stack[0, :, 1], axis_labels=("z", "y", "x"))
-    choose(widget.scope._planes, "The plane that is shown")
+    choose(widget.scope._planes, "The one shown")
     viewer.dims.set_current_step(0, 0)
     mask = hands.click_segment_and_wait()
     assert "20 objects" in widget.message.text()
@@ -141,3 +142,19 @@ def test_a_layer_that_is_moved_away_is_a_channel_no_more(viewer, widget, blobs):
     image.affine = np.diag([2, 2, 1])
     assert changed == [[]]
     assert "mixed" not in scope._words.text()
+
+
+def test_names_in_the_scope_are_not_cut_off(viewer, widget, stack):
+    viewer.add_image(stack)
+    for box in (widget.scope._planes, widget.scope._region):
+        style = QStyleOptionComboBox()
+        box.initStyleOption(style)
+        field = box.style().subControlRect(
+            QStyle.ComplexControl.CC_ComboBox,
+            style,
+            QStyle.SubControl.SC_ComboBoxEditField,
+            box,
+        )
+        for index in range(box.count()):
+            text = box.itemText(index)
+            assert box.fontMetrics().horizontalAdvance(text) <= field.width(), text

@@ -9,7 +9,7 @@ import dask.array
 import numpy as np
 import pytest
 from napari.layers import Labels
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QProgressBar
 
 from napari_medt.gui import run
@@ -74,6 +74,14 @@ def test_click_to_mask_to_correction(hands, viewer, widget, batches, blobs):
     set_threshold(hands, 0.9)
     assert np.array_equal(mask.data, painted)
     assert 0 < np.count_nonzero(again.data) < np.count_nonzero(painted)
+
+
+def test_what_is_not_there_takes_no_room(viewer, widget):
+    """Without an image there is nothing between it and the model."""
+    box, model = widget.image, widget.model
+    assert not widget.scope.isVisible()
+    gap = model.mapTo(widget, QPoint(0, 0)).y() - box.mapTo(widget, QPoint(0, 0)).y() - box.height()
+    assert 0 <= gap < 12
 
 
 def test_real_network_from_click_to_mask(hands, viewer, blobs):

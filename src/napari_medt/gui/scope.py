@@ -13,7 +13,6 @@ from qtpy.QtCore import Signal
 from qtpy.QtGui import QAction
 from qtpy.QtWidgets import (
     QCheckBox,
-    QComboBox,
     QFormLayout,
     QLabel,
     QMenu,
@@ -26,7 +25,7 @@ from superqt.utils import signals_blocked
 from napari_medt.engine.axes import Frame, count
 from napari_medt.engine.region import Region, Scope
 from napari_medt.engine.source import Level, read_plane
-from napari_medt.gui.choices import narrow, note
+from napari_medt.gui.choices import Box, note
 from napari_medt.gui.layers import (
     axes_of,
     is_slide,
@@ -63,8 +62,7 @@ class ScopeChoice(QWidget):
         self._viewer = viewer
         self._image: Image | None = None
         self._words = note()
-        self._axis, self._channel, self._planes = QComboBox(), QComboBox(), QComboBox()
-        self._region = QComboBox()
+        self._axis, self._channel, self._planes, self._region = Box(), Box(), Box(), Box()
         self._link = QCheckBox("One number per object through all slices")
         self._more = QToolButton()
         self._menu = QMenu(self._more)
@@ -88,6 +86,7 @@ class ScopeChoice(QWidget):
             "them; with the plane that is shown, only the shapes drawn on it."
         )
         self._more.setText("Add channels")
+        self._more.setStyleSheet("QToolButton {padding-right: 14px}")  # else the arrow is on it
         self._more.setToolTip("Segment layers that are channels of one image together, as shown.")
         self._more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self._more.setMenu(self._menu)
@@ -104,7 +103,6 @@ class ScopeChoice(QWidget):
             "Where": self._region,
         }
         for name, box in rows.items():
-            narrow(box)
             self._labels[box] = QLabel(name)
             form.addRow(self._labels[box], box)
         for part in (self._link, self._more):
@@ -240,7 +238,7 @@ class ScopeChoice(QWidget):
             if self._axes.channels > 1:
                 self._channel.addItem("the first three, as red, green and blue", None)
             self._planes.clear()
-            self._planes.addItems([f"All {len(frames)} planes", "The plane that is shown"])
+            self._planes.addItems([f"All {len(frames)} planes", "The one shown"])
         self._show(self._channel, self._axes.channels > 1)
         self._show(self._planes, len(frames) > 1)
         self._describe()
@@ -256,7 +254,7 @@ class ScopeChoice(QWidget):
         whole = self._planes.currentIndex() == 0
         self._link.setVisible(sliced and whole and len(self._axes.frames()) > 1)
 
-    def _show(self, box: QComboBox, visible: bool) -> None:
+    def _show(self, box: Box, visible: bool) -> None:
         box.setVisible(visible)
         self._labels[box].setVisible(visible)
 

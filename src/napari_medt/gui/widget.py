@@ -38,6 +38,7 @@ from napari_medt.gui.outcome import Outcome, corrected_in_words, relabel
 from napari_medt.gui.progress import RunProgress
 from napari_medt.gui.run import Request, carry_out
 from napari_medt.gui.scope import ScopeChoice
+from napari_medt.gui.scrolled import Scrolled
 from napari_medt.gui.slide import SlideRequest, SlideRun
 from napari_medt.network.config import Branches
 
@@ -139,7 +140,8 @@ class SegmentWidget(QWidget):
             "Branches": self.branches,
         }
         for row, (name, part) in enumerate(rows.items()):
-            grid.addWidget(QLabel(name), row, 0, Qt.AlignmentFlag.AlignTop)
+            if name.strip():  # an empty label would keep the row open where nothing is in it
+                grid.addWidget(QLabel(name), row, 0, Qt.AlignmentFlag.AlignTop)
             grid.addWidget(part, row, 1)
         adjust = QGroupBox("How the mask is made")
         QVBoxLayout(adjust).addWidget(self.settings)
@@ -147,8 +149,9 @@ class SegmentWidget(QWidget):
         self.segment.setToolTip("Make a mask of the image. Masks you have edited are kept.")
         layout = QVBoxLayout(self)
         button = self.folder.button
-        parts = (self._choices, self.segment, button, self.progress, self.message, adjust)
-        for part in parts:
+        # What starts and stops a run, and what is said, stay in sight.
+        layout.addWidget(Scrolled(self._choices))
+        for part in (self.segment, button, self.progress, self.message, adjust):
             layout.addWidget(part)
         layout.addStretch()
         # napari 0.9 squeezes docked widgets that have another policy.
