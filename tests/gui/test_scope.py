@@ -12,7 +12,9 @@ from tests.gui.conftest import SHAPE, choose
 def test_five_axes_in_words_and_as_a_whole(hands, viewer, widget, batches, stack):
     scope = widget.scope
     viewer.add_image(stack, scale=(1, 4, 1, 0.5, 0.5), units=("s", "um", "pixel", "um", "um"))
-    assert scope._words.text() == "2 times x 3 slices of 200 x 240, 2 channels: using channel 1"
+    assert scope._words.text() == (
+        "2 times x 3 slices of 200 x 240, 2 channels: using channel 1, the one shown"
+    )
     choose(scope._channel, "2")
     assert "using channel 2" in scope._words.text()
     mask = hands.click_segment_and_wait()
@@ -28,6 +30,37 @@ def test_five_axes_in_words_and_as_a_whole(hands, viewer, widget, batches, stack
     counts = [len(np.unique(mask.data[index])) - 1 for index in np.ndindex(2, 3)]
     assert counts == [20, 15, 10, 20, 15, 10]
     assert mask.data.max() == 90, "every outline has a number of its own"
+
+
+def test_the_channel_that_is_shown_is_used_until_another_is_chosen(
+    hands, viewer, widget, batches, blobs
+):
+    """napari opens an image at its middle channel."""
+    data = np.zeros((3, *SHAPE), np.uint8)
+    data[1] = blobs
+    viewer.add_image(data, axis_labels=("c", "y", "x"))
+    words, scope = widget.scope._words, widget.scope
+    assert words.text() == "200 x 240, 3 channels: using channel 2, the one shown"
+    mask = hands.click_segment_and_wait()
+    assert mask.data.max() == 20
+
+    viewer.dims.set_current_step(0, 2)
+    assert words.text().endswith("using channel 2, not the one shown")
+    choose(scope._channel, "3")
+    assert words.text().endswith("using channel 3, the one shown")
+    viewer.dims.ndisplay = 3
+    assert words.text().endswith("using channel 3")
+    choose(scope._channel, "the first three, as red, green and blue")
+    viewer.dims.ndisplay = 2
+    assert "shown" not in words.text()
+
+
+def test_fewer_axes_than_before_are_no_stumbling_block(viewer, widget, stack):
+    image = viewer.add_image(stack)
+    image.data = stack[0, 0, 1]
+    assert widget.scope._words.text() == "200 x 240"
+    viewer.layers.clear()
+    assert viewer.dims.ndim == 2
 
 
 def test_names_that_axes_get_later_are_heeded(hands, viewer, widget, batches, stack):

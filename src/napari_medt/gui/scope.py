@@ -34,7 +34,7 @@ from napari_medt.gui.layers import (
     slide_levels,
     to_world,
 )
-from napari_medt.gui.view import shapes_region, shown_frame, view_region
+from napari_medt.gui.view import shapes_region, shown_channel, shown_frame, view_region
 
 if TYPE_CHECKING:
     import napari
@@ -75,6 +75,8 @@ class ScopeChoice(QWidget):
         for emitter in ("inserted", "removed", "renamed"):
             getattr(viewer.layers.events, emitter).connect(self._on_layers)
         viewer.layers.events.connect(self._on_any)
+        for emitter in ("current_step", "order", "ndisplay"):
+            getattr(viewer.dims.events, emitter).connect(self._on_view)
 
     def _build(self) -> None:
         self._axis.setToolTip("Which axis of the image holds its channels.")
@@ -237,14 +239,22 @@ class ScopeChoice(QWidget):
                 self._channel.addItem(f"{number + 1}", number)
             if self._axes.channels > 1:
                 self._channel.addItem("the first three, as red, green and blue", None)
+            self._channel.setCurrentIndex(self._shown_channel() or 0)
             self._planes.clear()
             self._planes.addItems([f"All {len(frames)} planes", "The one shown"])
         self._show(self._channel, self._axes.channels > 1)
         self._show(self._planes, len(frames) > 1)
         self._describe()
 
+    def _shown_channel(self) -> int | None:
+        assert self._image is not None
+        return shown_channel(self._image, self._axes, self._viewer)
+
     def _describe(self) -> None:
-        text = self._axes.describe(rgb=self.rgb, channel=self._channel.currentData())
+        channel, shown = self._channel.currentData(), self._shown_channel()
+        text = self._axes.describe(rgb=self.rgb, channel=channel)
+        if None not in (channel, shown):  # in words, since napari's sliders count from 0
+            text += ", the one shown" if channel == shown else ", not the one shown"
         if self.added:
             text += f", mixed from {count(1 + len(self.added), 'layer')}"
         if self._image is not None and is_slide(self._image):
@@ -257,6 +267,10 @@ class ScopeChoice(QWidget):
     def _show(self, box: Box, visible: bool) -> None:
         box.setVisible(visible)
         self._labels[box].setVisible(visible)
+
+    def _on_view(self, event: Event) -> None:
+        if self._image is not None and self._image.ndim >= 2:
+            self._describe()
 
     def _on_layers(self, event: Event) -> None:
         if self._image is not None:
