@@ -366,7 +366,7 @@ def circumference(widget):
         (("mm", "mm"), (0.5, 0.5), (188.5, "mm")),
         (("um", "um"), (500, 500), (188.5, "mm")),
         (("mm", "mm"), (-0.5, 0.5), (188.5, "mm")),
-        (("mm", "mm"), (0.5, 0.7), (377, "pixels")),
+        (("mm", "mm"), (0.5, 0.7), (227.3, "mm")),
     ],
 )
 def test_circumference_is_said(hands, viewer, widget, batches, tmp_path, units, scale, length):

@@ -14,6 +14,7 @@ from napari_medt.engine.region import Scope
 from napari_medt.models.card import ModelCard
 
 if TYPE_CHECKING:
+    from napari_medt.engine.ellipse import Sides
     from napari_medt.engine.segment import Prediction
 
 EARLIER = "earlier"  # in a provenance: those of the runs whose labels are still in the mask
@@ -96,11 +97,11 @@ def held(labels: NDArray[np.int32], scope: Scope) -> dict[str, Any]:
 
 
 def relabel(
-    outcome: Outcome, threshold: float, min_size: int, mm_per_pixel: float | None
+    outcome: Outcome, threshold: float, min_size: int, mm_per_pixel: Sides | None
 ) -> Outcome:
     """Make labels with other settings, from the predictions that are there.
 
-    The side of a pixel may have been changed since, as for :func:`corrected_in_words`.
+    The sides of a pixel may have been changed since, as for :func:`corrected_in_words`.
     """
     from napari_medt.engine.volume import label_plane, put_together
 
@@ -129,7 +130,7 @@ def told_anew(told: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def report_on(
-    labels: NDArray[np.int32], scope: Scope, card: ModelCard, mm_per_pixel: float | None
+    labels: NDArray[np.int32], scope: Scope, card: ModelCard, mm_per_pixel: Sides | None
 ) -> str:
     """Say in words what the model's card asks to be reported of a plane; empty if nothing."""
     from napari_medt.engine.measure import circumference_in_words
@@ -143,7 +144,7 @@ def in_words(
     labels: NDArray[np.int32],
     scope: Scope,
     card: ModelCard,
-    mm_per_pixel: float | None,
+    mm_per_pixel: Sides | None,
     *,
     counted: Scope | None = None,
 ) -> str:
@@ -156,7 +157,7 @@ def in_words(
     return f"{found}, {report}" if report else found
 
 
-def corrected_in_words(labels: NDArray[np.int32], run: Outcome, mm_per_pixel: float | None) -> str:
+def corrected_in_words(labels: NDArray[np.int32], run: Outcome, mm_per_pixel: Sides | None) -> str:
     """Say what the labels of a run hold after corrections, which may lie outside its scope."""
     everything = Scope.everything(run.scope.axes)
     return in_words(labels, run.scope, run.card, mm_per_pixel, counted=everything)
