@@ -50,7 +50,8 @@ def test_click_to_mask_to_correction(hands, viewer, widget, batches, blobs):
     assert mask.name == "scan - tiny mask"
     assert viewer.layers.selection.active is mask
     assert mask.data.max() == 20
-    assert "20 objects" in widget.message.text()
+    assert widget.message.text().startswith("20 objects in ")
+    assert widget.message.text().endswith("press M before each new object.")
 
     hands.paint(mask, 10, 100)
     painted = mask.data.copy()
@@ -351,6 +352,17 @@ def test_class_models_number_classes(hands, viewer, widget, batches, blobs, tmp_
     assert set(np.unique(mask.data)) == {0, 2}
     assert mask.selected_label == 1
     assert "% of the image" in widget.message.text()
+    assert widget.message.text().endswith("Paint or erase to correct the mask.")
+
+
+def test_nothing_found_says_what_to_do(hands, viewer, widget, batches, blobs):
+    viewer.add_image(blobs // 2)
+    widget.settings._threshold.setValue(0.95)
+    widget.settings._min_size.setValue(900)
+    hands.click_segment_and_wait()
+    assert widget.message.text() == (
+        "Nothing was found. Lower the threshold, or try another model."
+    )
 
 
 def circumference(widget):

@@ -167,11 +167,34 @@ def found_in_words(labels: NDArray[np.int32], scope: Scope, card: ModelCard) -> 
     """Say how many objects, or what share of it, labels hold within a scope."""
     planes = [labels[part] for part in scope.parts()]
     if card.splits_objects:
-        return count(count_labels(planes), "object")
+        return f"{count(count_labels(planes), 'object')}{where_in_words(scope)}"
     inside = None if scope.region is None else scope.region.inside
     size = planes[0].size if inside is None else np.count_nonzero(inside)
     share = sum(np.count_nonzero(plane) for plane in planes) / (size * len(planes))
     return f"{100 * share:.1f} % of {'the image' if scope.complete else 'what was segmented'}"
+
+
+def where_in_words(scope: Scope) -> str:
+    """Say to which part of its planes a scope is confined; empty if to none."""
+    if scope.region is None:
+        return ""
+    return " in the window" if scope.region.inside is None else " inside the shapes"
+
+
+def landed_in_words(outcome: Outcome) -> str:
+    """Say what a run has found, as a sentence."""
+    if not outcome.highest:
+        return f"Nothing was found{where_in_words(outcome.scope)}."
+    return f"{outcome.words} in {outcome.provenance['seconds']:.1f} s."
+
+
+def next_step(outcome: Outcome) -> str:
+    """Say what can be done about what a run has found."""
+    if not outcome.highest:
+        return "Lower the threshold, or try another model."
+    if outcome.card.splits_objects:  # else what is painted joins the object that was painted last
+        return "Paint or erase to correct the mask; press M before each new object."
+    return "Paint or erase to correct the mask."
 
 
 def count_labels(planes: Sequence[NDArray[np.int32]]) -> int:
