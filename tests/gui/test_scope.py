@@ -177,8 +177,10 @@ def test_a_layer_that_is_moved_away_is_a_channel_no_more(viewer, widget, blobs):
     assert "mixed" not in scope._words.text()
 
 
-def test_names_in_the_scope_are_not_cut_off(viewer, widget, stack):
+def test_names_in_the_scope_are_not_cut_off(qtbot, viewer, widget, stack):
+    viewer.window._qt_window.resize(1024, 700)
     viewer.add_image(stack)
+    qtbot.waitUntil(lambda: widget.scope._region.width() < 200)
     for box in (widget.scope._planes, widget.scope._region):
         style = QStyleOptionComboBox()
         box.initStyleOption(style)

@@ -39,7 +39,7 @@ from napari_medt.gui.view import shapes_region, shown_channel, shown_frame, view
 if TYPE_CHECKING:
     import napari
 
-WHOLE, VIEW, SHAPES = "Whole image", "What the window shows", "Inside the shapes"
+WHOLE, VIEW, SHAPES = "Whole image", "In the window", "Inside the shapes"
 PLACING = ("scale", "translate", "rotate", "shear", "affine", "units")  # events of a layer
 ROUNDING = 0.1  # of a pixel
 
