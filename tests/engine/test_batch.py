@@ -596,6 +596,10 @@ def test_circumference_in_the_files_own_millimetres(tmp_path, out):
     assert a.circumference_mm == pytest.approx(np.pi * 30 / 2000, rel=0.03)
     assert a.circumference_in_words() == "circumference 0.0 mm"
     assert b.circumference_pixels == pytest.approx(np.pi * 30, rel=0.03)
+    tifffile.imwrite(tmp_path / "a.tif", disk, resolution=(2, 4), **options)
+    a, _ = (result.found for result in run(tmp_path, out, model))
+    assert a.circumference_pixels is None
+    assert a.circumference_mm == pytest.approx(9.69 * 7.5 / 2000, rel=0.03), "of an ellipse 1 : 2"
     given = run(tmp_path, out, model, Settings(mm_per_pixel=0.1))
     assert {result.status for result in given} == {"done"}
     assert given[1].found.circumference_mm == pytest.approx(np.pi * 3, rel=0.03)

@@ -17,7 +17,7 @@ RAMP = np.linspace(0, 1, 64).reshape(8, 8)
     [
         (np.zeros((1, 1), np.uint8), "1 x 1 pixels"),
         (np.full((9, 9), 7, np.uint8), r"same value \(7\)"),
-        (np.where(RAMP > 0.5, np.nan, RAMP), "NaN or infinite"),
+        (np.where(RAMP > 0.5, np.nan, RAMP), "save it as a 16-bit image"),
         (np.where(RAMP > 0.5, np.inf, RAMP), "NaN or infinite"),
         (RAMP > 0.5, "mask already"),
         (np.zeros((8, 8, 3), np.int64), "RGB images of type int64"),

@@ -9,4 +9,5 @@ def test_words():
     assert circumference_in_words(mask, None) == "circumference 377 pixels"
     assert circumference_in_words(mask, 0.5).endswith(" mm")
     assert circumference_in_words(mask, 1, 0.5) == circumference_in_words(mask, 0.5)
+    assert circumference_in_words(mask, (0.5, 0.5)) == circumference_in_words(mask, 0.5)
     assert circumference_in_words(mask & False, 0.5) == "no outline to measure"

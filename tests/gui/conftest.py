@@ -111,7 +111,8 @@ class Hands:
         self.qtbot, self.viewer, self.widget = qtbot, viewer, widget
 
     def click(self, text):
-        [button] = [b for b in self.widget.findChildren(QPushButton) if b.text() == text]
+        buttons = [b for b in self.widget.findChildren(QPushButton) if b.text() == text]
+        [button] = [b for b in buttons if b.window() is self.widget.window()]  # in no dialog
         self.qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
 
     def click_segment_and_wait(self):

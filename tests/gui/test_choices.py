@@ -1,7 +1,13 @@
 """What is chosen in the widget: image, branches and model."""
 
 import numpy as np
-from qtpy.QtWidgets import QCheckBox, QFileDialog
+from qtpy.QtCore import QPoint, QPointF, Qt
+from qtpy.QtGui import QWheelEvent
+from qtpy.QtWidgets import (
+    QApplication,
+    QCheckBox,
+    QFileDialog,
+)
 
 from napari_medt.gui.masks import METADATA
 from napari_medt.models.store import bundled_cards
@@ -29,6 +35,24 @@ def test_image_choice_follows_the_layers(viewer, widget, blobs):
     assert widget.image.image is second
     viewer.layers.clear()
     assert widget.image.image is None
+
+
+def test_to_scroll_past_a_box_chooses_nothing(viewer, widget, blobs):
+    viewer.add_image(blobs)
+    box = widget.scope._region
+    centre = QPointF(box.rect().center())
+    wheel = QWheelEvent(
+        centre,
+        QPointF(box.mapToGlobal(box.rect().center())),
+        QPoint(),
+        QPoint(0, -120),
+        Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier,
+        Qt.ScrollPhase.NoScrollPhase,
+        False,
+    )
+    QApplication.sendEvent(box, wheel)
+    assert box.currentIndex() == 0
 
 
 def test_one_branch_stays_on(hands, viewer, widget, batches, blobs):

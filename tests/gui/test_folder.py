@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFileDialog, QPushButton
+from qtpy.QtWidgets import QFileDialog, QLabel, QPushButton
 
 from napari_medt.gui import folder as module
 from napari_medt.gui.folder import FolderDialog, first_of
@@ -130,6 +130,20 @@ def test_a_folder_for_labels_that_was_chosen_stays(hands, monkeypatch):
     dialog.close()
 
 
+def test_the_dialog_says_with_what_and_can_be_cancelled(hands, viewer, widget):
+    hands.tick(widget.branches._patch)
+    widget.settings.show_values(0.6, 40)
+    hands.click("Segment a folder...")
+    [dialog] = [d for d in widget.findChildren(FolderDialog) if d.isVisible()]
+    said = [label.text() for label in dialog.findChildren(QLabel)]
+    assert "Channel" in said
+    assert any("tiny, global branch, threshold 0.60, minimum size 40 px" in one for one in said)
+    [cancel] = [b for b in dialog.findChildren(QPushButton) if b.text() == "Cancel"]
+    cancel.click()
+    assert not dialog.isVisible()
+    assert not widget.folder.running
+
+
 def test_choices_reach_the_run_and_edits_stay(
     hands, viewer, widget, batches, images, pick, tmp_path
 ):
@@ -192,8 +206,9 @@ def test_mistakes_get_a_sentence(hands, widget, pick, tmp_path, monkeypatch):
     pick(empty, file / "x")
     hands.wait(lambda: "cannot be made" in widget.message.text())
     widget.model._box.clear()
-    pick(empty)
+    hands.click("Segment a folder...")
     assert "no model to segment with" in widget.message.text()
+    assert not any(dialog.isVisible() for dialog in widget.findChildren(FolderDialog))
     assert widget.folder.button.isEnabled()
 
 

@@ -37,7 +37,7 @@ def test_mask_has_the_whole_transform(hands, viewer, widget, batches, blobs, rgb
 
 def test_rotated_multichannel_image_and_its_mask_lie_alike(hands, viewer, widget, batches, stack):
     image = viewer.add_image(stack[0], rotate=30, translate=(1, 0, 3, 4), scale=(2, 1, 0.5, 0.5))
-    choose(widget.scope._planes, "The plane that is shown")
+    choose(widget.scope._planes, "The one shown")
     mask = hands.click_segment_and_wait()
     for place in np.random.default_rng(0).uniform(0, 50, (5, 3)):
         there = image.data_to_world((place[0], 0.5, *place[1:]))  # between the two channels
@@ -78,20 +78,20 @@ def test_huge_pyramid_is_a_sentence():
 
 
 @pytest.mark.parametrize(
-    ("placed", "side"),
+    ("placed", "sides"),
     [
-        ({"affine": np.diag([0.2, 0.2, 1])}, 0.2),
-        ({"affine": np.diag([0.2, 0.2, 1]), "scale": (0.5, 0.5)}, 0.1),
-        ({"affine": np.diag([0.2, 0.2, 1]), "translate": (1e5, -7e4), "rotate": 30}, 0.2),
-        ({"affine": np.diag([0.2, 0.3, 1]), "scale": (0.3, 0.2)}, 0.06),
-        ({"affine": np.diag([0.2, 0.3, 1])}, None),
+        ({"affine": np.diag([0.2, 0.2, 1])}, (0.2, 0.2)),
+        ({"affine": np.diag([0.2, 0.2, 1]), "scale": (0.5, 0.5)}, (0.1, 0.1)),
+        ({"affine": np.diag([0.2, 0.2, 1]), "translate": (1e5, -7e4), "rotate": 30}, (0.2, 0.2)),
+        ({"affine": np.diag([0.2, 0.3, 1]), "scale": (0.3, 0.2)}, (0.06, 0.06)),
+        ({"affine": np.diag([0.2, 0.3, 1])}, (0.2, 0.3)),
         ({"affine": np.diag([0.2, 0.2, 1]), "shear": [0.5]}, None),
         ({"affine": np.array([[0.8, 0.6, 0], [0.6, 0.8, 0], [0, 0, 1]])}, None),
     ],
 )
-def test_the_side_of_a_pixel_is_as_it_lies_in_the_world(placed, side):
+def test_the_side_of_a_pixel_is_as_it_lies_in_the_world(placed, sides):
     found = mm_per_pixel(Image(np.zeros((4, 5)), units="mm", **placed))
-    assert found == (None if side is None else pytest.approx(side))
+    assert found == (None if sides is None else pytest.approx(sides))
 
 
 @pytest.mark.filterwarnings("ignore:Non-orthogonal slicing")
@@ -102,8 +102,8 @@ def test_the_side_of_a_pixel_in_a_turned_stack():
     stack = Image(np.zeros((3, 4, 5)), units=("mm", "um", "mm"), scale=(9, 0.5, 0.5), affine=turn)
     assert mm_per_pixel(stack) is None, "micrometres beside millimetres"
     stack.units = ("mm", "mm", "mm")
-    assert mm_per_pixel(stack) == pytest.approx(0.5)
+    assert mm_per_pixel(stack) == pytest.approx((0.5, 0.5))
     stack.units = ("s", "mm", "mm")
     assert mm_per_pixel(stack) is None
     stack.affine = np.eye(4)
-    assert mm_per_pixel(stack) == pytest.approx(0.5)
+    assert mm_per_pixel(stack) == pytest.approx((0.5, 0.5))

@@ -49,7 +49,7 @@ def test_other_channels_make_another_mask(hands, viewer, widget, batches, stack)
 def segment_first_slice(hands, stack):
     """Segment the first slice of a stack; the next click is for the one that is shown then."""
     hands.viewer.add_image(stack[0, :, 1], axis_labels=("z", "y", "x"))
-    choose(hands.widget.scope._planes, "The plane that is shown")
+    choose(hands.widget.scope._planes, "The one shown")
     hands.viewer.dims.set_current_step(0, 0)
     return hands.click_segment_and_wait()
 
@@ -61,7 +61,7 @@ def test_every_channel_has_masks_of_its_own(hands, viewer, widget, batches, stac
     first = hands.click_segment_and_wait()
     if edited:
         first.data[0, 0, :5, :5] = 3
-        choose(widget.scope._planes, "The plane that is shown")
+        choose(widget.scope._planes, "The one shown")
         viewer.dims.set_current_step(0, 1)
     kept = first.data.copy()
     choose(widget.scope._channel, "2")
@@ -151,7 +151,7 @@ def test_edit_during_the_run_is_kept(hands, viewer, widget, batches, blobs):
 
 def test_slice_after_slice_into_one_mask(hands, viewer, widget, batches, stack):
     viewer.add_image(stack[:, :, 1], axis_labels=("t", "z", "y", "x"))
-    choose(widget.scope._planes, "The plane that is shown")
+    choose(widget.scope._planes, "The one shown")
     viewer.dims.current_step = (1, 2, 0, 0)
     mask = hands.click_segment_and_wait()
     assert "10 objects" in widget.message.text()
@@ -232,7 +232,7 @@ def test_a_stroke_is_for_the_layer_in_hand(hands, viewer, widget, batches, stack
     hands.click("Segment")
     viewer.layers.selection.active = other
     other.mode = "erase"
-    choose(widget.scope._planes, "The plane that is shown")
+    choose(widget.scope._planes, "The one shown")
     batches.go_on()
     hands.wait(widget.segment.isEnabled)
     landed = [layer for layer in hands.masks() if layer.name.startswith("one")][-1]
@@ -242,7 +242,7 @@ def test_a_stroke_is_for_the_layer_in_hand(hands, viewer, widget, batches, stack
     assert other.mode == "erase"
     assert f'The mask is in "{landed.name}"' in widget.message.text()
     assert widget.image.image is second
-    assert widget.scope._planes.currentText() == "The plane that is shown"
+    assert widget.scope._planes.currentText() == "The one shown"
 
 
 @pytest.mark.parametrize("used", [False, True])
@@ -398,7 +398,7 @@ def test_a_plane_is_laid_into_a_mask_without_copying_it(hands, viewer, widget, b
     """A copy of a large stack would stop the window."""
     image = viewer.add_image(stack[0])
     choose(widget.scope._channel, "2")
-    choose(widget.scope._planes, "The plane that is shown")
+    choose(widget.scope._planes, "The one shown")
     viewer.dims.set_current_step(0, 0)
     mask = hands.click_segment_and_wait()
     data = mask.data

@@ -5,11 +5,22 @@ import threading
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from napari_medt.engine.axes import guess_axes
 from napari_medt.engine.region import Region, Scope
 from napari_medt.engine.segment import Prediction
-from napari_medt.gui.outcome import Outcome, count_labels, exchanged, held, merge, relabel
+from napari_medt.gui.outcome import (
+    Outcome,
+    corrected_in_words,
+    count_labels,
+    exchanged,
+    held,
+    in_words,
+    landed_in_words,
+    merge,
+    relabel,
+)
 from napari_medt.models.store import bundled_cards
 from napari_medt.review.provenance import describe_scope
 
@@ -42,6 +53,24 @@ def outcome(frame, run="", region=None):
         card=bundled_cards()["nuclei-fluorescence"],
         provenance={"run": run, "threshold": 0.5, "scope": describe_scope(scope)},
     )
+
+
+@pytest.mark.parametrize(
+    ("region", "where"),
+    [
+        (None, ""),
+        (Region(slice(0, 2), slice(0, 4)), " in the window"),
+        (Region(slice(0, 2), slice(0, 4), np.ones((2, 4), bool)), " inside the shapes"),
+    ],
+)
+def test_what_was_found_in_a_part_is_said_of_the_part(region, where):
+    found = outcome(0, region=region)
+    words = in_words(found.labels, found.scope, found.card, None)
+    assert words == f"2 objects{where}"
+    corrected = corrected_in_words(found.labels, found, None)
+    assert corrected == "2 objects", "which may lie beside it"
+    nothing = replace(found, **held(0 * found.labels, found.scope))
+    assert landed_in_words(nothing) == f"Nothing was found{where}."
 
 
 def runs(told):

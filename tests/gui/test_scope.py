@@ -1,6 +1,7 @@
 """Stacks, channels and layers in a real viewer."""
 
 import numpy as np
+from qtpy.QtWidgets import QStyle, QStyleOptionComboBox
 
 from napari_medt.gui.masks import METADATA
 from napari_medt.gui.scope import SHAPES
@@ -11,7 +12,9 @@ from tests.gui.conftest import SHAPE, choose
 def test_five_axes_in_words_and_as_a_whole(hands, viewer, widget, batches, stack):
     scope = widget.scope
     viewer.add_image(stack, scale=(1, 4, 1, 0.5, 0.5), units=("s", "um", "pixel", "um", "um"))
-    assert scope._words.text() == "2 times x 3 slices of 200 x 240, 2 channels: using channel 1"
+    assert scope._words.text() == (
+        "2 times x 3 slices of 200 x 240, 2 channels: using channel 1, the one shown"
+    )
     choose(scope._channel, "2")
     assert "using channel 2" in scope._words.text()
     mask = hands.click_segment_and_wait()
@@ -27,6 +30,37 @@ def test_five_axes_in_words_and_as_a_whole(hands, viewer, widget, batches, stack
     counts = [len(np.unique(mask.data[index])) - 1 for index in np.ndindex(2, 3)]
     assert counts == [20, 15, 10, 20, 15, 10]
     assert mask.data.max() == 90, "every outline has a number of its own"
+
+
+def test_the_channel_that_is_shown_is_used_until_another_is_chosen(
+    hands, viewer, widget, batches, blobs
+):
+    """napari opens an image at its middle channel."""
+    data = np.zeros((3, *SHAPE), np.uint8)
+    data[1] = blobs
+    viewer.add_image(data, axis_labels=("c", "y", "x"))
+    words, scope = widget.scope._words, widget.scope
+    assert words.text() == "200 x 240, 3 channels: using channel 2, the one shown"
+    mask = hands.click_segment_and_wait()
+    assert mask.data.max() == 20
+
+    viewer.dims.set_current_step(0, 2)
+    assert words.text().endswith("using channel 2, not the one shown")
+    choose(scope._channel, "3")
+    assert words.text().endswith("using channel 3, the one shown")
+    viewer.dims.ndisplay = 3
+    assert words.text().endswith("using channel 3")
+    choose(scope._channel, "the first three, as red, green and blue")
+    viewer.dims.ndisplay = 2
+    assert "shown" not in words.text()
+
+
+def test_fewer_axes_than_before_are_no_stumbling_block(viewer, widget, stack):
+    image = viewer.add_image(stack)
+    image.data = stack[0, 0, 1]
+    assert widget.scope._words.text() == "200 x 240"
+    viewer.layers.clear()
+    assert viewer.dims.ndim == 2
 
 
 def test_names_that_axes_get_later_are_heeded(hands, viewer, widget, batches, stack):
@@ -69,7 +103,7 @@ def test_corrections_beside_what_was_segmented_are_counted(
     hands, viewer, widget, batches, stack, tmp_path
 ):
     viewer.add_image(stack[0, :, 1], axis_labels=("z", "y", "x"))
-    choose(widget.scope._planes, "The plane that is shown")
+    choose(widget.scope._planes, "The one shown")
     viewer.dims.set_current_step(0, 0)
     mask = hands.click_segment_and_wait()
     assert "20 objects" in widget.message.text()
@@ -141,3 +175,21 @@ def test_a_layer_that_is_moved_away_is_a_channel_no_more(viewer, widget, blobs):
     image.affine = np.diag([2, 2, 1])
     assert changed == [[]]
     assert "mixed" not in scope._words.text()
+
+
+def test_names_in_the_scope_are_not_cut_off(qtbot, viewer, widget, stack):
+    viewer.window._qt_window.resize(1024, 700)
+    viewer.add_image(stack)
+    qtbot.waitUntil(lambda: widget.scope._region.width() < 200)
+    for box in (widget.scope._planes, widget.scope._region):
+        style = QStyleOptionComboBox()
+        box.initStyleOption(style)
+        field = box.style().subControlRect(
+            QStyle.ComplexControl.CC_ComboBox,
+            style,
+            QStyle.SubControl.SC_ComboBoxEditField,
+            box,
+        )
+        for index in range(box.count()):
+            text = box.itemText(index)
+            assert box.fontMetrics().horizontalAdvance(text) <= field.width(), text

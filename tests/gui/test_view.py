@@ -14,7 +14,7 @@ from tests.gui.conftest import SHAPE, choose
 def test_a_plane_that_is_not_shown_is_a_sentence(hands, viewer, widget, batches, stack):
     viewer.add_image(np.zeros((9, *SHAPE), np.uint8), name="longer")
     viewer.add_image(stack[0, :, 1], axis_labels=("z", "y", "x"))
-    choose(widget.scope._planes, "The plane that is shown")
+    choose(widget.scope._planes, "The one shown")
     viewer.dims.set_current_step(0, 5)
     hands.click("Segment")
     assert "beyond the planes of the image" in widget.message.text()
@@ -86,7 +86,7 @@ def test_layers_of_several_units(hands, viewer, widget, batches, stack):
     corners = 500.0 * np.array([[40, 60], [40, 120], [90, 120], [90, 60]])
     viewer.add_shapes([corners], shape_type="polygon", units="um")
     widget.image.setCurrentIndex(widget.image.findText(image.name))
-    choose(widget.scope._planes, "The plane that is shown")
+    choose(widget.scope._planes, "The one shown")
     choose(widget.scope._region, SHAPES)
     viewer.dims.set_current_step(0, 1)
     assert np.array_equal(image._slice.image.raw, image.data[1])
@@ -134,7 +134,7 @@ def test_shapes_of_other_slices_do_not_count_on_the_one_that_is_shown(
     choose(widget.scope._region, SHAPES)
     both = widget.scope.scope().region
     assert (both.rows, both.columns) == (slice(5, 141), slice(5, 191))
-    choose(widget.scope._planes, "The plane that is shown")
+    choose(widget.scope._planes, "The one shown")
     viewer.dims.set_current_step(0, 4)
     mask = hands.click_segment_and_wait()
     assert mask.data[4, 125, 168]

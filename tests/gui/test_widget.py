@@ -9,7 +9,7 @@ import dask.array
 import numpy as np
 import pytest
 from napari.layers import Labels
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QProgressBar
 
 from napari_medt.gui import run
@@ -50,7 +50,8 @@ def test_click_to_mask_to_correction(hands, viewer, widget, batches, blobs):
     assert mask.name == "scan - tiny mask"
     assert viewer.layers.selection.active is mask
     assert mask.data.max() == 20
-    assert "20 objects" in widget.message.text()
+    assert widget.message.text().startswith("20 objects in ")
+    assert widget.message.text().endswith("press M before each new object.")
 
     hands.paint(mask, 10, 100)
     painted = mask.data.copy()
@@ -74,6 +75,14 @@ def test_click_to_mask_to_correction(hands, viewer, widget, batches, blobs):
     set_threshold(hands, 0.9)
     assert np.array_equal(mask.data, painted)
     assert 0 < np.count_nonzero(again.data) < np.count_nonzero(painted)
+
+
+def test_what_is_not_there_takes_no_room(viewer, widget):
+    """Without an image there is nothing between it and the model."""
+    box, model = widget.image, widget.model
+    assert not widget.scope.isVisible()
+    gap = model.mapTo(widget, QPoint(0, 0)).y() - box.mapTo(widget, QPoint(0, 0)).y() - box.height()
+    assert 0 <= gap < 12
 
 
 def test_real_network_from_click_to_mask(hands, viewer, blobs):
@@ -345,6 +354,17 @@ def test_class_models_number_classes(hands, viewer, widget, batches, blobs, tmp_
     assert set(np.unique(mask.data)) == {0, 2}
     assert mask.selected_label == 1
     assert "% of the image" in widget.message.text()
+    assert widget.message.text().endswith("Paint or erase to correct the mask.")
+
+
+def test_nothing_found_says_what_to_do(hands, viewer, widget, batches, blobs):
+    viewer.add_image(blobs // 2)
+    widget.settings._threshold.setValue(0.95)
+    widget.settings._min_size.setValue(900)
+    hands.click_segment_and_wait()
+    assert widget.message.text() == (
+        "Nothing was found. Lower the threshold, or try another model."
+    )
 
 
 def circumference(widget):
@@ -360,7 +380,7 @@ def circumference(widget):
         (("mm", "mm"), (0.5, 0.5), (188.5, "mm")),
         (("um", "um"), (500, 500), (188.5, "mm")),
         (("mm", "mm"), (-0.5, 0.5), (188.5, "mm")),
-        (("mm", "mm"), (0.5, 0.7), (377, "pixels")),
+        (("mm", "mm"), (0.5, 0.7), (227.3, "mm")),
     ],
 )
 def test_circumference_is_said(hands, viewer, widget, batches, tmp_path, units, scale, length):

@@ -27,4 +27,5 @@ def test_labels_colour_the_image_and_nothing_else():
     plain, coloured = colour(image, None), colour(image, labels)
     np.testing.assert_allclose(coloured[labels == 0], plain[labels == 0], atol=1e-6)
     tints = [(coloured - plain)[labels == number].mean(axis=0) for number in (1, 2)]
+    assert colour(np.eye(20, 30), labels).max() <= 1, "else matplotlib tells of it"
     assert np.abs(tints[0] - tints[1]).max() > 0.1

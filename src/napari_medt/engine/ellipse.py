@@ -12,6 +12,8 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from skimage.measure import EllipseModel, find_contours, label
 
+Sides = tuple[float, float]  # height and width of a pixel
+
 KEPT = 0.9  # of the points of an outline, in the second fit of an ellipse
 ACROSS = 30  # pixels, along a semi-axis, that an ellipse is settled on: of larger ones not all
 EDGE = 0.3  # pixels; how soft the edge of an ellipse is while it settles
@@ -36,10 +38,15 @@ class Ellipse:
     semi_axes: tuple[float, float]
     angle: float = 0.0
 
-    @property
-    def perimeter(self) -> float:
-        """Length of its outline by Ramanujan's second approximation, here exact to 1e-6."""
-        a, b = self.semi_axes
+    def perimeter(self, height: float = 1.0, width: float = 1.0) -> float:
+        """Length of its outline by Ramanujan's second approximation, here exact to 1e-6.
+
+        `height` and `width` are those of a pixel.
+        """
+        cosine, sine = math.cos(self.angle), math.sin(self.angle)
+        # Its semi-axes, as columns; where pixels are not square, it has other ones.
+        own = np.array([[cosine, -sine], [sine, cosine]]) * self.semi_axes
+        a, b = map(float, np.linalg.svd(np.diag([height, width]) @ own, compute_uv=False))
         h = ((a - b) / (a + b)) ** 2
         return math.pi * (a + b) * (1 + 3 * h / (10 + math.sqrt(4 - 3 * h)))
 
@@ -168,15 +175,16 @@ def as_ellipse(mask: NDArray[np.bool_], surplus: NDArray[np.float32]) -> NDArray
     return drawn if alike else part
 
 
-def circumference(mask: NDArray[np.bool_], mm_per_pixel: float = 1.0) -> float | None:
+def circumference(mask: NDArray[np.bool_], mm_per_pixel: float | Sides = 1.0) -> float | None:
     """Circumference of the ellipse fitted to the largest connected part of a mask.
 
     Parameters
     ----------
     mask : array of bool
         ``(H, W)``, such as the outline of a head, filled.
-    mm_per_pixel : float
-        Side of a square pixel in millimetres; 1 gives the circumference in pixels.
+    mm_per_pixel : float or tuple of float
+        Side of a square pixel in millimetres, or height and width; 1 gives the circumference in
+        pixels.
 
     Returns
     -------
@@ -184,7 +192,7 @@ def circumference(mask: NDArray[np.bool_], mm_per_pixel: float = 1.0) -> float |
         In millimetres; None when there is no ellipse.
     """
     ellipse = fit_to_outline(largest_part(mask))
-    return None if ellipse is None else ellipse.perimeter * mm_per_pixel
+    return None if ellipse is None else ellipse.perimeter(*np.broadcast_to(mm_per_pixel, 2))
 
 
 def largest_part(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

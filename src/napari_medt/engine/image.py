@@ -79,7 +79,8 @@ def check_finite(image: NDArray) -> None:
     """
     if image.dtype.kind == "f" and not np.isfinite(image).all():
         raise ImageError(
-            "The image contains NaN or infinite values: replace them with numbers first."
+            "The image contains NaN or infinite values, which are pixels without a number: save it "
+            "as a 16-bit image first, with ImageJ or the program it comes from."
         )
 
 

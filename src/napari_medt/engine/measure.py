@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medt.engine.axes import axes_of
-from napari_medt.engine.ellipse import circumference
+from napari_medt.engine.ellipse import Sides, circumference
 from napari_medt.engine.formats.picture import Picture
 from napari_medt.engine.record import Settings
 from napari_medt.engine.summary import Found
@@ -64,10 +64,13 @@ def measure(labels: NDArray, picture: Picture, card: ModelCard, settings: Settin
     )
     if card.report != "circumference" or labels.ndim > 2:
         return found
-    length = circumference(mask, card.report_scale)
-    if length is None or not is_square(sizes):
-        return replace(found, circumference_pixels=length)
-    return replace(found, circumference_mm=length * sizes["y"])
+    sides = (sizes["y"], sizes["x"]) if {"y", "x"} <= sizes.keys() else None
+    length = circumference(mask, sides or 1.0)
+    if length is None:
+        return found
+    if sides is None:
+        return replace(found, circumference_pixels=length * card.report_scale)
+    return replace(found, circumference_mm=length * card.report_scale)
 
 
 def uprightness(picture: Picture) -> float:
@@ -80,13 +83,8 @@ def uprightness(picture: Picture) -> float:
     return float(abs(np.linalg.det(picture.patient.affine[:3, :3])))
 
 
-def is_square(sizes: dict[str, float]) -> bool:
-    """Whether pixels have a known size and equal sides."""
-    return {"y", "x"} <= set(sizes) and math.isclose(sizes["y"], sizes["x"], rel_tol=1e-3)
-
-
 def circumference_in_words(
-    mask: NDArray[np.bool_], mm_per_pixel: float | None, scale: float = 1.0
+    mask: NDArray[np.bool_], mm_per_pixel: float | Sides | None, scale: float = 1.0
 ) -> str:
     """Say how long the circumference of a mask is, in pixels if their size is not known.
 
@@ -98,6 +96,7 @@ def circumference_in_words(
     scale : float
         The card's `report_scale`.
     """
-    length = circumference(mask, scale * (mm_per_pixel or 1.0))
+    length = circumference(mask, mm_per_pixel or 1.0)
+    length = length and length * scale
     found = Found(circumference_mm=length) if mm_per_pixel else Found(circumference_pixels=length)
     return found.circumference_in_words() or "no outline to measure"

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from napari_medt.engine.files import write_whole
 from napari_medt.errors import DataError
@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # the readers of all formats, which the widget does without u
     from napari_medt.engine.inputs import Item
 
 SUMMARY_FILE = "summary.csv"
+DIGITS = 6  # of a measured number in the table; no measurement has more that count
 Status = Literal["done", "skipped", "kept", "failed", "waiting"]
 # What each status is called in the table.
 STATUSES: dict[Status, str] = {
@@ -137,7 +138,7 @@ def write_summary(
             "image": result.item.label,
             "status": STATUSES[result.status],
             "error": result.error,
-            **asdict(result.found),
+            **{name: _rounded(value) for name, value in asdict(result.found).items()},
             "seconds": f"{result.seconds:.2f}",
             "labels": result.labels,
         }
@@ -152,6 +153,10 @@ def write_summary(
             f"{path} cannot be written ({error.strerror}): close it if another program has it "
             "open, or choose another output folder, and start again."
         ) from None
+
+
+def _rounded(value: Any) -> Any:
+    return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
 
 
 def in_words(results: Sequence[Result]) -> str:

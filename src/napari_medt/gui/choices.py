@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 from napari.layers import Image, Layer
 from napari.utils.events import Event
 from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -40,20 +41,27 @@ def note() -> QLabel:
     return label
 
 
-def narrow(box: QComboBox) -> None:
-    """Keep long names from widening the dock."""
-    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    box.setMinimumContentsLength(12)
+class Box(QComboBox):
+    """A box to choose from: long names do not widen it, and scrolling past chooses nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setSizeAdjustPolicy(self.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(12)
+
+    def wheelEvent(self, event: QWheelEvent | None) -> None:
+        """Leave the wheel to what the box lies in."""
+        if event:
+            event.ignore()
 
 
-class ImageChoice(QComboBox):
+class ImageChoice(Box):
     """The image to segment: follows the layer list and prefers the active image."""
 
     changed = Signal()
 
     def __init__(self, viewer: napari.Viewer) -> None:
         super().__init__()
-        narrow(self)
         self.setToolTip("The image layer to segment.")
         self.setPlaceholderText("Open an image first")
         self._viewer = viewer
@@ -98,11 +106,10 @@ class ModelChoice(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._box, self._purpose = QComboBox(), note()
+        self._box, self._purpose = Box(), note()
         self.settled = False  # once the user has chosen, nobody else does
         self._open = QPushButton("Open model folder...")
         self._open.setToolTip("Use a model of your own: a folder with card.json and weights.")
-        narrow(self._box)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         for part in (self._box, self._purpose, self._open):

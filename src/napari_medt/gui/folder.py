@@ -11,6 +11,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QCheckBox,
     QDialog,
+    QDialogButtonBox,
     QFileDialog,
     QGridLayout,
     QLabel,
@@ -29,6 +30,7 @@ from napari_medt.gui.loading import import_engine
 from napari_medt.gui.progress import RunProgress
 
 NAMED_FAILURES = 5  # in the widget; the table has all
+BRANCHES = {"both": "all branches", "global": "global branch", "patch": "patch branch"}
 MOST_CHANNELS = 99  # to choose from: no image is open yet that could tell how many there are
 
 
@@ -75,21 +77,33 @@ def segment_folder(
 
 
 class FolderDialog(QDialog):
-    """Asks for the folder of the images and the folder for their labels."""
+    """Asks for the folder of the images and the folder for their labels.
+
+    Parameters
+    ----------
+    parent : QWidget
+        What it belongs to.
+    choices : str
+        The model and settings that the images are segmented with, in words.
+    """
 
     chosen = Signal(Path, Path, bool, int)  # images, labels, link, channel from 0
 
-    def __init__(self, parent: QWidget) -> None:
+    def __init__(self, parent: QWidget, choices: str = "") -> None:
         super().__init__(parent)
         self.setWindowTitle("Segment a folder")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._images, self._labels = QLineEdit(), QLineEdit()
         self._link = QCheckBox("One number per object through all slices of a volume")
+        self._choices = QLabel(choices)
+        self._choices.setWordWrap(True)
         self._channel = QSpinBox()
         self._channel.setRange(1, MOST_CHANNELS)
-        self._channel.setPrefix("Channel ")
         self._channel.setToolTip("Which one, in images that have several.")
+        buttons = QDialogButtonBox()
         self._start = QPushButton("Start")
+        buttons.addButton(self._start, QDialogButtonBox.ButtonRole.AcceptRole)
+        buttons.addButton("Cancel", QDialogButtonBox.ButtonRole.RejectRole)
         layout = QGridLayout(self)
         rows = {
             "Images": (self._images, "Choose images...", self._ask_for_images),
@@ -102,11 +116,15 @@ class FolderDialog(QDialog):
             button.clicked.connect(ask)
             for column, part in enumerate((QLabel(name), field, button)):
                 layout.addWidget(part, row, column)
-        layout.addWidget(self._link, 2, 1)
-        layout.addWidget(self._channel, 2, 2)
-        layout.addWidget(self._start, 3, 2)
+        layout.addWidget(QLabel("Channel"), 2, 0)
+        layout.addWidget(self._channel, 2, 1, Qt.AlignmentFlag.AlignLeft)
+        layout.addWidget(self._link, 3, 1)
+        layout.addWidget(QLabel("With"), 4, 0, Qt.AlignmentFlag.AlignTop)
+        layout.addWidget(self._choices, 4, 1, 1, 2)
+        layout.addWidget(buttons, 5, 1, 1, 2)
         self._start.setEnabled(False)
-        self._start.clicked.connect(self._on_start)
+        buttons.accepted.connect(self._on_start)
+        buttons.rejected.connect(self.close)
 
     def _ask_for_images(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "Folder of images")
@@ -125,6 +143,14 @@ class FolderDialog(QDialog):
         images, labels = Path(self._images.text()), Path(self._labels.text())
         self.chosen.emit(images, labels, self._link.isChecked(), self._channel.value() - 1)
         self.close()
+
+
+def in_short(model: str, settings: Settings) -> str:
+    """Say with what images are segmented."""
+    return (
+        f"{Path(model).name}, {BRANCHES[settings.branches]}, threshold {settings.threshold:.2f}, "
+        f"minimum size {settings.min_size} px. Cancel to change them."
+    )
 
 
 def beside(images: str) -> str:
@@ -161,7 +187,12 @@ class FolderRun(FileRun):
 
     def ask(self) -> None:
         """Let the user choose folders; that starts a run."""
-        dialog = FolderDialog(self.button)
+        try:
+            choices = in_short(*self._choose())
+        except UserError as error:
+            self.refused.emit(str(error))
+            return
+        dialog = FolderDialog(self.button, choices)
         dialog.chosen.connect(self.start)
         dialog.open()
 

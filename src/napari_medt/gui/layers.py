@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image, Labels
@@ -16,6 +16,9 @@ from napari_medt.engine.mix import Channel, Mix
 from napari_medt.engine.source import Level, level_of
 from napari_medt.errors import ImageError
 from napari_medt.gui.outcome import Place
+
+if TYPE_CHECKING:
+    from napari_medt.engine.ellipse import Sides
 
 LARGEST = 40_000_000  # pixels of a plane that is still read, and its mask held, as a whole
 
@@ -69,7 +72,8 @@ def slide_levels(layer: Image) -> list[Level] | None:
     """
     if not is_slide(layer):
         return None
-    size, width = mm_per_pixel(layer), plane_shape(layer)[1]
+    sides, width = mm_per_pixel(layer), plane_shape(layer)[1]
+    size = sides[0] if sides and math.isclose(*sides, rel_tol=1e-3) else None
     others = "tzabdefg"[: layer.ndim - 2]  # of length 1, under any names
     axes = f"{others}yxs" if layer.rgb else f"{others}yx"
     arrays = list(layer.data) if layer.multiscale else [layer.data]
@@ -191,13 +195,17 @@ def plane_shape(image: Image) -> tuple[int, int]:
     return height, width
 
 
-def mm_per_pixel(layer: Image | Labels) -> float | None:
-    """Side of a pixel in millimetres; None where units are no length or pixels not square."""
+def mm_per_pixel(layer: Image | Labels) -> Sides | None:
+    """Height and width of a pixel in millimetres; None if units are no length, or it is askew."""
     steps = to_world(layer)[:-1, -3:-1]  # to the next row and column, along the axes of the world
-    for along, unit in zip(steps, layer.units, strict=True):
-        if along.any():
-            along *= (1 * unit).to("mm").magnitude if unit.is_compatible_with("mm") else math.nan
-    height, width = (float(side) for side in np.linalg.norm(steps, axis=0))
-    equal = math.isclose(height, width, rel_tol=1e-3)
-    upright = abs(steps[:, 0] @ steps[:, 1]) < 1e-3 * height * width
-    return height if equal and upright else None
+    height, width = (length_mm(step, layer.units) for step in steps.T)
+    upright = abs(steps[:, 0] @ steps[:, 1]) < 1e-3 * np.linalg.norm(steps, axis=0).prod()
+    return (height, width) if upright and math.isfinite(height * width) else None
+
+
+def length_mm(step: NDArray[np.float64], units: Sequence[Any]) -> float:
+    """Length of a step in the world in millimetres; NaN if its units are no length, or several."""
+    unit, *others = {unit for along, unit in zip(step, units, strict=True) if along}
+    if others or not unit.is_compatible_with("mm"):
+        return math.nan
+    return float(np.linalg.norm(step) * (1 * unit).to("mm").magnitude)

@@ -23,6 +23,8 @@ from napari_medt.gui.outcome import Outcome, exchanged, merge
 if TYPE_CHECKING:
     import napari
 
+    from napari_medt.engine.ellipse import Sides
+
 METADATA = "napari_medt"  # of a mask's layer: how its labels were made
 STEPS = 100  # that napari keeps of a layer's history
 KEPT_BYTES = 1 << 28  # of what was there before results were laid in, for each mask
@@ -92,8 +94,8 @@ class Mask:
         return data if axis is None or data.ndim <= axis else data[(slice(None),) * axis + (0,)]
 
     @property
-    def mm_per_pixel(self) -> float | None:
-        """Side of a pixel in millimetres as the layer tells it now, unless its run was not told."""
+    def mm_per_pixel(self) -> Sides | None:
+        """Sides of a pixel in millimetres as the layer tells now, unless its run was not told."""
         return None if self.outcome.place is not None else mm_per_pixel(self.layer)
 
     def is_edited(self) -> bool:

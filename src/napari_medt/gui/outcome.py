@@ -14,6 +14,7 @@ from napari_medt.engine.region import Scope
 from napari_medt.models.card import ModelCard
 
 if TYPE_CHECKING:
+    from napari_medt.engine.ellipse import Sides
     from napari_medt.engine.segment import Prediction
 
 EARLIER = "earlier"  # in a provenance: those of the runs whose labels are still in the mask
@@ -99,11 +100,11 @@ def held(labels: NDArray[np.int32], scope: Scope) -> dict[str, Any]:
 
 
 def relabel(
-    outcome: Outcome, threshold: float, min_size: int, mm_per_pixel: float | None
+    outcome: Outcome, threshold: float, min_size: int, mm_per_pixel: Sides | None
 ) -> Outcome:
     """Make labels with other settings, from the predictions that are there.
 
-    The side of a pixel may have been changed since, as for :func:`corrected_in_words`.
+    The sides of a pixel may have been changed since, as for :func:`corrected_in_words`.
     """
     from napari_medt.engine.volume import label_plane, put_together
 
@@ -132,7 +133,7 @@ def told_anew(told: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def report_on(
-    labels: NDArray[np.int32], scope: Scope, card: ModelCard, mm_per_pixel: float | None
+    labels: NDArray[np.int32], scope: Scope, card: ModelCard, mm_per_pixel: Sides | None
 ) -> str:
     """Say in words what the model's card asks to be reported of a plane; empty if nothing."""
     from napari_medt.engine.measure import circumference_in_words
@@ -146,7 +147,7 @@ def in_words(
     labels: NDArray[np.int32],
     scope: Scope,
     card: ModelCard,
-    mm_per_pixel: float | None,
+    mm_per_pixel: Sides | None,
     *,
     counted: Scope | None = None,
     place: Place | None = None,
@@ -163,7 +164,7 @@ def in_words(
     return f"{found}, {report}" if report else found
 
 
-def corrected_in_words(labels: NDArray[np.int32], run: Outcome, mm_per_pixel: float | None) -> str:
+def corrected_in_words(labels: NDArray[np.int32], run: Outcome, mm_per_pixel: Sides | None) -> str:
     """Say what the labels of a run hold after corrections, which may lie outside its scope."""
     everything = Scope.everything(run.scope.axes)
     return in_words(labels, run.scope, run.card, mm_per_pixel, counted=everything, place=run.place)
@@ -173,11 +174,34 @@ def found_in_words(labels: NDArray[np.int32], scope: Scope, card: ModelCard) -> 
     """Say how many objects, or what share of it, labels hold within a scope."""
     planes = [labels[part] for part in scope.parts()]
     if card.splits_objects:
-        return count(count_labels(planes), "object")
+        return f"{count(count_labels(planes), 'object')}{where_in_words(scope)}"
     inside = None if scope.region is None else scope.region.inside
     size = planes[0].size if inside is None else np.count_nonzero(inside)
     share = sum(np.count_nonzero(plane) for plane in planes) / (size * len(planes))
     return f"{100 * share:.1f} % of {'the image' if scope.complete else 'what was segmented'}"
+
+
+def where_in_words(scope: Scope) -> str:
+    """Say to which part of its planes a scope is confined; empty if to none."""
+    if scope.region is None:
+        return ""
+    return " in the window" if scope.region.inside is None else " inside the shapes"
+
+
+def landed_in_words(outcome: Outcome) -> str:
+    """Say what a run has found, as a sentence."""
+    if not outcome.highest:
+        return f"Nothing was found{where_in_words(outcome.scope)}."
+    return f"{outcome.words} in {outcome.provenance['seconds']:.1f} s."
+
+
+def next_step(outcome: Outcome) -> str:
+    """Say what can be done about what a run has found."""
+    if not outcome.highest:
+        return "Lower the threshold, or try another model."
+    if outcome.card.splits_objects:  # else what is painted joins the object that was painted last
+        return "Paint or erase to correct the mask; press M before each new object."
+    return "Paint or erase to correct the mask."
 
 
 def count_labels(planes: Sequence[NDArray[np.int32]]) -> int:

@@ -16,6 +16,7 @@ from napari_medt.network.config import Branches
 from napari_medt.review.provenance import provenance
 
 if TYPE_CHECKING:
+    from napari_medt.engine.ellipse import Sides
     from napari_medt.engine.source import Level
     from napari_medt.models.store import Model
 
@@ -41,8 +42,8 @@ class Request:
         As for :func:`napari_medt.engine.segment.segment`.
     link : bool
         Whether objects that overlap from slice to slice are one object.
-    mm_per_pixel : float or None
-        Side of a pixel in millimetres, where the layer tells it.
+    mm_per_pixel : tuple of float or None
+        Height and width of a pixel in millimetres, where the layer tells it.
     levels : sequence of Level, optional
         The resolutions of an image that is too large to hold, of which the scope's region is
         segmented; `image` is then not used.
@@ -56,7 +57,7 @@ class Request:
     threshold: float
     min_size: int
     link: bool = False
-    mm_per_pixel: float | None = None
+    mm_per_pixel: Sides | None = None
     levels: Sequence[Level] | None = None
 
 

@@ -13,7 +13,6 @@ from qtpy.QtCore import Signal
 from qtpy.QtGui import QAction
 from qtpy.QtWidgets import (
     QCheckBox,
-    QComboBox,
     QFormLayout,
     QLabel,
     QMenu,
@@ -26,7 +25,7 @@ from superqt.utils import signals_blocked
 from napari_medt.engine.axes import Frame, count
 from napari_medt.engine.region import Region, Scope
 from napari_medt.engine.source import Level, read_plane
-from napari_medt.gui.choices import narrow, note
+from napari_medt.gui.choices import Box, note
 from napari_medt.gui.layers import (
     axes_of,
     is_slide,
@@ -35,12 +34,12 @@ from napari_medt.gui.layers import (
     slide_levels,
     to_world,
 )
-from napari_medt.gui.view import shapes_region, shown_frame, view_region
+from napari_medt.gui.view import shapes_region, shown_channel, shown_frame, view_region
 
 if TYPE_CHECKING:
     import napari
 
-WHOLE, VIEW, SHAPES = "Whole image", "What the window shows", "Inside the shapes"
+WHOLE, VIEW, SHAPES = "Whole image", "In the window", "Inside the shapes"
 PLACING = ("scale", "translate", "rotate", "shear", "affine", "units")  # events of a layer
 ROUNDING = 0.1  # of a pixel
 
@@ -63,8 +62,7 @@ class ScopeChoice(QWidget):
         self._viewer = viewer
         self._image: Image | None = None
         self._words = note()
-        self._axis, self._channel, self._planes = QComboBox(), QComboBox(), QComboBox()
-        self._region = QComboBox()
+        self._axis, self._channel, self._planes, self._region = Box(), Box(), Box(), Box()
         self._link = QCheckBox("One number per object through all slices")
         self._more = QToolButton()
         self._menu = QMenu(self._more)
@@ -77,6 +75,8 @@ class ScopeChoice(QWidget):
         for emitter in ("inserted", "removed", "renamed"):
             getattr(viewer.layers.events, emitter).connect(self._on_layers)
         viewer.layers.events.connect(self._on_any)
+        for emitter in ("current_step", "order", "ndisplay"):
+            getattr(viewer.dims.events, emitter).connect(self._on_view)
 
     def _build(self) -> None:
         self._axis.setToolTip("Which axis of the image holds its channels.")
@@ -88,6 +88,7 @@ class ScopeChoice(QWidget):
             "them; with the plane that is shown, only the shapes drawn on it."
         )
         self._more.setText("Add channels")
+        self._more.setStyleSheet("QToolButton {padding-right: 14px}")  # else the arrow is on it
         self._more.setToolTip("Segment layers that are channels of one image together, as shown.")
         self._more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self._more.setMenu(self._menu)
@@ -104,7 +105,6 @@ class ScopeChoice(QWidget):
             "Where": self._region,
         }
         for name, box in rows.items():
-            narrow(box)
             self._labels[box] = QLabel(name)
             form.addRow(self._labels[box], box)
         for part in (self._link, self._more):
@@ -239,14 +239,22 @@ class ScopeChoice(QWidget):
                 self._channel.addItem(f"{number + 1}", number)
             if self._axes.channels > 1:
                 self._channel.addItem("the first three, as red, green and blue", None)
+            self._channel.setCurrentIndex(self._shown_channel() or 0)
             self._planes.clear()
-            self._planes.addItems([f"All {len(frames)} planes", "The plane that is shown"])
+            self._planes.addItems([f"All {len(frames)} planes", "The one shown"])
         self._show(self._channel, self._axes.channels > 1)
         self._show(self._planes, len(frames) > 1)
         self._describe()
 
+    def _shown_channel(self) -> int | None:
+        assert self._image is not None
+        return shown_channel(self._image, self._axes, self._viewer)
+
     def _describe(self) -> None:
-        text = self._axes.describe(rgb=self.rgb, channel=self._channel.currentData())
+        channel, shown = self._channel.currentData(), self._shown_channel()
+        text = self._axes.describe(rgb=self.rgb, channel=channel)
+        if None not in (channel, shown):  # in words, since napari's sliders count from 0
+            text += ", the one shown" if channel == shown else ", not the one shown"
         if self.added:
             text += f", mixed from {count(1 + len(self.added), 'layer')}"
         if self._image is not None and is_slide(self._image):
@@ -256,9 +264,13 @@ class ScopeChoice(QWidget):
         whole = self._planes.currentIndex() == 0
         self._link.setVisible(sliced and whole and len(self._axes.frames()) > 1)
 
-    def _show(self, box: QComboBox, visible: bool) -> None:
+    def _show(self, box: Box, visible: bool) -> None:
         box.setVisible(visible)
         self._labels[box].setVisible(visible)
+
+    def _on_view(self, event: Event) -> None:
+        if self._image is not None and self._image.ndim >= 2:
+            self._describe()
 
     def _on_layers(self, event: Event) -> None:
         if self._image is not None:

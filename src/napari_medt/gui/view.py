@@ -54,6 +54,16 @@ def shown_frame(image: Image, axes: Axes, viewer: napari.Viewer) -> Frame:
     return axes.frame_at(pixels_at(image, [dims.point], viewer)[0])
 
 
+def shown_channel(image: Image, axes: Axes, viewer: napari.Viewer) -> int | None:
+    """Return the channel of an image that the viewer shows; None where that is not one."""
+    axis, dims = axes.channel_axis, viewer.dims
+    settled = len(axes.shape) == image.ndim <= dims.ndim  # not while the image gets other axes
+    if axis is None or not settled or dims.ndim - image.ndim + axis in dims.displayed:
+        return None
+    place = int(np.rint(pixels_at(image, [dims.point], viewer)[0][axis]))
+    return place if 0 <= place < axes.channels else None
+
+
 def view_region(image: Image, viewer: napari.Viewer) -> Region:
     """Return the part of an image's planes that the window shows.
 

@@ -34,10 +34,11 @@ from napari_medt.gui.job import Job, NewestJob, run_job
 from napari_medt.gui.layers import LARGEST, axes_of, mm_per_pixel
 from napari_medt.gui.loading import warm_up
 from napari_medt.gui.masks import Mask, Masks
-from napari_medt.gui.outcome import Outcome, corrected_in_words, relabel
+from napari_medt.gui.outcome import Outcome, corrected_in_words, landed_in_words, next_step, relabel
 from napari_medt.gui.progress import RunProgress
 from napari_medt.gui.run import Request, carry_out
 from napari_medt.gui.scope import ScopeChoice
+from napari_medt.gui.scrolled import Scrolled
 from napari_medt.gui.slide import SlideRequest, SlideRun
 from napari_medt.network.config import Branches
 
@@ -139,7 +140,8 @@ class SegmentWidget(QWidget):
             "Branches": self.branches,
         }
         for row, (name, part) in enumerate(rows.items()):
-            grid.addWidget(QLabel(name), row, 0, Qt.AlignmentFlag.AlignTop)
+            if name.strip():  # an empty label would keep the row open where nothing is in it
+                grid.addWidget(QLabel(name), row, 0, Qt.AlignmentFlag.AlignTop)
             grid.addWidget(part, row, 1)
         adjust = QGroupBox("How the mask is made")
         QVBoxLayout(adjust).addWidget(self.settings)
@@ -147,8 +149,9 @@ class SegmentWidget(QWidget):
         self.segment.setToolTip("Make a mask of the image. Masks you have edited are kept.")
         layout = QVBoxLayout(self)
         button = self.folder.button
-        parts = (self._choices, self.segment, button, self.progress, self.message, adjust)
-        for part in parts:
+        # What starts and stops a run, and what is said, stay in sight.
+        layout.addWidget(Scrolled(self._choices))
+        for part in (self.segment, button, self.progress, self.message, adjust):
             layout.addWidget(part)
         layout.addStretch()
         # napari 0.9 squeezes docked widgets that have another policy.
@@ -379,21 +382,21 @@ class SegmentWidget(QWidget):
             mask, why = self._masks.place(
                 run.outcome, run.image, run.request.model, run.mixed, run.selected
             )
-            advice = self._advice(run, mask, why)
+            advice = self._advice(run, mask, why) or next_step(run.outcome)
             if run.image_changed:
                 self._masks.let_go_of(run.image)
             self._edits.stop()  # what was laid into a mask is no correction to be counted
-            self.say(f"{run.outcome.words} in {run.outcome.provenance['seconds']:.1f} s. {advice}")
+            self.say(f"{landed_in_words(run.outcome)} {advice}")
         self._refresh()
 
     def _advice(self, run: ActiveRun, mask: Mask, why: str) -> str:
-        """What to know of a mask that has landed; `why` it is another layer, as `place` says."""
+        """What to know of where a mask has landed; `why` it is another layer, as `place` says."""
         if run.image_changed:
             return "The image has changed since: Segment makes a mask of it as it is now."
         if mask.layer is not self._viewer.layers.selection.active:
             where = f'The mask is in "{mask.layer.name}"'
             return f"{why} {where}, since you are at work in another layer.".lstrip()
-        return why or "Paint or erase to correct the mask."
+        return why
 
     # The mask
 

@@ -67,4 +67,5 @@ def colour(image: NDArray, labels: NDArray[np.integer] | None) -> NDArray[np.flo
     rgb = match_channels(scale_intensity(image, InputRule()), "rgb")
     if labels is None:
         return rgb
-    return label2rgb(labels, rgb, alpha=OPACITY, bg_label=0, bg_color=None, saturation=1)
+    glass = label2rgb(labels, rgb, alpha=OPACITY, bg_label=0, bg_color=None, saturation=1)
+    return np.clip(glass, 0, 1)  # rounding leads a little beyond
