@@ -79,11 +79,10 @@ def test_noisy_points_have_the_ellipse_that_scikit_image_fits(semi_axes, angle, 
     assert np.sin(ellipse.angle - model.theta) == pytest.approx(0, abs=1e-6)
 
 
-@pytest.mark.parametrize("kind", [float, complex])
-def test_eigenvectors_may_be_complex_numbers(monkeypatch, kind):
+def test_eigenvectors_may_be_complex_numbers(monkeypatch):
     """Those of numpy 2.5 always are."""
     eig = np.linalg.eig
-    monkeypatch.setattr(np.linalg, "eig", lambda a: tuple(part.astype(kind) for part in eig(a)))
+    monkeypatch.setattr(np.linalg, "eig", lambda a: [part.astype(complex) for part in eig(a)])
     ellipse = fit(on_ellipse((100, 130), (60, 45), 0.5))
     assert ellipse.semi_axes == pytest.approx((60, 45))
     assert ellipse.angle == pytest.approx(0.5)
