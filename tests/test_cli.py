@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import os
 import re
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 import tifffile
 from skimage.draw import disk
 
+import napari_medt
 from napari_medt import cli
 from napari_medt.models.store import load_model
 from tests.conftest import make_model
@@ -428,6 +430,35 @@ def test_models_are_listed(capsys):
     assert run("models", "--json") == 0
     cards = json.loads(capsys.readouterr().out)
     assert cards["nuclei-fluorescence"]["network"]["architecture"] == "medt"
+
+
+def test_the_version_is_told(capsys):
+    with pytest.raises(SystemExit) as ended:
+        run("--version")
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"napari-medt {napari_medt.__version__}\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows tells it in other ways")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_nobody_reads_on(unbuffered):
+    """As with ``napari-medt models | head -1``."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "napari_medt.cli", "models"]
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    shown = subprocess.run(
+        command, stdout=writing, stderr=subprocess.PIPE, env=environment, check=False
+    )
+    os.close(writing)
+    assert (shown.returncode, shown.stderr) == (141, b"")
+
+
+def test_a_pipe_that_broke_elsewhere_is_an_error(capsys, monkeypatch):
+    broken = Mock(side_effect=BrokenPipeError(32, "Broken pipe", "a.json"))
+    monkeypatch.setattr(cli, "run_models", broken)
+    assert run("models") == 1
+    assert "a.json cannot be read or written (Broken pipe)." in capsys.readouterr().err
 
 
 def test_demo_without_a_display_writes_mask_and_picture(tmp_path, capsys, monkeypatch):

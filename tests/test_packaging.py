@@ -6,11 +6,13 @@ import os
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import venv
 import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
 MODELS = ROOT / "src" / "napari_medt" / "models" / "bundled"
@@ -117,6 +119,24 @@ def test_wheel_carries_the_weights_on_the_cards(wheel):
 
 def test_command_line_starts(python):
     assert "segment" in run(python.parent / "napari-medt", "--help", cwd=python.parent)
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "allowed"),
+    [("darwin", "x86_64", False), ("darwin", "arm64", True), ("linux", "x86_64", True)],
+)
+def test_numpy_fits_the_torch_that_a_computer_gets(system, machine, allowed):
+    """The last torch for Macs with an Intel processor was built for NumPy 1."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    needs = [Requirement(text) for text in project["dependencies"]]
+    computer = {"sys_platform": system, "platform_machine": machine}
+    bounds = [
+        need.specifier
+        for need in needs
+        if need.name == "numpy" and (need.marker is None or need.marker.evaluate(computer))
+    ]
+    assert all("1.26.4" in bound for bound in bounds)
+    assert all("2.0" in bound for bound in bounds) == allowed
 
 
 @pytest.mark.parametrize("name", ["napari.yaml", "sample_data"])

@@ -41,16 +41,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0, 1 if anything failed, 2 for a misspelt command, 130 when interrupted.
+        Exit status: 0, 1 if anything failed, 2 for a misspelt command, 130 when interrupted,
+        141 when nobody reads on what is printed.
     """
     options = make_parser().parse_args(arguments)
     print_any_name()
     try:
-        return options.run(options)
+        status: int = options.run(options)
+        sys.stdout.flush()
+        return status
     except UserError as error:
         print(f"napari-medt: {error}", file=sys.stderr)
         return 1
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and nobody_reads():
+            return 141
         print(f"napari-medt: {file_trouble(error)}.", file=sys.stderr)
         return 1
     except (MemoryError, RuntimeError) as error:
@@ -71,11 +76,34 @@ def print_any_name() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def nobody_reads() -> bool:
+    """Whether what is printed goes nowhere, as after ``| head`` has seen enough."""
+    try:
+        print(flush=True)
+    except BrokenPipeError:
+        # Python prints what is left as it ends, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
+
+
+class ShowVersion(argparse.Action):
+    """Print the version, looked up only now, and end."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        """Do it."""
+        from napari_medt import __version__
+
+        print(f"napari-medt {__version__}")
+        parser.exit()
+
+
 def make_parser() -> argparse.ArgumentParser:
     """Build the parser; each command sets ``run`` to its function."""
     parser = argparse.ArgumentParser(
         prog="napari-medt", description="Segment medical images with the Medical Transformer."
     )
+    parser.add_argument("--version", action=ShowVersion, nargs=0, help="show the version and exit")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, dest="command")
     for add in (add_segment, add_evaluate, add_models, add_train, add_benchmark, add_demo):
         add(commands)

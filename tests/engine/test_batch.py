@@ -1,5 +1,6 @@
 """Many images: any format, nothing done twice, no correction lost, a table of all."""
 
+import codecs
 import csv
 import json
 import os
@@ -71,7 +72,7 @@ def statuses(results):
 
 
 def table(out):
-    with (out / "summary.csv").open(encoding="utf-8", newline="") as file:
+    with (out / "summary.csv").open(encoding="utf-8-sig", newline="") as file:
         return {row["image"]: row for row in csv.DictReader(file)}
 
 
@@ -118,10 +119,19 @@ def test_the_table_keeps_what_other_runs_wrote(inputs, out, model):
         assert list(table(out)) == ["three.png"]
 
 
-def test_the_table_may_have_been_saved_by_a_spreadsheet(inputs, out, model):
+def test_the_table_is_marked_as_utf_8_for_spreadsheets(inputs, out, model):
+    """Excel otherwise takes it for the code page of the computer."""
+    (inputs / "one.png").rename(inputs / "größe.png")
     run(inputs, out, model)
-    text = (out / "summary.csv").read_text(encoding="utf-8")
-    (out / "summary.csv").write_text(text, encoding="utf-8-sig")
+    assert (out / "summary.csv").read_bytes().startswith(codecs.BOM_UTF8 + b"image,")
+    assert "größe.png" in table(out)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_the_table_may_have_been_saved_by_a_spreadsheet(inputs, out, model, encoding):
+    run(inputs, out, model)
+    text = (out / "summary.csv").read_text(encoding="utf-8-sig")
+    (out / "summary.csv").write_text(text, encoding=encoding)
     imageio.imwrite(inputs.parent / "three.png", ONE)
     run(inputs.parent / "three.png", out, model)
     assert list(table(out)) == ["one.png", "two.png", "three.png"]

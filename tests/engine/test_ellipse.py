@@ -5,11 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import ellipe
+from skimage.measure import EllipseModel
 
 from napari_medt.engine.ellipse import (
     Ellipse,
     as_ellipse,
     circumference,
+    fit,
     fit_to_outline,
     largest_part,
 )
@@ -28,6 +30,80 @@ def draw(centre, semi_axes, angle=0.0, shape=(200, 260)):
 
 def exact_perimeter(a, b):
     return 4 * a * ellipe(1 - (b / a) ** 2)
+
+
+def on_ellipse(centre, semi_axes, angle=0.0, turn=2 * np.pi, count=40):
+    """Points along an ellipse, or the first part of a turn around it."""
+    t = np.linspace(0, turn, count, endpoint=False)
+    along, across = semi_axes[0] * np.cos(t), semi_axes[1] * np.sin(t)
+    rows = centre[0] + along * np.cos(angle) - across * np.sin(angle)
+    columns = centre[1] + along * np.sin(angle) + across * np.cos(angle)
+    return np.stack([rows, columns], axis=1)
+
+
+@settings(deadline=None)
+@given(
+    centre=st.tuples(st.floats(-50, 500), st.floats(-50, 500)),
+    width=st.floats(2, 200),
+    ratio=st.one_of(st.just(1.0), st.floats(1.01, 5)),
+    angle=st.one_of(st.sampled_from([0, np.pi / 4, np.pi / 2]), st.floats(0, 3.14)),
+    turn=st.floats(2, 2 * np.pi),
+    count=st.integers(6, 50),
+)
+def test_points_on_an_ellipse_give_it_back(centre, width, ratio, angle, turn, count):
+    known = ratio * width, width
+    ellipse = fit(on_ellipse(centre, known, angle, turn, count))
+    assert ellipse.centre == pytest.approx(centre, abs=1e-4 * width)
+    assert ellipse.semi_axes == pytest.approx(known, rel=1e-4)
+    if ratio > 1:
+        assert np.sin(ellipse.angle - angle) == pytest.approx(0, abs=1e-3)
+
+
+@settings(deadline=None)
+@given(
+    semi_axes=st.tuples(st.floats(21, 60), st.floats(10, 20)),
+    angle=st.floats(0, 3.14),
+    turn=st.floats(3, 2 * np.pi),
+    seed=st.integers(0, 99),
+)
+def test_noisy_points_have_the_ellipse_that_scikit_image_fits(semi_axes, angle, turn, seed):
+    points = on_ellipse((100, 130), semi_axes, angle, turn)
+    points += np.random.default_rng(seed).normal(0, 0.3, points.shape)
+    try:
+        model = EllipseModel.from_estimate(points)
+    except TypeError:
+        pytest.skip("this scikit-image takes no complex numbers, which this numpy gives")
+    ellipse = fit(points)
+    assert ellipse.centre == pytest.approx(model.center)
+    assert ellipse.semi_axes == pytest.approx(model.axis_lengths)
+    assert np.sin(ellipse.angle - model.theta) == pytest.approx(0, abs=1e-6)
+
+
+def test_eigenvectors_may_be_complex_numbers(monkeypatch):
+    """Those of numpy 2.5 always are."""
+    eig = np.linalg.eig
+    monkeypatch.setattr(np.linalg, "eig", lambda a: [part.astype(complex) for part in eig(a)])
+    ellipse = fit(on_ellipse((100, 130), (60, 45), 0.5))
+    assert ellipse.semi_axes == pytest.approx((60, 45))
+    assert ellipse.angle == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        np.zeros((0, 2)),
+        on_ellipse((100, 130), (60, 45), count=4),
+        np.full((9, 2), 0.1),
+        np.full((9, 2), np.nan),
+        np.outer(np.arange(9.0), (0, 1)),
+        np.outer(np.arange(9.0), (1, 3)),
+        np.outer(np.arange(9.0), (1, 0)) + np.outer(np.arange(9) % 2, (0, 1)),
+        np.stack([np.arange(9.0), np.arange(9.0) ** 2], axis=1),
+    ],
+    ids=["none", "four", "one place", "unknown", "row", "slanted", "two rows", "parabola"],
+)
+def test_points_without_an_ellipse(points):
+    assert fit(points) is None
 
 
 @settings(max_examples=30, deadline=None)

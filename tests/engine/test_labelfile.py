@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ome_zarr.io import parse_url
@@ -55,3 +56,40 @@ def test_another_reader_opens_it(tmp_path, pixel_size):
     assert scales == [[step * (pixel_size or 1)] * 2 for step in (1, 2)]
     units = {axis.get("unit") for axis in node.metadata["axes"]}
     assert units == {"micrometer" if pixel_size else None}
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_chunk_that_somebody_reads_is_written_a_moment_later(tmp_path, monkeypatch, number):
+    """As on Windows, which replaces no file that is open."""
+    everything = (slice(0, 700), slice(0, 900))
+    labels = np.random.default_rng(0).integers(0, 2**32, (700, 900), np.uint32)
+    file = LabelFile.create(tmp_path / "a.zarr", 700, 900, chunk=512, pixel_size=None)
+    monkeypatch.setattr(labelfile, "PAUSES", (0,) * 3)
+    refused = refuse(monkeypatch, file.levels[number], times=3)
+    file.write(everything, labels)
+    file.refresh(everything)
+    assert len(refused) == 3
+    for step, level in zip((1, 2), file.levels, strict=True):
+        assert np.array_equal(level[:], labels[::step, ::step])
+
+
+def test_a_chunk_that_may_not_be_written_is_an_error(tmp_path, monkeypatch):
+    file = LabelFile.create(tmp_path / "a.zarr", 9, 9, chunk=512, pixel_size=None)
+    monkeypatch.setattr(labelfile, "PAUSES", (0,) * 3)
+    refuse(monkeypatch, file.levels[0], times=4)
+    with pytest.raises(PermissionError):
+        file.write((slice(0, 9), slice(0, 9)), np.ones((9, 9), np.uint32))
+
+
+def refuse(monkeypatch, level, times):
+    """Let a level refuse to be written so many times; give the list of these."""
+    write, refused = zarr.Array.__setitem__, []
+
+    def reluctant(array, area, values):
+        if array is level and len(refused) < times:
+            refused.append(area)
+            raise PermissionError
+        write(array, area, values)
+
+    monkeypatch.setattr(zarr.Array, "__setitem__", reluctant)
+    return refused

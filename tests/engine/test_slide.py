@@ -9,7 +9,7 @@ import weakref
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 import dask.array
 import numpy as np
@@ -115,6 +115,21 @@ def test_other_settings_do_not_go_on(slide, tmp_path, monkeypatch):
     calibrated = replace(model, card=replace(model.card, temperature=2.0))
     with pytest.raises(DataError, match="another card"):
         segment_slide(open_levels(slide), calibrated, output, device="cpu")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other rights")
+def test_the_folder_has_the_rights_that_the_user_chose(slide, tmp_path, monkeypatch):
+    """Also where the drive refuses others."""
+    output, model = tmp_path / "out.zarr", load_model("nuclei-fluorescence")
+    monkeypatch.setattr(os, "chmod", Mock(side_effect=PermissionError))
+    monkeypatch.setattr(Run, "do", Mock(side_effect=KeyboardInterrupt))
+    before = os.umask(0o027)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            segment_slide(open_levels(slide), model, output, magnification=1, device="cpu")
+    finally:
+        os.umask(before)
+    assert output.stat().st_mode & 0o777 == 0o750
 
 
 def test_a_model_of_one_object_takes_no_slide(slide, tmp_path):

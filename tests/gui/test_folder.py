@@ -60,7 +60,7 @@ def pick(hands, monkeypatch):
 
 
 def rows(folder):
-    with (folder / "summary.csv").open(encoding="utf-8", newline="") as file:
+    with (folder / "summary.csv").open(encoding="utf-8-sig", newline="") as file:
         return {row["image"]: row for row in csv.DictReader(file)}
 
 

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.optimize import minimize
 from scipy.special import expit
-from skimage.measure import EllipseModel, find_contours, label
+from skimage.measure import find_contours, label
 
 Sides = tuple[float, float]  # height and width of a pixel
 
 KEPT = 0.9  # of the points of an outline, in the second fit of an ellipse
+STRAIGHT = 1000  # times the points' spread; so long an ellipse is a line, and made by rounding
 ACROSS = 30  # pixels, along a semi-axis, that an ellipse is settled on: of larger ones not all
 EDGE = 0.3  # pixels; how soft the edge of an ellipse is while it settles
 ALIKE = 0.6  # IoU from which an ellipse may stand for the part it was fitted to
@@ -98,12 +99,59 @@ def fit_to_outline(part: NDArray[np.bool_]) -> Ellipse | None:
 
 def fit(points: NDArray[np.float64]) -> Ellipse | None:
     """Fit an ellipse to points ``(n, 2)``; None if there is none, as along a straight line."""
-    with np.errstate(all="ignore"):  # the angle of a circle is 0 / 0
-        model = EllipseModel.from_estimate(points)
-    if not model or not np.all(np.isfinite(model.axis_lengths)):
+    if len(points) < 5:
         return None
-    angle = model.theta if math.isfinite(model.theta) else 0.0  # of a circle
-    return from_numbers(np.array([*model.center, *model.axis_lengths, angle]))
+    origin, scale = points.mean(axis=0), points.std()
+    with np.errstate(all="ignore"):  # what is no ellipse ends as something that is not finite
+        try:
+            centre, semi_axes, angle = measure_conic(fit_conic(*((points - origin) / scale).T))
+        except np.linalg.LinAlgError:
+            return None
+    if not np.all(semi_axes < STRAIGHT):  # nor NaN
+        return None
+    return from_numbers(np.array([*(origin + scale * centre), *(scale * semi_axes), angle]))
+
+
+def fit_conic(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Fit the ellipse ``ax² + bxy + cy² + dx + ey + f = 0`` to points by least squares.
+
+    Of all conics with ``4ac - b² = 1``, which are ellipses, it is that with the least sum of
+    squares, as Halir and Flusser compute it. In numpy, ``eig`` gives complex numbers or real ones
+    depending on its version; what is asked for here is real.
+
+    Returns
+    -------
+    array of float64
+        ``a`` to ``f``, with ``a`` above 0.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If there is no such ellipse, or more than one.
+    """
+    quadratic = np.stack([x * x, x * y, y * y], axis=1)
+    linear = np.stack([x, y, np.ones_like(x)], axis=1)
+    # The linear terms that are best for given quadratic ones.
+    best = -np.linalg.inv(linear.T @ linear) @ (linear.T @ quadratic)
+    scatter = quadratic.T @ (quadratic + linear @ best)
+    constrained = np.stack([scatter[2] / 2, -scatter[1], scatter[0] / 2])
+    candidates = np.linalg.eig(constrained)[1].real
+    a, b, c = candidates
+    ellipses = candidates[:, 4 * a * c - b * b > 0]
+    if ellipses.shape[1] != 1:
+        raise np.linalg.LinAlgError("There is no single ellipse.")
+    terms = ellipses[:, 0] * np.sign(ellipses[0, 0])
+    return np.concatenate([terms, best @ terms])
+
+
+def measure_conic(conic: NDArray[np.float64]) -> tuple[NDArray, NDArray, float]:
+    """Centre, semi-axes (the longer first) and angle of the ellipse with terms ``a`` to ``f``."""
+    a, b, c, *_, f = conic
+    curved, slope = np.array([[2 * a, b], [b, 2 * c]]), conic[3:5]
+    centre = np.linalg.solve(curved, -slope)
+    curvatures, directions = np.linalg.eigh(curved)
+    semi_axes = np.sqrt((-2 * f - slope @ centre) / curvatures)
+    return centre, semi_axes, math.atan2(directions[1, 0], directions[0, 0]) % math.pi
 
 
 def settle(ellipse: Ellipse, surplus: NDArray[np.float32]) -> Ellipse:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 
@@ -133,12 +133,18 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 
     A reader never sees half a file, and a failed write leaves what was there.
     """
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    beside = Path(name)
+    beside = unused_name(path.parent, path.suffix)
+    beside.touch(exist_ok=False)  # with the rights that the user's new files have
     try:
         write(beside)
-        beside.chmod(0o644)
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def unused_name(folder: Path, suffix: str = "") -> Path:
+    """Name a hidden file or folder that is not there; short, as a drive allows 255 characters.
+
+    What `tempfile` makes is its owner's alone, and not every drive lets that be changed.
+    """
+    return folder / f".medt-{secrets.token_hex(8)}{suffix}"

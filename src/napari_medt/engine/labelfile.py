@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from napari_medt.engine.tiles import Area
 
 STATE = ".medt"  # beside the labels, what a run needs to go on
 CHUNK = 512  # pixels a side; blocks of other sizes are a chunk each, so that no two share one
+PAUSES = (0.05, 0.1, 0.2, 0.5, 1.0)  # seconds before a chunk is written once more
 SMALLEST = 512  # the pyramid ends with the first level of at most so many pixels a side
 
 
@@ -75,7 +77,7 @@ class LabelFile:
 
     def write(self, area: Area, labels: NDArray[np.uint32]) -> None:
         """Write labels at the finest resolution; background that is there already is left out."""
-        self.levels[0][area] = labels
+        write_chunks(self.levels[0], area, labels)
 
     def refresh(self, area: Area) -> None:
         """Bring the coarser levels up to date with an area of the finest.
@@ -91,7 +93,21 @@ class LabelFile:
                 columns.start * step - area[1].start :: step,
             ]
             if every.size:
-                level[rows, columns] = every
+                write_chunks(level, (rows, columns), every)
+
+
+def write_chunks(level: zarr.Array, area: Area, labels: NDArray[np.uint32]) -> None:
+    """Write labels; wait a moment where somebody reads them.
+
+    Windows replaces no file that is open, as a chunk is while a viewer shows it.
+    """
+    for pause in PAUSES:
+        try:
+            level[area] = labels
+            return
+        except PermissionError:
+            time.sleep(pause)
+    level[area] = labels
 
 
 def _first(images: Any) -> dict[str, Any]:

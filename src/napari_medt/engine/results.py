@@ -82,7 +82,7 @@ def earlier_rows(folder: Path, names: Collection[str]) -> list[dict[str, str]]:
         Of the items of the new run, which tells of them itself.
     """
     try:
-        # Spreadsheets put a byte-order mark in front, which would be part of the first name.
+        # The byte-order mark would be part of the first name.
         text = (folder / SUMMARY_FILE).read_text(encoding="utf-8-sig", errors="replace")
     except OSError:
         return []

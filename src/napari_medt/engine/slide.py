@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from napari_medt import __version__
 from napari_medt.engine.block import PROVISIONAL, Run, Settings, provisional, recipe_hash
-from napari_medt.engine.files import make_folder, write_whole
+from napari_medt.engine.files import make_folder, unused_name, write_whole
 from napari_medt.engine.labelfile import CHUNK, STATE, LabelFile
 from napari_medt.engine.overview import look_over
 from napari_medt.engine.progress import IsCancelled, Progress
@@ -186,7 +185,8 @@ def begin(
         **{"block": block, **asked, **plane_identity(levels, overview.level), **asdict(overview)}
     )
     make_folder(output.parent)
-    beside = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.parent))
+    beside = unused_name(output.parent)
+    beside.mkdir()
     try:
         fill_folder(beside, levels[settings.level], settings)
         os.replace(beside, output)
@@ -209,7 +209,6 @@ def fill_folder(folder: Path, level: Level, settings: Settings) -> None:
     state.mkdir()
     text = json.dumps(asdict(settings), indent=2) + "\n"
     (state / "settings.json").write_text(text, encoding="utf-8")
-    folder.chmod(0o755)
 
 
 def check_same(folder: Path, asked: dict[str, Any], levels: Sequence[Level]) -> None:

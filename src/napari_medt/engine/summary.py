@@ -146,7 +146,8 @@ def write_summary(
     path = folder / SUMMARY_FILE
     try:
         # Not write_text's line ends: what it writes has its own. Names of files may be any bytes.
-        text = table.getvalue().encode(errors="backslashreplace")
+        # Without the byte-order mark Excel takes UTF-8 for the code page of the computer.
+        text = table.getvalue().encode("utf-8-sig", errors="backslashreplace")
         write_whole(path, lambda beside: beside.write_bytes(text))
     except OSError as error:
         raise DataError(
