@@ -91,12 +91,15 @@ class SegmentWidget(QWidget):
     Parameters
     ----------
     napari_viewer : napari.Viewer
-        The viewer the widget is docked in.
+        The viewer the widget is docked in, or napari's proxy of it.
     """
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__()
-        self._viewer = napari_viewer
+        # To a widget that is opened by its plugin's name, as in the demo, napari hands a proxy. Of
+        # a layer that gives a new proxy each time, and none of them is the layer.
+        viewer: napari.Viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
+        self._viewer = viewer
         self._run: ActiveRun | None = None
         self._speeds: dict[Branches, float] = {}  # tiles per second
         self._relabelling, self._counting = NewestJob(self), NewestJob(self)
@@ -106,16 +109,16 @@ class SegmentWidget(QWidget):
         self._edits = QTimer(self)
         self._edits.setSingleShot(True)
         self._edits.setInterval(EDITS_WAIT)
-        self._masks = Masks(napari_viewer, self)
-        self.image = ImageChoice(napari_viewer)
-        self.scope = ScopeChoice(napari_viewer)
+        self._masks = Masks(viewer, self)
+        self.image = ImageChoice(viewer)
+        self.scope = ScopeChoice(viewer)
         self.model = ModelChoice()
         self.fit = FitNote()
         self.branches = BranchChoice()
         self.segment = QPushButton("Segment")
         self.progress = RunProgress()
         self.folder = FolderRun(self.progress, self._folder_choices, self)
-        self.slide = SlideRun(napari_viewer, self.progress, self)
+        self.slide = SlideRun(viewer, self.progress, self)
         self.message = note()
         self.settings = LabelSettings()
         self._build()
