@@ -18,7 +18,7 @@ from napari_medt.engine.formats.picture import PATIENT
 from napari_medt.engine.region import Scope
 from napari_medt.gui.hand import NO_TOOL, Hand
 from napari_medt.gui.layers import as_layer, channels_within, layer_index, mm_per_pixel, placement
-from napari_medt.gui.outcome import Outcome, exchanged, merge
+from napari_medt.gui.outcome import EARLIER, Outcome, exchanged, merge
 
 if TYPE_CHECKING:
     import napari
@@ -95,6 +95,12 @@ class Mask:
     def mm_per_pixel(self) -> float | None:
         """Side of a pixel in millimetres as the layer tells it now, unless its run was not told."""
         return None if self.outcome.place is not None else mm_per_pixel(self.layer)
+
+    @property
+    def words(self) -> str:
+        """What it holds, as its run found it; empty where that has to be counted again."""
+        known = not self.painted and EARLIER not in self.outcome.provenance
+        return self.outcome.words if known else ""
 
     def is_edited(self) -> bool:
         """Whether the layer holds, or can redo, anything but what was written into it.
@@ -188,6 +194,11 @@ class Masks(QObject):
     def selected(self) -> Mask | None:
         """Return the mask whose layer is selected; None for other layers."""
         return self._of(self._viewer.layers.selection.active)
+
+    def others_selected(self) -> bool:
+        """Whether labels are selected that are no mask: a copy, from a file, or the user's own."""
+        selected = isinstance(self._viewer.layers.selection.active, Labels)
+        return selected and self.selected() is None
 
     def place(
         self,
