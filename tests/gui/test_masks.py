@@ -265,6 +265,25 @@ def test_a_brush_is_put_down_for_the_result_unless_it_is_used(
     assert newer.mode == "pan_zoom"
 
 
+@pytest.mark.parametrize("how", ["cancelled", "refused", "another size"])
+def test_a_run_without_result_no_longer_watches_what_was_in_hand(
+    hands, viewer, widget, batches, blobs, how
+):
+    image = viewer.add_image(np.stack([blobs] * 6))
+    batches.hold()
+    hands.click("Segment")
+    assert image.mouse_drag_callbacks
+    if how == "cancelled":
+        hands.click("Cancel")
+    elif how == "refused":
+        widget._run.job.refused.emit("It cannot be done.")
+    else:
+        image.data = blobs
+    batches.go_on()
+    hands.wait(widget.segment.isEnabled)
+    assert not image.mouse_drag_callbacks
+
+
 @pytest.mark.parametrize("kind", ["labels", "shapes"])
 def test_a_polygon_that_is_being_drawn_goes_on(hands, viewer, widget, batches, blobs, kind):
     """Though it is no edit before it is closed."""

@@ -6,11 +6,12 @@ import re
 import threading
 
 import dask.array
+import imageio.v3 as imageio
 import numpy as np
 import pytest
 from napari.layers import Labels
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QProgressBar
+from qtpy.QtWidgets import QProgressBar, QPushButton
 
 from napari_medt.gui import run
 from napari_medt.gui.masks import METADATA, Mask
@@ -603,19 +604,48 @@ def test_window_closed_during_a_run(hands, viewer, widget, batches, blobs, recwa
     assert not [str(w.message) for w in recwarn]
 
 
+def close_dock(hands, widget):
+    """Click the x of its dock."""
+    [button] = widget.parent().findChildren(QPushButton, "QTitleBarCloseButton")
+    hands.qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
 def test_dock_closed_during_a_run(hands, viewer, widget, batches, blobs):
     viewer.add_image(blobs)
     batches.hold()
     hands.click("Segment")
-    viewer.window.remove_dock_widget(widget)
-    widget.deleteLater()
     job = widget._run.job
-    hands.wait(job._cancelled.is_set)
+    close_dock(hands, widget)
+    assert job._cancelled.is_set()
     batches.go_on()
     hands.wait(lambda: not job._thread.is_alive())
+    hands.qtbot.wait(200)
+    assert not hands.masks()
     viewer.add_image(blobs)
     viewer.layers.clear()
     assert not viewer.layers
+
+
+def test_dock_closed_during_the_run_of_a_folder(hands, viewer, widget, batches, blobs, tmp_path):
+    imageio.imwrite(tmp_path / "one.png", blobs)
+    batches.hold()
+    widget.folder.start(tmp_path, tmp_path / "labels")
+    job = widget.folder._job
+    close_dock(hands, widget)
+    assert job._cancelled.is_set()
+
+
+def test_a_dock_that_floats_or_is_hidden_goes_on(hands, viewer, widget, batches, blobs):
+    viewer.add_image(blobs)
+    batches.hold()
+    hands.click("Segment")
+    dock = widget.parent()
+    dock.setFloating(True)
+    dock.setFloating(False)
+    dock.hide()  # as napari's menu does, or another tab
+    assert not widget.isVisible()
+    batches.go_on()
+    hands.wait(hands.masks)
 
 
 def test_two_widgets_do_not_disturb_each_other(hands, viewer, widget, batches, blobs, tiny_model):

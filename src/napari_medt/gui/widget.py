@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image
 from napari.utils.events import Event
 from napari.utils.notifications import notification_manager
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import (
     QApplication,
     QGridLayout,
@@ -355,8 +355,21 @@ class SegmentWidget(QWidget):
     def _end(self) -> None:
         if self._run is not None:
             self._run.job.cancel()
+            self._masks.hand.stop_waiting()
         self._run = None
         self._refresh()
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        """Stop everything once napari closes the dock: it puts the widget out of it and lets go.
+
+        A tab that is behind others, or a dock that floats, still holds the widget.
+        """
+        super().changeEvent(event)
+        closed = event is not None and event.type() == QEvent.Type.ParentChange
+        if closed and self.parent() is None:
+            for run in (self, self.folder, self.slide):
+                run.cancel()
+            self.deleteLater()  # napari would never show it again
 
     def _on_refused(self, sentence: str) -> None:
         self._end()
@@ -386,6 +399,7 @@ class SegmentWidget(QWidget):
             return
         self._run = None
         if axes_of(run.image).shape != run.request.scope.axes.shape:
+            self._masks.hand.stop_waiting()
             self.say("The image now has another size, so the result was dropped.")
         else:
             found = f"{run.outcome.words} in {run.outcome.provenance['seconds']:.1f} s."
