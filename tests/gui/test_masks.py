@@ -1,10 +1,14 @@
 """Masks are renewed and added to, and no edit is lost."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
+from napari.components import ViewerModel
 from napari.layers import Labels
 
-from napari_medt.gui.masks import METADATA, Laid, Mask, undone
+from napari_medt.gui.masks import METADATA, Laid, Mask, masks_in, undone
 from napari_medt.gui.scope import SHAPES
 from napari_medt.gui.widget import EDITS_WAIT, relabel_mask
 from tests.gui.conftest import SHAPE, choose
@@ -507,6 +511,15 @@ def test_a_mask_stays_that_of_the_data_it_was_made_of(hands, viewer, widget, bat
         assert newest.data.shape == other.shape
         assert np.array_equal(mask.data, kept)
     assert len(hands.masks()) == 3
+
+
+def test_masks_hold_no_viewer():
+    viewer = ViewerModel()
+    kept = weakref.ref(masks_in(viewer))
+    assert kept() is not None
+    del viewer
+    gc.collect()
+    assert kept() is None
 
 
 def test_removed_mask_is_forgotten(hands, viewer, widget, batches, blobs):

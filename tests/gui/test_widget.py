@@ -14,6 +14,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QProgressBar, QPushButton
 
 from napari_medt.gui import run
+from napari_medt.gui.demo import PLUGIN, WIDGET
 from napari_medt.gui.masks import METADATA, Mask
 from napari_medt.gui.outcome import relabel
 from napari_medt.gui.widget import EDITS_WAIT, SegmentWidget, relabel_mask
@@ -654,6 +655,30 @@ def test_two_widgets_do_not_disturb_each_other(hands, viewer, widget, batches, b
     other.model.open_folder(tiny_model)
     viewer.add_image(blobs)
     mask = hands.click_segment_and_wait()
+    hands.paint(mask, 10, 100)
+    kept = mask.data.copy()
+    for one in (widget, other):
+        assert "edited" in one.settings._note.text()
+        hands.wait(lambda one=one: one.message.text() == "As corrected: 21 objects.")
     hands.qtbot.mouseClick(other.segment, Qt.MouseButton.LeftButton)
-    hands.wait(lambda: len(hands.masks()) == 2)
-    assert mask in viewer.layers
+    hands.wait(other.segment.isEnabled)
+    assert len(hands.masks()) == 2
+    assert np.array_equal(mask.data, kept)
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_masks_go_on_when_the_widget_is_opened_again(
+    hands, viewer, widget, batches, blobs, tiny_model, listed
+):
+    viewer.add_image(blobs)
+    mask = hands.click_segment_and_wait()
+    set_threshold(hands, 0.6)
+    close_dock(hands, widget)
+    _, hands.widget = viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET)
+    if listed:
+        hands.widget.model.open_folder(tiny_model)
+    assert hands.widget.settings.threshold == 0.6
+    assert hands.widget.message.text() == "20 objects."
+    set_threshold(hands, 0.7)
+    hands.paint(mask, 10, 100)
+    hands.wait(lambda: hands.widget.message.text().startswith("As corrected"))

@@ -7,8 +7,10 @@ from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
+from napari.components import LayerList
 from napari.layers import Image, Labels, Layer
 from napari.utils.events import Event
 from numpy.typing import NDArray
@@ -165,21 +167,19 @@ class Masks(QObject):
 
     Parameters
     ----------
-    viewer : napari.Viewer
-        Where the layers are.
-    parent : QObject
-        Owner of this object.
+    layers : LayerList
+        Those of the viewer, which itself is not held: see :func:`masks_in`.
     """
 
     changed = Signal()  # the user began to edit a mask, or removed one
     edited = Signal(object)  # the mask, perhaps after each of its edits
 
-    def __init__(self, viewer: napari.Viewer, parent: QObject) -> None:
-        super().__init__(parent)
-        self._viewer = viewer
+    def __init__(self, layers: LayerList) -> None:
+        super().__init__()
+        self._layers = layers
         self._masks: list[Mask] = []
-        self.hand = Hand(viewer)
-        viewer.layers.events.removed.connect(self._on_removed)
+        self.hand = Hand(layers)
+        layers.events.removed.connect(self._on_removed)
 
     def newest(self, image: Image | None, model: str | None) -> Mask | None:
         """Return the newest mask of `image` by `model`."""
@@ -193,11 +193,11 @@ class Masks(QObject):
 
     def selected(self) -> Mask | None:
         """Return the mask whose layer is selected; None for other layers."""
-        return self._of(self._viewer.layers.selection.active)
+        return self._of(self._layers.selection.active)
 
     def others_selected(self) -> bool:
         """Whether labels are selected that are no mask: a copy, from a file, or the user's own."""
-        selected = isinstance(self._viewer.layers.selection.active, Labels)
+        selected = isinstance(self._layers.selection.active, Labels)
         return selected and self.selected() is None
 
     def place(
@@ -250,7 +250,7 @@ class Masks(QObject):
         else:
             mask = self._add(outcome, image, model, mixed)
         show(mask.layer)
-        selection = self._viewer.layers.selection
+        selection = self._layers.selection
         if mask.layer is not selection.active and self.hand.layer is None:
             mask.layer.mode = NO_TOOL  # not the tool that was last used in it
             selection.active = mask.layer
@@ -336,12 +336,12 @@ class Masks(QObject):
 
     def _show_new(self, layer: Labels) -> None:
         """Add a layer, which is selected unless another one is in hand."""
-        selection, in_hand = self._viewer.layers.selection, self.hand.layer
+        selection, in_hand = self._layers.selection, self.hand.layer
         if in_hand is None:
-            self._viewer.add_layer(layer)
+            self._layers.append(layer)
             return
         with selection.events.active.blocker():  # or choices would follow what napari selects
-            self._viewer.add_layer(layer)
+            self._layers.append(layer)
             selection.active = in_hand
 
     def _write(self, mask: Mask, outcome: Outcome) -> None:
@@ -391,6 +391,16 @@ class Masks(QObject):
         self.hand.on_removed(gone)
         self._masks = [mask for mask in self._masks if mask.layer is not gone]
         self.changed.emit()
+
+
+_of_viewers: WeakKeyDictionary[napari.Viewer, Masks] = WeakKeyDictionary()
+
+
+def masks_in(viewer: napari.Viewer) -> Masks:
+    """Return the masks in a viewer: the same ones when the widget is opened again, or twice."""
+    if viewer not in _of_viewers:
+        _of_viewers[viewer] = Masks(viewer.layers)
+    return _of_viewers[viewer]
 
 
 def show(layer: Labels) -> None:

@@ -33,7 +33,7 @@ from napari_medt.gui.folder import FolderRun
 from napari_medt.gui.job import Job, NewestJob, run_job
 from napari_medt.gui.layers import LARGEST, axes_of, mm_per_pixel
 from napari_medt.gui.loading import warm_up
-from napari_medt.gui.masks import Mask, Masks
+from napari_medt.gui.masks import Mask, masks_in
 from napari_medt.gui.outcome import Outcome, corrected_in_words, relabel
 from napari_medt.gui.progress import RunProgress
 from napari_medt.gui.run import Request, carry_out
@@ -114,7 +114,7 @@ class SegmentWidget(QWidget):
         self._edits = QTimer(self)
         self._edits.setSingleShot(True)
         self._edits.setInterval(EDITS_WAIT)
-        self._masks = Masks(viewer, self)
+        self._masks = masks_in(viewer)
         self.image = ImageChoice(viewer)
         self.scope = ScopeChoice(viewer)
         self.model = ModelChoice()
@@ -129,6 +129,7 @@ class SegmentWidget(QWidget):
         self._build()
         self._connect()
         self.model.load_bundled()
+        self._follow_selected()
         self._look()
         warming = Job(warm_up)
         warming.succeeded.connect(self._speeds.update)
@@ -192,7 +193,7 @@ class SegmentWidget(QWidget):
         for failed in (self._relabelling.refused, self._relabelling.crashed):
             failed.connect(self._refresh)
         self._viewer.layers.events.removed.connect(self._on_layer_removed)
-        self._viewer.layers.selection.events.active.connect(self._on_active)
+        self._viewer.layers.selection.events.active.connect(self._follow_selected)
 
     # What is shown
 
@@ -433,11 +434,14 @@ class SegmentWidget(QWidget):
         if self._masks.others_selected():
             return None
         chosen, mask = (self.image.image, self.model.reference), self._masks.selected()
-        if mask is not None and (mask.image is None or chosen == (mask.image, mask.model)):
-            return mask
+        if mask is not None:
+            # A model that another widget opened cannot be chosen here.
+            model = mask.model if self.model.lists(mask.model) else chosen[1]
+            if mask.image is None or chosen == (mask.image, model):
+                return mask
         return self._masks.newest(*chosen)
 
-    def _on_active(self, event: Event) -> None:
+    def _follow_selected(self) -> None:
         mask = self._masks.selected()
         if mask is not None and mask.image is not None:
             self.image.choose(mask.image)
