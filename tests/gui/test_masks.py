@@ -417,6 +417,19 @@ def test_objects_that_come_are_not_what_is_painted_next(hands, viewer, widget, b
     assert not (mask.data == 25).any()
 
 
+def test_the_label_that_is_shown_alone_stays_selected(hands, viewer, widget, batches, blobs):
+    """With another one the mask would not be seen."""
+    viewer.add_image(blobs)
+    mask = hands.click_segment_and_wait()
+    assert mask.selected_label == 21
+    mask.selected_label = 4
+    mask.show_selected_label = True
+    widget.settings._threshold.setValue(0.6)
+    hands.wait(lambda: mask.metadata[METADATA]["threshold"] == 0.6)
+    assert hands.click_segment_and_wait() is mask
+    assert mask.selected_label == 4
+
+
 def test_a_plane_is_laid_into_a_mask_without_copying_it(hands, viewer, widget, batches, stack):
     """A copy of a large stack would stop the window."""
     image = viewer.add_image(stack[0])

@@ -354,7 +354,8 @@ class Masks(QObject):
     def _describe(self, mask: Mask) -> None:
         outcome = mask.outcome
         mask.layer.metadata[METADATA] = dict(outcome.provenance)
-        if not mask.painted:  # else the user has chosen what to paint with
+        # Unless the user has chosen what to paint with, or to see one label alone.
+        if not (mask.painted or mask.layer.show_selected_label):
             # What is painted next: one more object, or the first class.
             mask.layer.selected_label = outcome.highest + 1 if outcome.card.splits_objects else 1
 
