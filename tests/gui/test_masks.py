@@ -482,6 +482,31 @@ def test_a_region_leaves_the_rest_alone(hands, viewer, widget, batches, blobs):
     hands.wait(lambda: widget.message.text() == "As corrected: 21 objects.")
 
 
+def test_what_is_painted_beside_a_shape_is_no_edit_inside(hands, viewer, widget, batches, blobs):
+    """Though it is in the box around the shape; and it stays an edit whatever is laid in."""
+    image = viewer.add_image(blobs)
+    mask = hands.click_segment_and_wait()
+    triangle = np.array([[10, 10], [10, 110], [110, 10]])
+    viewer.add_shapes([triangle], shape_type="polygon", name="shape")
+    choose(widget.scope._region, SHAPES)
+    hands.paint(mask, 90, 90)
+    hands.paint(mask, 150, 5)
+    edited = mask.data.copy()
+    for _ in range(2):
+        assert hands.click_segment_and_wait() is mask
+        assert mask.data[90, 90] == edited[90, 90]
+        assert not np.array_equal(mask.data, edited), "objects inside have other numbers"
+        mask.undo()
+        assert np.array_equal(mask.data, edited)
+    viewer.layers.remove("shape")
+    square = np.array([[80, 80], [80, 100], [100, 100], [100, 80]])
+    viewer.add_shapes([square], shape_type="polygon")
+    widget.image.choose(image)
+    viewer.layers.selection.active = mask
+    assert hands.click_segment_and_wait() is not mask, "the edit is in this shape"
+    assert np.array_equal(mask.data, edited)
+
+
 @pytest.mark.parametrize("how", ["painted", "followed", "gone", "replaced"])
 def test_what_no_slider_reaches_is_not_kept(hands, viewer, widget, batches, blobs, how):
     """Probabilities take up to half a gigabyte for each mask."""
@@ -563,7 +588,7 @@ def test_what_was_laid_in_is_remembered_within_limits(monkeypatch):
     mask = Mask(Labels(np.zeros((4, 5), int)), None, "tiny", None)
     plane = np.zeros((10, 10), np.int32)
     monkeypatch.setattr("napari_medt.gui.masks.KEPT_BYTES", 3 * plane.nbytes)
-    steps = [Laid([((0,), plane)], []) for _ in range(5)]
+    steps = [Laid([((0,), plane)], None, []) for _ in range(5)]
     for step in steps:
         mask.remember(step)
     assert list(mask.laid) == steps[2:]

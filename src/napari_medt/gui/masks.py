@@ -39,11 +39,14 @@ class Laid:
     ----------
     before : list
         Every part of the labels that it was laid into, and what that held before.
+    inside : array of bool or None
+        ``(rows, columns)``: the pixels of every part that it was laid into; None for all.
     step : list
         The changes, as napari keeps them for undo.
     """
 
     before: list[tuple[tuple[Any, ...], NDArray[np.int32]]]
+    inside: NDArray[np.bool_] | None
     step: list[Any]
 
     @property
@@ -137,9 +140,9 @@ class Mask:
 
     def edited_within(self, scope: Scope) -> bool:
         """Whether what the layer holds within a scope is not what was written there."""
-        data, written = self.labels, self.outcome.written
+        data, written, inside = self.labels, self.outcome.written, scope.inside
         return data.shape != written.shape or any(
-            not np.array_equal(data[part], written[part]) for part in scope.parts()
+            not equal_inside(data[part], written[part], inside) for part in scope.parts()
         )
 
     def remember(self, laid: Laid) -> None:
@@ -152,9 +155,10 @@ class Mask:
         """Count what was laid in as never written where it was undone, so as no edit."""
         if self.labels.shape != self.outcome.written.shape:
             return
-        for part, before in (kept for laid in self.laid for kept in laid.before):
-            if np.array_equal(self.labels[part], before):
-                self.outcome.written[part] = before
+        for laid in self.laid:
+            for part, before in laid.before:
+                if equal_inside(self.labels[part], before, laid.inside):
+                    write_inside(self.outcome.written[part], before, laid.inside)
 
     def can_redo_edits(self) -> bool:
         """Whether there is more to redo than what was laid in."""
@@ -290,15 +294,15 @@ class Masks(QObject):
         labels, old = mask.labels, mask.outcome
         # What was painted may have any number, and what is painted next keeps its own.
         highest = max(int(labels.max(initial=0)), mask.layer.selected_label)
-        before = []
+        before, inside = [], outcome.scope.inside
         with one_step(mask.layer) as step:
             for part, values in exchanged(labels, outcome, highest):
                 before.append((part, labels[part].copy()))
                 changed = values != labels[part]
                 where = layer_index(part, changed, outcome.scope.axes)
                 mask.layer.data_setitem(where, values[changed])
-                old.written[part] = values
-        mask.remember(Laid(before, step))
+                write_inside(old.written[part], values, inside)  # what is around it may be painted
+        mask.remember(Laid(before, inside, step))
         mask.outcome = replace(merge(old, outcome, labels, highest), predictions={})
         self._describe(mask)
 
@@ -402,6 +406,18 @@ def masks_in(viewer: napari.Viewer) -> Masks:
     if viewer not in _of_viewers:
         _of_viewers[viewer] = Masks(viewer.layers)
     return _of_viewers[viewer]
+
+
+def equal_inside(one: NDArray, other: NDArray, inside: NDArray[np.bool_] | None) -> bool:
+    """Whether labels are the same where `inside` is true, or everywhere."""
+    if inside is not None:
+        one, other = one[inside], other[inside]
+    return np.array_equal(one, other)
+
+
+def write_inside(labels: NDArray, values: NDArray, inside: NDArray[np.bool_] | None) -> None:
+    """Write into labels where `inside` is true, or everywhere."""
+    np.copyto(labels, values, where=True if inside is None else inside)
 
 
 def show(layer: Labels) -> None:
