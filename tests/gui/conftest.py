@@ -2,15 +2,18 @@
 
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
+from npe2 import PluginManifest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QApplication, QPushButton
 from scipy import ndimage
 
+import napari_medt
 from napari_medt.engine import predict
-from napari_medt.gui.widget import SegmentWidget
+from napari_medt.gui.demo import PLUGIN, WIDGET
 
 SHAPE = (200, 240)
 
@@ -31,15 +34,20 @@ def no_thread_left(qapp):
 
 
 @pytest.fixture
-def viewer(make_napari_viewer):
-    return make_napari_viewer(show=True)
+def viewer(npe2pm, make_napari_viewer):
+    """Viewer in which the plugin is installed."""
+    manifest = PluginManifest.from_file(Path(napari_medt.__file__).with_name("napari.yaml"))
+    with npe2pm.tmp_plugin(manifest=manifest):
+        yield make_napari_viewer(show=True)
 
 
 @pytest.fixture
 def widget(viewer, tiny_model):
-    """Dock the widget, with a tiny model chosen."""
-    widget = SegmentWidget(viewer)
-    viewer.window.add_dock_widget(widget, name="MedT")
+    """Dock the widget, with a tiny model chosen.
+
+    As a plugin is docked: napari then hands it a proxy of the viewer.
+    """
+    _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET)
     widget.model.open_folder(tiny_model)
     return widget
 

@@ -6,10 +6,8 @@ import nibabel
 import numpy as np
 import pytest
 from napari.layers import Image, Labels, Layer
-from npe2 import PluginManifest
 from qtpy.QtWidgets import QFileDialog
 
-import napari_medt
 from napari_medt.engine.formats.picture import PATIENT, Patient
 from napari_medt.errors import ImageError
 from napari_medt.gui.formats import SaveError, get_reader, read, write_labels
@@ -18,14 +16,6 @@ from tests.engine.formats.test_nifti import MARK, marked, save, turned
 
 PLUGIN = "napari-medt"
 AFFINE = turned((2, 0, 1), (-1, 1, -1), (0.7, 0.8, 1.2), (0.1, -0.2, 0.3), (-90, 40, 12))
-
-
-@pytest.fixture
-def viewer(npe2pm, make_napari_viewer):
-    """Viewer in which the plugin is installed."""
-    manifest = PluginManifest.from_file(Path(napari_medt.__file__).with_name("napari.yaml"))
-    with npe2pm.tmp_plugin(manifest=manifest):
-        yield make_napari_viewer()
 
 
 @pytest.fixture

@@ -1,10 +1,14 @@
 """Masks are renewed and added to, and no edit is lost."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
+from napari.components import ViewerModel
 from napari.layers import Labels
 
-from napari_medt.gui.masks import METADATA, Laid, Mask, undone
+from napari_medt.gui.masks import METADATA, Laid, Mask, masks_in, undone
 from napari_medt.gui.scope import SHAPES
 from napari_medt.gui.widget import EDITS_WAIT, relabel_mask
 from tests.gui.conftest import SHAPE, choose
@@ -265,6 +269,25 @@ def test_a_brush_is_put_down_for_the_result_unless_it_is_used(
     assert newer.mode == "pan_zoom"
 
 
+@pytest.mark.parametrize("how", ["cancelled", "refused", "another size"])
+def test_a_run_without_result_no_longer_watches_what_was_in_hand(
+    hands, viewer, widget, batches, blobs, how
+):
+    image = viewer.add_image(np.stack([blobs] * 6))
+    batches.hold()
+    hands.click("Segment")
+    assert image.mouse_drag_callbacks
+    if how == "cancelled":
+        hands.click("Cancel")
+    elif how == "refused":
+        widget._run.job.refused.emit("It cannot be done.")
+    else:
+        image.data = blobs
+    batches.go_on()
+    hands.wait(widget.segment.isEnabled)
+    assert not image.mouse_drag_callbacks
+
+
 @pytest.mark.parametrize("kind", ["labels", "shapes"])
 def test_a_polygon_that_is_being_drawn_goes_on(hands, viewer, widget, batches, blobs, kind):
     """Though it is no edit before it is closed."""
@@ -394,6 +417,19 @@ def test_objects_that_come_are_not_what_is_painted_next(hands, viewer, widget, b
     assert not (mask.data == 25).any()
 
 
+def test_the_label_that_is_shown_alone_stays_selected(hands, viewer, widget, batches, blobs):
+    """With another one the mask would not be seen."""
+    viewer.add_image(blobs)
+    mask = hands.click_segment_and_wait()
+    assert mask.selected_label == 21
+    mask.selected_label = 4
+    mask.show_selected_label = True
+    widget.settings._threshold.setValue(0.6)
+    hands.wait(lambda: mask.metadata[METADATA]["threshold"] == 0.6)
+    assert hands.click_segment_and_wait() is mask
+    assert mask.selected_label == 4
+
+
 def test_a_plane_is_laid_into_a_mask_without_copying_it(hands, viewer, widget, batches, stack):
     """A copy of a large stack would stop the window."""
     image = viewer.add_image(stack[0])
@@ -446,6 +482,31 @@ def test_a_region_leaves_the_rest_alone(hands, viewer, widget, batches, blobs):
     hands.wait(lambda: widget.message.text() == "As corrected: 21 objects.")
 
 
+def test_what_is_painted_beside_a_shape_is_no_edit_inside(hands, viewer, widget, batches, blobs):
+    """Though it is in the box around the shape; and it stays an edit whatever is laid in."""
+    image = viewer.add_image(blobs)
+    mask = hands.click_segment_and_wait()
+    triangle = np.array([[10, 10], [10, 110], [110, 10]])
+    viewer.add_shapes([triangle], shape_type="polygon", name="shape")
+    choose(widget.scope._region, SHAPES)
+    hands.paint(mask, 90, 90)
+    hands.paint(mask, 150, 5)
+    edited = mask.data.copy()
+    for _ in range(2):
+        assert hands.click_segment_and_wait() is mask
+        assert mask.data[90, 90] == edited[90, 90]
+        assert not np.array_equal(mask.data, edited), "objects inside have other numbers"
+        mask.undo()
+        assert np.array_equal(mask.data, edited)
+    viewer.layers.remove("shape")
+    square = np.array([[80, 80], [80, 100], [100, 100], [100, 80]])
+    viewer.add_shapes([square], shape_type="polygon")
+    widget.image.choose(image)
+    viewer.layers.selection.active = mask
+    assert hands.click_segment_and_wait() is not mask, "the edit is in this shape"
+    assert np.array_equal(mask.data, edited)
+
+
 @pytest.mark.parametrize("how", ["painted", "followed", "gone", "replaced"])
 def test_what_no_slider_reaches_is_not_kept(hands, viewer, widget, batches, blobs, how):
     """Probabilities take up to half a gigabyte for each mask."""
@@ -490,6 +551,15 @@ def test_a_mask_stays_that_of_the_data_it_was_made_of(hands, viewer, widget, bat
     assert len(hands.masks()) == 3
 
 
+def test_masks_hold_no_viewer():
+    viewer = ViewerModel()
+    kept = weakref.ref(masks_in(viewer))
+    assert kept() is not None
+    del viewer
+    gc.collect()
+    assert kept() is None
+
+
 def test_removed_mask_is_forgotten(hands, viewer, widget, batches, blobs):
     viewer.add_image(blobs)
     mask = hands.click_segment_and_wait()
@@ -518,7 +588,7 @@ def test_what_was_laid_in_is_remembered_within_limits(monkeypatch):
     mask = Mask(Labels(np.zeros((4, 5), int)), None, "tiny", None)
     plane = np.zeros((10, 10), np.int32)
     monkeypatch.setattr("napari_medt.gui.masks.KEPT_BYTES", 3 * plane.nbytes)
-    steps = [Laid([((0,), plane)], []) for _ in range(5)]
+    steps = [Laid([((0,), plane)], None, []) for _ in range(5)]
     for step in steps:
         mask.remember(step)
     assert list(mask.laid) == steps[2:]

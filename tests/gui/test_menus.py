@@ -1,24 +1,13 @@
 """The widget opens from napari's menus."""
 
-from pathlib import Path
-
+import numpy as np
 import pytest
 from napari._app_model import get_app_model
-from npe2 import PluginManifest
 
-import napari_medt
 from napari_medt.gui import demo
 from napari_medt.gui.widget import SegmentWidget
 
 COMMAND = "napari-medt.segment"
-
-
-@pytest.fixture
-def viewer(npe2pm, make_napari_viewer):
-    """Viewer in which the plugin is installed."""
-    manifest = PluginManifest.from_file(Path(napari_medt.__file__).with_name("napari.yaml"))
-    with npe2pm.tmp_plugin(manifest=manifest):
-        yield make_napari_viewer()
 
 
 @pytest.mark.parametrize("menu", ["napari/layers/segment", "napari/plugins"])
@@ -38,3 +27,10 @@ def test_demo_is_ready_to_click(viewer, qtbot):
     assert isinstance(dock, SegmentWidget)
     assert dock.image.image is viewer.layers.selection.active is viewer.layers[0]
     qtbot.waitUntil(lambda: dock.model.card.name == "nuclei-fluorescence", timeout=60_000)
+
+
+def test_the_widget_knows_layers_as_the_viewer_does(viewer, widget):
+    """napari hands over a proxy, of whose layers none is a layer."""
+    layer = viewer.add_labels(np.zeros((20, 30), int))
+    assert widget._viewer is viewer
+    assert widget._viewer.layers.selection.active is layer

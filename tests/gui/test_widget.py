@@ -6,18 +6,20 @@ import re
 import threading
 
 import dask.array
+import imageio.v3 as imageio
 import numpy as np
 import pytest
 from napari.layers import Labels
 from qtpy.QtCore import QPoint, Qt
-from qtpy.QtWidgets import QProgressBar
+from qtpy.QtWidgets import QProgressBar, QPushButton
 
 from napari_medt.gui import run
+from napari_medt.gui.demo import PLUGIN, WIDGET
 from napari_medt.gui.masks import METADATA, Mask
 from napari_medt.gui.outcome import relabel
-from napari_medt.gui.widget import SegmentWidget, relabel_mask
+from napari_medt.gui.widget import EDITS_WAIT, SegmentWidget, relabel_mask
 from tests.conftest import make_model
-from tests.gui.conftest import threads
+from tests.gui.conftest import choose, threads
 
 
 def set_threshold(hands, value):
@@ -317,6 +319,82 @@ def test_only_the_selected_mask_is_counted(hands, viewer, widget, batches, blobs
     hands.wait(lambda: widget.message.text() == "As corrected: 120 objects.")
 
 
+@pytest.fixture
+def two(hands, viewer, widget, batches, blobs):
+    """Masks of two images: of 20 objects, and of 10. The second one is told of."""
+    viewer.add_image(blobs, name="first")
+    first = hands.click_segment_and_wait()
+    assert widget.message.text().startswith("20 objects in")
+    viewer.add_image(blobs[:100], name="second")
+    assert not widget.message.text(), "nothing is known of an image that was just opened"
+    second = hands.click_segment_and_wait()
+    assert widget.message.text().startswith("10 objects in")
+    return first, second
+
+
+def test_what_is_told_is_of_the_mask_or_image_that_is_chosen(hands, viewer, widget, two):
+    first, _ = two
+    viewer.layers.selection.active = first
+    assert widget.message.text() == "20 objects."
+    viewer.layers.selection.active = viewer.layers["second"]
+    assert widget.message.text() == "10 objects."
+    widget.image.choose(viewer.layers["first"])
+    assert widget.message.text() == "20 objects."
+    viewer.layers.remove(first)
+    assert not widget.message.text()
+
+
+def test_a_correction_is_told_of_its_own_mask_only(hands, viewer, widget, two):
+    first, second = two
+    hands.paint(first, 10, 100)
+    hands.wait(lambda: widget.message.text() == "As corrected: 21 objects.")
+    first.undo()
+    viewer.layers.selection.active = second  # before it was counted
+    assert widget.message.text() == "10 objects."
+    hands.qtbot.wait(2 * EDITS_WAIT)
+    assert widget.message.text() == "10 objects."
+    viewer.layers.selection.active = first
+    hands.wait(lambda: widget.message.text() == "As corrected: 20 objects.")
+
+
+def test_what_is_told_of_no_mask_stays(hands, viewer, widget, two):
+    widget.say("Cancelled.")
+    viewer.layers.selection.active = two[0]
+    assert widget.message.text() == "Cancelled."
+
+
+def test_planes_of_several_runs_are_counted_anew(hands, viewer, widget, batches, stack):
+    image = viewer.add_image(stack[0, :, 1], axis_labels=("z", "y", "x"))
+    choose(widget.scope._planes, "The plane that is shown")
+    for plane in (0, 2):
+        viewer.dims.set_current_step(0, plane)
+        mask = hands.click_segment_and_wait()
+    assert widget.message.text().startswith("10 objects in")
+    viewer.add_labels(np.zeros_like(stack[0, :, 1], int))
+    assert not widget.message.text()
+    viewer.layers.selection.active = mask
+    hands.wait(lambda: widget.message.text() == "30 objects.")
+    viewer.layers.selection.active = image
+    assert widget.message.text() == "30 objects."
+
+
+def test_while_a_copy_is_selected_no_mask_changes(hands, viewer, widget, batches, blobs):
+    image = viewer.add_image(blobs)
+    mask = hands.click_segment_and_wait()
+    kept = mask.data.copy()
+    copy = viewer.add_labels(kept.copy(), metadata=dict(mask.metadata))
+    assert not widget.message.text()
+    assert "is a copy, from a file, or your own" in widget.settings._note.text()
+    widget.settings._threshold.setValue(0.9)
+    hands.paint(copy, 10, 100)
+    hands.qtbot.wait(2 * EDITS_WAIT)
+    assert np.array_equal(mask.data, kept)
+    assert not widget.message.text()
+    viewer.layers.selection.active = image
+    assert not widget.settings._note.text()
+    assert widget.settings.threshold == 0.5, "what the mask was made with"
+
+
 def test_result_waits_for_the_end_of_a_stroke(hands, viewer, widget, batches, blobs, monkeypatch):
     """A new active layer would cut the stroke off."""
     viewer.add_image(blobs)
@@ -549,19 +627,48 @@ def test_window_closed_during_a_run(hands, viewer, widget, batches, blobs, recwa
     assert not [str(w.message) for w in recwarn]
 
 
+def close_dock(hands, widget):
+    """Click the x of its dock."""
+    [button] = widget.parent().findChildren(QPushButton, "QTitleBarCloseButton")
+    hands.qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
 def test_dock_closed_during_a_run(hands, viewer, widget, batches, blobs):
     viewer.add_image(blobs)
     batches.hold()
     hands.click("Segment")
-    viewer.window.remove_dock_widget(widget)
-    widget.deleteLater()
     job = widget._run.job
-    hands.wait(job._cancelled.is_set)
+    close_dock(hands, widget)
+    assert job._cancelled.is_set()
     batches.go_on()
     hands.wait(lambda: not job._thread.is_alive())
+    hands.qtbot.wait(200)
+    assert not hands.masks()
     viewer.add_image(blobs)
     viewer.layers.clear()
     assert not viewer.layers
+
+
+def test_dock_closed_during_the_run_of_a_folder(hands, viewer, widget, batches, blobs, tmp_path):
+    imageio.imwrite(tmp_path / "one.png", blobs)
+    batches.hold()
+    widget.folder.start(tmp_path, tmp_path / "labels")
+    job = widget.folder._job
+    close_dock(hands, widget)
+    assert job._cancelled.is_set()
+
+
+def test_a_dock_that_floats_or_is_hidden_goes_on(hands, viewer, widget, batches, blobs):
+    viewer.add_image(blobs)
+    batches.hold()
+    hands.click("Segment")
+    dock = widget.parent()
+    dock.setFloating(True)
+    dock.setFloating(False)
+    dock.hide()  # as napari's menu does, or another tab
+    assert not widget.isVisible()
+    batches.go_on()
+    hands.wait(hands.masks)
 
 
 def test_two_widgets_do_not_disturb_each_other(hands, viewer, widget, batches, blobs, tiny_model):
@@ -570,6 +677,30 @@ def test_two_widgets_do_not_disturb_each_other(hands, viewer, widget, batches, b
     other.model.open_folder(tiny_model)
     viewer.add_image(blobs)
     mask = hands.click_segment_and_wait()
+    hands.paint(mask, 10, 100)
+    kept = mask.data.copy()
+    for one in (widget, other):
+        assert "edited" in one.settings._note.text()
+        hands.wait(lambda one=one: one.message.text() == "As corrected: 21 objects.")
     hands.qtbot.mouseClick(other.segment, Qt.MouseButton.LeftButton)
-    hands.wait(lambda: len(hands.masks()) == 2)
-    assert mask in viewer.layers
+    hands.wait(other.segment.isEnabled)
+    assert len(hands.masks()) == 2
+    assert np.array_equal(mask.data, kept)
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_masks_go_on_when_the_widget_is_opened_again(
+    hands, viewer, widget, batches, blobs, tiny_model, listed
+):
+    viewer.add_image(blobs)
+    mask = hands.click_segment_and_wait()
+    set_threshold(hands, 0.6)
+    close_dock(hands, widget)
+    _, hands.widget = viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET)
+    if listed:
+        hands.widget.model.open_folder(tiny_model)
+    assert hands.widget.settings.threshold == 0.6
+    assert hands.widget.message.text() == "20 objects."
+    set_threshold(hands, 0.7)
+    hands.paint(mask, 10, 100)
+    hands.wait(lambda: hands.widget.message.text().startswith("As corrected"))

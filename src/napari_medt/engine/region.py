@@ -77,6 +77,11 @@ class Scope:
         """Whether nothing of the image is left out."""
         return self.region is None and self.all_planes
 
+    @property
+    def inside(self) -> NDArray[np.bool_] | None:
+        """Which pixels of every part ``(rows, columns)`` are segmented; None for all."""
+        return None if self.region is None else self.region.inside
+
     def parts(self) -> list[tuple[Any, ...]]:
         """Index of every part of the labels that is segmented: a box in each plane."""
         box = (slice(None), slice(None)) if self.region is None else self.region.box

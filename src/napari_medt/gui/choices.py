@@ -144,14 +144,18 @@ class ModelChoice(QWidget):
         if not self.settled:
             self.show_listed(name)
 
+    def lists(self, reference: str) -> bool:
+        """Whether a model can be chosen from the list."""
+        return reference in self._references()
+
     def show_listed(self, reference: str) -> None:
         """Choose a model that is listed; what the user has chosen or not stays the same."""
-        if reference in self._references():
+        if self.lists(reference):
             self._box.setCurrentIndex(self._references().index(reference))
 
     def choose(self, reference: str) -> None:
         """Choose a listed model by its name, or open a model folder."""
-        if reference in self._references():
+        if self.lists(reference):
             self._settle()
             self.show_listed(reference)
         else:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from napari.components import LayerList
 from napari.layers import Layer
 from napari.utils.events import Event
-
-if TYPE_CHECKING:
-    import napari
 
 NO_TOOL = "pan_zoom"  # the mode of layers in which nothing is drawn
 
@@ -18,19 +14,19 @@ class Hand:
 
     Parameters
     ----------
-    viewer : napari.Viewer
-        Where the layers are.
+    layers : LayerList
+        Those of the viewer.
     """
 
-    def __init__(self, viewer: napari.Viewer) -> None:
-        self._viewer = viewer
+    def __init__(self, layers: LayerList) -> None:
+        self._layers = layers
         self._watched: Layer | None = None  # in hand since a result is awaited
         self._idle_tool = ""  # the one it has had since, unused; empty once it is used
 
     @property
     def layer(self) -> Layer | None:
         """What is worked in; None if nothing is, or it may be put down."""
-        active = self._viewer.layers.selection.active
+        active = self._layers.selection.active
         if active is None or active.mode == NO_TOOL:
             return None
         idle = active.mode == self._idle_tool and active is self._watched
@@ -39,7 +35,7 @@ class Hand:
     def await_result(self) -> None:
         """Let what is in hand be put down for a result, unless it is used from now on."""
         self.stop_waiting()
-        self._watched = self._viewer.layers.selection.active
+        self._watched = self._layers.selection.active
         if self._watched is not None:
             self._idle_tool = str(self._watched.mode)
             # Each press: a polygon, of labels or of shapes, is announced only when it is closed.

@@ -7,8 +7,10 @@ from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
+from napari.components import LayerList
 from napari.layers import Image, Labels, Layer
 from napari.utils.events import Event
 from numpy.typing import NDArray
@@ -18,7 +20,7 @@ from napari_medt.engine.formats.picture import PATIENT
 from napari_medt.engine.region import Scope
 from napari_medt.gui.hand import NO_TOOL, Hand
 from napari_medt.gui.layers import as_layer, channels_within, layer_index, mm_per_pixel, placement
-from napari_medt.gui.outcome import Outcome, exchanged, merge
+from napari_medt.gui.outcome import EARLIER, Outcome, exchanged, merge
 
 if TYPE_CHECKING:
     import napari
@@ -39,11 +41,14 @@ class Laid:
     ----------
     before : list
         Every part of the labels that it was laid into, and what that held before.
+    inside : array of bool or None
+        ``(rows, columns)``: the pixels of every part that it was laid into; None for all.
     step : list
         The changes, as napari keeps them for undo.
     """
 
     before: list[tuple[tuple[Any, ...], NDArray[np.int32]]]
+    inside: NDArray[np.bool_] | None
     step: list[Any]
 
     @property
@@ -98,6 +103,12 @@ class Mask:
         """Sides of a pixel in millimetres as the layer tells now, unless its run was not told."""
         return None if self.outcome.place is not None else mm_per_pixel(self.layer)
 
+    @property
+    def words(self) -> str:
+        """What it holds, as its run found it; empty where that has to be counted again."""
+        known = not self.painted and EARLIER not in self.outcome.provenance
+        return self.outcome.words if known else ""
+
     def is_edited(self) -> bool:
         """Whether the layer holds, or can redo, anything but what was written into it.
 
@@ -131,9 +142,9 @@ class Mask:
 
     def edited_within(self, scope: Scope) -> bool:
         """Whether what the layer holds within a scope is not what was written there."""
-        data, written = self.labels, self.outcome.written
+        data, written, inside = self.labels, self.outcome.written, scope.inside
         return data.shape != written.shape or any(
-            not np.array_equal(data[part], written[part]) for part in scope.parts()
+            not equal_inside(data[part], written[part], inside) for part in scope.parts()
         )
 
     def remember(self, laid: Laid) -> None:
@@ -146,9 +157,10 @@ class Mask:
         """Count what was laid in as never written where it was undone, so as no edit."""
         if self.labels.shape != self.outcome.written.shape:
             return
-        for part, before in (kept for laid in self.laid for kept in laid.before):
-            if np.array_equal(self.labels[part], before):
-                self.outcome.written[part] = before
+        for laid in self.laid:
+            for part, before in laid.before:
+                if equal_inside(self.labels[part], before, laid.inside):
+                    write_inside(self.outcome.written[part], before, laid.inside)
 
     def can_redo_edits(self) -> bool:
         """Whether there is more to redo than what was laid in."""
@@ -161,21 +173,19 @@ class Masks(QObject):
 
     Parameters
     ----------
-    viewer : napari.Viewer
-        Where the layers are.
-    parent : QObject
-        Owner of this object.
+    layers : LayerList
+        Those of the viewer, which itself is not held: see :func:`masks_in`.
     """
 
     changed = Signal()  # the user began to edit a mask, or removed one
     edited = Signal(object)  # the mask, perhaps after each of its edits
 
-    def __init__(self, viewer: napari.Viewer, parent: QObject) -> None:
-        super().__init__(parent)
-        self._viewer = viewer
+    def __init__(self, layers: LayerList) -> None:
+        super().__init__()
+        self._layers = layers
         self._masks: list[Mask] = []
-        self.hand = Hand(viewer)
-        viewer.layers.events.removed.connect(self._on_removed)
+        self.hand = Hand(layers)
+        layers.events.removed.connect(self._on_removed)
 
     def newest(self, image: Image | None, model: str | None) -> Mask | None:
         """Return the newest mask of `image` by `model`."""
@@ -189,7 +199,12 @@ class Masks(QObject):
 
     def selected(self) -> Mask | None:
         """Return the mask whose layer is selected; None for other layers."""
-        return self._of(self._viewer.layers.selection.active)
+        return self._of(self._layers.selection.active)
+
+    def others_selected(self) -> bool:
+        """Whether labels are selected that are no mask: a copy, from a file, or the user's own."""
+        selected = isinstance(self._layers.selection.active, Labels)
+        return selected and self.selected() is None
 
     def place(
         self,
@@ -241,7 +256,7 @@ class Masks(QObject):
         else:
             mask = self._add(outcome, image, model, mixed)
         show(mask.layer)
-        selection = self._viewer.layers.selection
+        selection = self._layers.selection
         if mask.layer is not selection.active and self.hand.layer is None:
             mask.layer.mode = NO_TOOL  # not the tool that was last used in it
             selection.active = mask.layer
@@ -281,15 +296,15 @@ class Masks(QObject):
         labels, old = mask.labels, mask.outcome
         # What was painted may have any number, and what is painted next keeps its own.
         highest = max(int(labels.max(initial=0)), mask.layer.selected_label)
-        before = []
+        before, inside = [], outcome.scope.inside
         with one_step(mask.layer) as step:
             for part, values in exchanged(labels, outcome, highest):
                 before.append((part, labels[part].copy()))
                 changed = values != labels[part]
                 where = layer_index(part, changed, outcome.scope.axes)
                 mask.layer.data_setitem(where, values[changed])
-                old.written[part] = values
-        mask.remember(Laid(before, step))
+                write_inside(old.written[part], values, inside)  # what is around it may be painted
+        mask.remember(Laid(before, inside, step))
         mask.outcome = replace(merge(old, outcome, labels, highest), predictions={})
         self._describe(mask)
 
@@ -327,12 +342,12 @@ class Masks(QObject):
 
     def _show_new(self, layer: Labels) -> None:
         """Add a layer, which is selected unless another one is in hand."""
-        selection, in_hand = self._viewer.layers.selection, self.hand.layer
+        selection, in_hand = self._layers.selection, self.hand.layer
         if in_hand is None:
-            self._viewer.add_layer(layer)
+            self._layers.append(layer)
             return
         with selection.events.active.blocker():  # or choices would follow what napari selects
-            self._viewer.add_layer(layer)
+            self._layers.append(layer)
             selection.active = in_hand
 
     def _write(self, mask: Mask, outcome: Outcome) -> None:
@@ -345,7 +360,8 @@ class Masks(QObject):
     def _describe(self, mask: Mask) -> None:
         outcome = mask.outcome
         mask.layer.metadata[METADATA] = dict(outcome.provenance)
-        if not mask.painted:  # else the user has chosen what to paint with
+        # Unless the user has chosen what to paint with, or to see one label alone.
+        if not (mask.painted or mask.layer.show_selected_label):
             # What is painted next: one more object, or the first class.
             mask.layer.selected_label = outcome.highest + 1 if outcome.card.splits_objects else 1
 
@@ -382,6 +398,28 @@ class Masks(QObject):
         self.hand.on_removed(gone)
         self._masks = [mask for mask in self._masks if mask.layer is not gone]
         self.changed.emit()
+
+
+_of_viewers: WeakKeyDictionary[napari.Viewer, Masks] = WeakKeyDictionary()
+
+
+def masks_in(viewer: napari.Viewer) -> Masks:
+    """Return the masks in a viewer: the same ones when the widget is opened again, or twice."""
+    if viewer not in _of_viewers:
+        _of_viewers[viewer] = Masks(viewer.layers)
+    return _of_viewers[viewer]
+
+
+def equal_inside(one: NDArray, other: NDArray, inside: NDArray[np.bool_] | None) -> bool:
+    """Whether labels are the same where `inside` is true, or everywhere."""
+    if inside is not None:
+        one, other = one[inside], other[inside]
+    return np.array_equal(one, other)
+
+
+def write_inside(labels: NDArray, values: NDArray, inside: NDArray[np.bool_] | None) -> None:
+    """Write into labels where `inside` is true, or everywhere."""
+    np.copyto(labels, values, where=True if inside is None else inside)
 
 
 def show(layer: Labels) -> None:

@@ -175,7 +175,7 @@ def found_in_words(labels: NDArray[np.int32], scope: Scope, card: ModelCard) -> 
     planes = [labels[part] for part in scope.parts()]
     if card.splits_objects:
         return f"{count(count_labels(planes), 'object')}{where_in_words(scope)}"
-    inside = None if scope.region is None else scope.region.inside
+    inside = scope.inside
     size = planes[0].size if inside is None else np.count_nonzero(inside)
     share = sum(np.count_nonzero(plane) for plane in planes) / (size * len(planes))
     return f"{100 * share:.1f} % of {'the image' if scope.complete else 'what was segmented'}"
@@ -275,7 +275,7 @@ def exchanged(
     than `highest`.
     """
     offset = offset_after(highest, new)
-    inside = None if new.scope.region is None else new.scope.region.inside
+    inside = new.scope.inside
     parts = []
     for part in new.scope.parts():
         found = np.where(new.labels[part] > 0, new.labels[part] + offset, 0)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image
 from napari.utils.events import Event
 from napari.utils.notifications import notification_manager
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import (
     QApplication,
     QGridLayout,
@@ -33,7 +33,7 @@ from napari_medt.gui.folder import FolderRun
 from napari_medt.gui.job import Job, NewestJob, run_job
 from napari_medt.gui.layers import LARGEST, axes_of, mm_per_pixel
 from napari_medt.gui.loading import warm_up
-from napari_medt.gui.masks import Mask, Masks
+from napari_medt.gui.masks import Mask, masks_in
 from napari_medt.gui.outcome import Outcome, corrected_in_words, landed_in_words, next_step, relabel
 from napari_medt.gui.progress import RunProgress
 from napari_medt.gui.run import Request, carry_out
@@ -60,6 +60,10 @@ EDITED = (
 )
 FIXED = (
     "This mask was put together from parts or is very large, so the sliders leave it alone. They "
+    "count for the next Segment."
+)
+OTHERS = (
+    "The selected layer is a copy, from a file, or your own, so the sliders leave it alone. They "
     "count for the next Segment."
 )
 GONE = (
@@ -92,36 +96,41 @@ class SegmentWidget(QWidget):
     Parameters
     ----------
     napari_viewer : napari.Viewer
-        The viewer the widget is docked in.
+        The viewer the widget is docked in, or napari's proxy of it.
     """
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__()
-        self._viewer = napari_viewer
+        # To a widget that is opened by its plugin's name, as in the demo, napari hands a proxy. Of
+        # a layer that gives a new proxy each time, and none of them is the layer.
+        viewer: napari.Viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
+        self._viewer = viewer
         self._run: ActiveRun | None = None
         self._speeds: dict[Branches, float] = {}  # tiles per second
         self._relabelling, self._counting = NewestJob(self), NewestJob(self)
         self._corrected: Mask | None = None
+        self._told: Mask | None = None  # the mask that the message tells of
         self._counted: str | None = None
         self._waiting = False  # Segment was clicked, and starts once a model was suggested
         self._edits = QTimer(self)
         self._edits.setSingleShot(True)
         self._edits.setInterval(EDITS_WAIT)
-        self._masks = Masks(napari_viewer, self)
-        self.image = ImageChoice(napari_viewer)
-        self.scope = ScopeChoice(napari_viewer)
+        self._masks = masks_in(viewer)
+        self.image = ImageChoice(viewer)
+        self.scope = ScopeChoice(viewer)
         self.model = ModelChoice()
         self.fit = FitNote()
         self.branches = BranchChoice()
         self.segment = QPushButton("Segment")
         self.progress = RunProgress()
         self.folder = FolderRun(self.progress, self._folder_choices, self)
-        self.slide = SlideRun(napari_viewer, self.progress, self)
+        self.slide = SlideRun(viewer, self.progress, self)
         self.message = note()
         self.settings = LabelSettings()
         self._build()
         self._connect()
         self.model.load_bundled()
+        self._follow_selected()
         self._look()
         warming = Job(warm_up)
         warming.succeeded.connect(self._speeds.update)
@@ -175,6 +184,7 @@ class SegmentWidget(QWidget):
             run.crashed.connect(self._report)
         self.settings.changed.connect(self._on_settings)
         self._masks.changed.connect(self._refresh)
+        self._masks.changed.connect(self._tell_of_chosen)
         self._masks.edited.connect(self._on_edited)
         self._edits.timeout.connect(self._count_again)
         self._counting.succeeded.connect(self._on_counted)
@@ -186,17 +196,19 @@ class SegmentWidget(QWidget):
         for failed in (self._relabelling.refused, self._relabelling.crashed):
             failed.connect(self._refresh)
         self._viewer.layers.events.removed.connect(self._on_layer_removed)
-        self._viewer.layers.selection.events.active.connect(self._on_active)
+        self._viewer.layers.selection.events.active.connect(self._follow_selected)
 
     # What is shown
 
-    def say(self, sentence: str) -> None:
-        """Show a sentence."""
+    def say(self, sentence: str, of: Mask | None = None) -> None:
+        """Show a sentence, perhaps of a mask; then it goes once another one is chosen."""
+        self._told = of
         self.message.setStyleSheet("")
         self.message.setText(sentence)
 
     def refuse(self, sentence: str) -> None:
         """Show what the user can mend."""
+        self._told = None
         logger.error(sentence)
         self.message.setStyleSheet(f"color: {ERROR_COLOUR};")
         self.message.setText(sentence)
@@ -218,7 +230,7 @@ class SegmentWidget(QWidget):
         self.folder.button.setEnabled(idle)
         self.progress.setVisible(not idle)
         self.settings.setEnabled(idle)
-        why = why_left_alone(mask)
+        why = OTHERS if self._masks.others_selected() else why_left_alone(mask)
         self.settings.explain(why)
         if mask is not None and not why:  # else they are for the next run
             self._show_settings_of(mask)
@@ -241,6 +253,7 @@ class SegmentWidget(QWidget):
             self.settings.show_values(card.threshold, card.min_size)
         if (mask := self._mask()) is not None:
             self._show_settings_of(mask)
+        self._tell_of_chosen()
         self._refresh()
 
     def _look(self) -> None:
@@ -346,8 +359,21 @@ class SegmentWidget(QWidget):
     def _end(self) -> None:
         if self._run is not None:
             self._run.job.cancel()
+            self._masks.hand.stop_waiting()
         self._run = None
         self._refresh()
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        """Stop everything once napari closes the dock: it puts the widget out of it and lets go.
+
+        A tab that is behind others, or a dock that floats, still holds the widget.
+        """
+        super().changeEvent(event)
+        closed = event is not None and event.type() == QEvent.Type.ParentChange
+        if closed and self.parent() is None:
+            for run in (self, self.folder, self.slide):
+                run.cancel()
+            self.deleteLater()  # napari would never show it again
 
     def _on_refused(self, sentence: str) -> None:
         self._end()
@@ -377,8 +403,11 @@ class SegmentWidget(QWidget):
             return
         self._run = None
         if axes_of(run.image).shape != run.request.scope.axes.shape:
+            self._masks.hand.stop_waiting()
             self.say("The image now has another size, so the result was dropped.")
         else:
+            found = landed_in_words(run.outcome)
+            self.say(found)  # before the mask is selected, or it would be counted again
             mask, why = self._masks.place(
                 run.outcome, run.image, run.request.model, run.mixed, run.selected
             )
@@ -386,7 +415,7 @@ class SegmentWidget(QWidget):
             if run.image_changed:
                 self._masks.let_go_of(run.image)
             self._edits.stop()  # what was laid into a mask is no correction to be counted
-            self.say(f"{landed_in_words(run.outcome)} {advice}")
+            self.say(f"{found} {advice}", mask)
         self._refresh()
 
     def _advice(self, run: ActiveRun, mask: Mask, why: str) -> str:
@@ -401,18 +430,43 @@ class SegmentWidget(QWidget):
     # The mask
 
     def _mask(self) -> Mask | None:
-        """Return the mask that the sliders are for: the selected one, unless others are chosen."""
+        """Return the mask that the sliders are for: the selected one, unless others are chosen.
+
+        None while other labels are selected, so that no mask changes that is not looked at.
+        """
+        if self._masks.others_selected():
+            return None
         chosen, mask = (self.image.image, self.model.reference), self._masks.selected()
-        if mask is not None and (mask.image is None or chosen == (mask.image, mask.model)):
-            return mask
+        if mask is not None:
+            # A model that another widget opened cannot be chosen here.
+            model = mask.model if self.model.lists(mask.model) else chosen[1]
+            if mask.image is None or chosen == (mask.image, model):
+                return mask
         return self._masks.newest(*chosen)
 
-    def _on_active(self, event: Event) -> None:
+    def _follow_selected(self) -> None:
         mask = self._masks.selected()
         if mask is not None and mask.image is not None:
             self.image.choose(mask.image)
             self.model.show_listed(mask.model)
+        self._tell_of_chosen()
         self._refresh()
+
+    def _tell_of_chosen(self) -> None:
+        """Exchange what is told of one mask for what there is to tell of the one chosen now.
+
+        What is told of no mask stays, and so does everything during a run.
+        """
+        mask = self._mask()
+        other = self._told is None and bool(self.message.text())
+        if mask is self._told or other or self._run is not None:
+            return
+        self._counted = None
+        if mask is None or mask.words:
+            self.say(f"{mask.words}." if mask else "", mask)
+            return
+        self.say("")
+        self._count(mask)
 
     def _on_settings(self) -> None:
         mask = self._mask()
@@ -427,7 +481,7 @@ class SegmentWidget(QWidget):
     def _on_relabelled(self, made: tuple[Mask, Outcome, Outcome]) -> None:
         mask, _, outcome = made
         if self._masks.rewrite(*made) and mask is self._mask():
-            self.say(f"{outcome.words}.")
+            self.say(f"{outcome.words}.", mask)
         self._refresh()
 
     def _on_edited(self, mask: Mask) -> None:
@@ -438,14 +492,20 @@ class SegmentWidget(QWidget):
 
     def _count_again(self) -> None:
         # Runs that write files leave masks alone, which can be painted meanwhile.
-        if (mask := self._corrected) is not None and self._run is None:
-            self._counting.submit(partial(count_corrected, mask))
+        mask = self._corrected
+        if mask is not None and mask is self._masks.selected() and self._run is None:
+            self._count(mask)
 
-    def _on_counted(self, sentence: str) -> None:
+    def _count(self, mask: Mask) -> None:
+        self._told = mask
+        self._counting.submit(partial(count_mask, mask))
+
+    def _on_counted(self, counted: tuple[Mask, str]) -> None:
+        mask, sentence = counted
         # Only what is new, since other messages stay when another plane is looked at.
-        if sentence and sentence != self._counted and self._run is None:
+        if sentence and sentence != self._counted and mask is self._told:
             self._counted = sentence
-            self.say(sentence)
+            self.say(sentence, mask)
 
 
 def relabel_mask(mask: Mask, threshold: float, min_size: int) -> tuple[Mask, Outcome, Outcome]:
@@ -456,12 +516,13 @@ def relabel_mask(mask: Mask, threshold: float, min_size: int) -> tuple[Mask, Out
     return mask, base, relabel(base, threshold, min_size, mask.mm_per_pixel)
 
 
-def count_corrected(mask: Mask) -> str:
+def count_mask(mask: Mask) -> tuple[Mask, str]:
     """Say what a mask holds now; nothing of one so large that counting takes long."""
     labels = mask.labels
     if labels.size > LARGEST or labels.shape != mask.outcome.written.shape:
-        return ""
-    return f"As corrected: {corrected_in_words(labels, mask.outcome, mask.mm_per_pixel)}."
+        return mask, ""
+    words = corrected_in_words(labels, mask.outcome, mask.mm_per_pixel)
+    return mask, f"As corrected: {words}." if mask.painted else f"{words}."
 
 
 def why_left_alone(mask: Mask | None) -> str:
