@@ -15,8 +15,7 @@ def image():
     return draw_objects(np.random.default_rng(0), 300, 280, 120)
 
 
-def test_the_resolution_with_objects_of_the_models_size(monkeypatch, image):
-    monkeypatch.setattr("napari_medt.engine.overview.LOOK", 32)
+def test_the_resolution_with_objects_of_the_models_size(image):
     model = standin(Painted(), object_size=12)  # pixels; they are about 12 in `image`
     large = np.kron(image, np.ones((4, 4), np.uint8))
     levels = levels_of([large, large[::2, ::2], image, image[::2, ::2]])

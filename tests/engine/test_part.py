@@ -38,8 +38,7 @@ def test_labels_of_a_part_are_those_of_the_whole(image, area):
     assert same(labels[0], labels[1][area])
 
 
-def test_a_part_at_the_resolution_with_objects_of_the_models_size(monkeypatch, image):
-    monkeypatch.setattr("napari_medt.engine.overview.LOOK", 32)
+def test_a_part_at_the_resolution_with_objects_of_the_models_size(image):
     model = standin(Painted(), object_size=12)  # pixels; they are about 12 in `image`
     large = np.kron(image, np.ones((4, 4), np.uint8))
     levels = levels_of([large, large[::2, ::2], image, image[::2, ::2]])
@@ -49,9 +48,8 @@ def test_a_part_at_the_resolution_with_objects_of_the_models_size(monkeypatch, i
 
 
 @pytest.mark.parametrize("place", [0, 4, 5, 6, 7, 1199, 1200, 1202])
-def test_a_part_thinner_than_a_pixel_has_one(monkeypatch, image, place):
+def test_a_part_thinner_than_a_pixel_has_one(image, place):
     """Also where the coarser resolution, rounded down, ends before the finest."""
-    monkeypatch.setattr("napari_medt.engine.overview.LOOK", 32)
     large = np.kron(image, np.ones((4, 4), np.uint8))
     large = np.pad(large, ((0, 3), (0, 0)), mode="edge")
     area = (slice(place, place + 1), slice(0, 1120))

@@ -365,7 +365,7 @@ def test_what_is_told_of_no_mask_stays(hands, viewer, widget, two):
 
 def test_planes_of_several_runs_are_counted_anew(hands, viewer, widget, batches, stack):
     image = viewer.add_image(stack[0, :, 1], axis_labels=("z", "y", "x"))
-    choose(widget.scope._planes, "The plane that is shown")
+    choose(widget.scope._planes, "The one shown")
     for plane in (0, 2):
         viewer.dims.set_current_step(0, plane)
         mask = hands.click_segment_and_wait()

@@ -3,24 +3,33 @@
 A small network learns objects of one size far better than of every size. Training shows it each
 image at the magnification at which a typical object has the card's `object_size`; for a new image
 that magnification follows from the objects that a first look finds.
+
+The first look is taken at several resolutions, for a network breaks up objects that are far too
+large for it, and merges or misses those that are too small. Those that it finds as they are have
+half the diameter at half the resolution.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
-from napari_medt.engine.image import sample
 from napari_medt.engine.labels import to_labels
+from napari_medt.engine.resample import Plane, Resizing
 from napari_medt.models.card import ModelCard
 
-LEAST, GREATEST = 0.75, 2.5
+LEAST, GREATEST = 1 / 16, 2.5
 STEPS_PER_DOUBLING = 4  # magnifications are rounded: a little more or less makes no difference
-LOOK = 512  # side in pixels of the part of an image that the first look takes
+LOOKS = 5  # each at half the resolution of the one before
+LOOK = 512  # side in pixels of the part of an image that the first two looks take
+WIDEST = 2048  # of the one that later looks take
+SMALLEST = 32  # side in pixels of what is worth another look
+ALIKE = 0.45  # doublings by which diameters may differ from what the resolution makes of them
 
 
 def typical_diameter(labels: NDArray[np.integer]) -> float:
@@ -53,35 +62,81 @@ def magnification_for(diameter: float, object_size: float) -> float:
 
 
 def find_magnification(
-    plane: NDArray[np.float32],
+    plane: Plane,
+    small: NDArray[np.float32],
     card: ModelCard,
     predict: Callable[[NDArray[np.float32]], NDArray[np.float32]],
 ) -> float:
-    """Find the magnification for an image by a first look at a part of it.
+    """Find the magnification for an image by a first look at parts of it.
 
     Parameters
     ----------
-    plane : array of float32
-        ``(H, W, C)``, the prepared image.
+    plane : Plane
+        The prepared image.
+    small : array of float32
+        ``(h, w, C)``: the same, or a large one in small; tells where to look.
     card : ModelCard
         With the object size the network knows.
     predict : callable
-        Class probabilities ``(classes, H, W)`` of a plane at its own resolution.
+        Class probabilities ``(classes, H, W)`` of pixels ``(H, W, C)`` as they are.
 
     Returns
     -------
     float
         1 for models that take objects of any size.
     """
-    if not card.input.object_size:
+    size = card.input.object_size
+    if not size:
         return 1.0
-    field = plane[first_look(sample(plane), *plane.shape[:2])]
-    labels = to_labels(predict(field), card)
-    return magnification_for(typical_diameter(labels), card.input.object_size)
+    found = [typical_diameter(to_labels(predict(field), card)) for field in fields(plane, small)]
+    return magnification_for(trusted_diameter(found, size), size)
 
 
-def first_look(pixels: NDArray[np.float32], height: int, width: int) -> tuple[slice, slice]:
-    """Choose the part of an image for the first look, at most `LOOK` pixels a side.
+def fields(plane: Plane, small: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+    """Read the part of an image that each look takes, ``(h, w, C)``: the finest first."""
+    for halvings in range(LOOKS):
+        side = min(WIDEST, LOOK * max(1, 2 ** (halvings - 1)))
+        field = plane.read(first_look(small, plane.height, plane.width, side))
+        resizing = Resizing.by(0.5**halvings, *field.shape[:2])
+        rows, columns = (slice(0, axis.resized) for axis in (resizing.rows, resizing.columns))
+        if halvings and min(rows.stop, columns.stop) < SMALLEST:
+            return
+        yield resizing.apply(field, (rows, columns)) if halvings else field
+
+
+def trusted_diameter(diameters: Sequence[float], object_size: float) -> float:
+    """Tell the diameter of objects from what was found at one resolution after the other.
+
+    Parameters
+    ----------
+    diameters : sequence of float
+        Typical ones that were found, in pixels of that resolution, 0 for none; each resolution is
+        half of the one before.
+    object_size : float
+        Diameter that the network knows.
+
+    Returns
+    -------
+    float
+        In pixels of the first resolution. It is that of the longest run of diameters of which each
+        is about half of the one before (of two as long, the finer), and in it of the diameter
+        nearest to `object_size`. Where none is half of the one before, the first one is taken.
+    """
+    runs = [[0]]
+    for index, (finer, coarser) in enumerate(pairwise(diameters), 1):
+        halved = finer and coarser and abs(math.log2(finer / coarser) - 1) <= ALIKE
+        runs = [*runs[:-1], [*runs[-1], index]] if halved else [*runs, [index]]
+    longest = max(runs, key=lambda run: len(run))
+    if len(longest) == 1:
+        return diameters[0]
+    best = min(longest, key=lambda index: abs(math.log(diameters[index] / object_size)))
+    return diameters[best] * 2**best
+
+
+def first_look(
+    pixels: NDArray[np.float32], height: int, width: int, most: int = LOOK
+) -> tuple[slice, slice]:
+    """Choose the part of an image for a look, of at most `most` pixels a side.
 
     Parameters
     ----------
@@ -89,6 +144,8 @@ def first_look(pixels: NDArray[np.float32], height: int, width: int) -> tuple[sl
         ``(h, w, C)``: the image, or a large one in small.
     height, width : int
         Of the image.
+    most : int
+        Its side.
 
     Returns
     -------
@@ -99,13 +156,13 @@ def first_look(pixels: NDArray[np.float32], height: int, width: int) -> tuple[sl
     step = height / len(pixels)
     centre = (height // 2, width // 2)
     if max(pixels.shape[:2]) < max(height, width):
-        side = max(1, int(LOOK / step))
+        side = max(1, int(most / step))
         gray = pixels.mean(axis=2)
         spread = uniform_filter(gray**2, side) - uniform_filter(gray, side) ** 2
         row, column = np.unravel_index(spread.argmax(), spread.shape)
         centre = (int(row * step), int(column * step))
     top, left = (
-        max(0, min(place - LOOK // 2, length - LOOK))
+        max(0, min(place - most // 2, length - most))
         for place, length in zip(centre, (height, width), strict=True)
     )
-    return slice(top, min(height, top + LOOK)), slice(left, min(width, left + LOOK))
+    return slice(top, min(height, top + most)), slice(left, min(width, left + most))

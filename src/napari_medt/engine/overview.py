@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medt.engine.image import Limits, check_image, intensity_limits, prepare
-from napari_medt.engine.magnify import LEAST, LOOK, first_look
+from napari_medt.engine.magnify import GREATEST, first_look
 from napari_medt.engine.segment import magnification_of
 from napari_medt.engine.source import Level, Prepared
 from napari_medt.errors import ImageError
@@ -17,6 +17,9 @@ from napari_medt.models.store import Model
 from napari_medt.network.config import Branches
 
 ENOUGH = 1_000_000  # pixels of the resolution from which an image's intensities are taken
+
+# Magnification that a resolution needs at least: for less, there may be a coarser one to read.
+LEAST_OF_LEVELS = 0.75
 
 
 @dataclass(frozen=True)
@@ -27,15 +30,15 @@ class Overview:
     ----------
     level : int
         Which of its resolutions the network sees.
-    limits : tuple of float
-        Values that the network sees as 0 and 1.
     magnification : float
         How much larger the network sees that resolution.
+    limits : tuple of float
+        Values that the network sees as 0 and 1.
     """
 
     level: int
-    limits: Limits
     magnification: float
+    limits: Limits
 
 
 def look_over(
@@ -80,18 +83,32 @@ def look_over(
     pixels = check_image(small_level(levels).sample())
     limits = intensity_limits(pixels, rule)
     if magnification is not None:
-        return Overview(level or 0, limits, magnification)
+        return Overview(level or 0, magnification, limits)
     small = prepare(pixels, rule, limits)
-    chosen = Overview(0, limits, 1.0)
-    for index in range(len(levels)) if level is None else [level]:
-        plane = Prepared(levels[index], rule, limits)
-        if index and level is None and min(plane.height, plane.width) < LOOK:
-            break
-        field = plane.read(first_look(small, plane.height, plane.width))
-        chosen = Overview(index, limits, magnification_of(field, model, branches, device))
-        if chosen.magnification > LEAST:
-            break
-    return chosen
+    asked = Prepared(levels[level or 0], rule, limits)
+    found = magnification_of(asked, small, model, branches, device)
+    return Overview(*coarse_enough(levels, found) if level is None else (level, found), limits)
+
+
+def coarse_enough(levels: Sequence[Level], magnification: float) -> tuple[int, float]:
+    """Choose the finest resolution in which objects are not too large for the model.
+
+    Parameters
+    ----------
+    levels : sequence of Level
+        The finest first.
+    magnification : float
+        How much larger the network is to see the finest.
+
+    Returns
+    -------
+    int, float
+        Which resolution; how much larger the network is to see that one.
+    """
+    factors = [magnification * levels[0].width / level.width for level in levels]
+    fit = (index for index, factor in enumerate(factors) if factor > LEAST_OF_LEVELS)
+    chosen = next(fit, len(levels) - 1)
+    return chosen, min(factors[chosen], GREATEST)
 
 
 def typical_field(levels: Sequence[Level]) -> NDArray:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from skimage.segmentation import relabel_sequential
 
 from napari_medt.engine.device import choose_device
-from napari_medt.engine.image import check_image, prepare
+from napari_medt.engine.image import check_image, prepare, sample
 from napari_medt.engine.labels import foreground, halo_of, to_labels
 from napari_medt.engine.magnify import find_magnification
 from napari_medt.engine.predict import predict
@@ -193,8 +193,9 @@ def predict_image(
         if model.card.input.scaling == "whole":
             area = widened(box, halo_of(model.card, 1), height, width)
             return Prediction(run(plane, progress=progress)[:, *area], 1.0, within(box, area))
-        factor = magnification or find_magnification(plane, model.card, run)
-        return predict_box(Held(plane), box, model, branches, factor, place, progress, cancelled)
+        held = Held(plane)
+        factor = magnification or find_magnification(held, sample(plane), model.card, run)
+        return predict_box(held, box, model, branches, factor, place, progress, cancelled)
 
     return with_fallback(run_on, branches, model, device)
 
@@ -237,21 +238,22 @@ def choose_magnification(
 ) -> float:
     """Magnification at which the network should see a 2-D image; see :func:`segment`."""
     plane = prepare(check_image(image, rgb), model.card.input)
-    return magnification_of(plane, model, branches, device, cancelled)
+    return magnification_of(Held(plane), sample(plane), model, branches, device, cancelled)
 
 
 def magnification_of(
-    plane: NDArray[np.float32],
+    plane: Plane,
+    small: NDArray[np.float32],
     model: Model,
     branches: Branches,
     device: str,
     cancelled: IsCancelled | None = None,
 ) -> float:
-    """Magnification at which the network should see a prepared plane."""
+    """Magnification for a prepared plane; see :func:`~.magnify.find_magnification`."""
 
     def look(place: torch.device) -> float:
         run = partial(predict_plane, model=model, branches=branches, device=place)
-        return find_magnification(plane, model.card, partial(run, cancelled=cancelled))
+        return find_magnification(plane, small, model.card, partial(run, cancelled=cancelled))
 
     return with_fallback(look, branches, model, device)
 

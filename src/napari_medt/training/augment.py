@@ -79,6 +79,20 @@ AUGMENTATIONS: dict[str, Augmentation] = {
         speckle=0.08,
         invert=0.05,
     ),
+    # For a last run: images as they come, once varied ones have been learned from.
+    "fluorescence-mild": Augmentation(
+        zoom=(0.85, 1.2),
+        stretch=1.1,
+        rotate=180,
+        flip_rows=True,
+        gamma=1.2,
+        contrast=0.1,
+        brightness=0.02,
+        blur=0.5,
+        noise=0.02,
+        speckle=0.04,
+        invert=0.03,
+    ),
     "histology": Augmentation(
         zoom=(0.7, 1.5),
         rotate=180,
