@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from napari_medt import __version__
 from napari_medt.engine.files import write_whole
 from napari_medt.engine.labelfile import STATE, LabelFile
-from napari_medt.engine.labels import HALO, to_labels
+from napari_medt.engine.labels import HALO, halo_of, to_labels
 from napari_medt.engine.progress import IsCancelled
 from napari_medt.engine.segment import with_fallback
 from napari_medt.engine.source import Level, Prepared
@@ -133,7 +133,9 @@ class Run:
         Objects need it to be seen whole. For labels of classes it lets small parts be told from
         the tips of large ones.
         """
-        return HALO if self.model.card.splits_objects else self.settings.min_size
+        if not self.model.card.splits_objects:
+            return self.settings.min_size
+        return max(HALO, halo_of(self.model.card, self.settings.magnification))
 
     @property
     def state(self) -> Path:
