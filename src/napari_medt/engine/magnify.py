@@ -94,9 +94,11 @@ def find_magnification(
 
 def fields(plane: Plane, small: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
     """Read the part of an image that each look takes, ``(h, w, C)``: the finest first."""
+    read = 0
     for halvings in range(LOOKS):
         side = min(WIDEST, LOOK * max(1, 2 ** (halvings - 1)))
-        field = plane.read(first_look(small, plane.height, plane.width, side))
+        if side != read:  # two looks may take the same part
+            field, read = plane.read(first_look(small, plane.height, plane.width, side)), side
         resizing = Resizing.by(0.5**halvings, *field.shape[:2])
         rows, columns = (slice(0, axis.resized) for axis in (resizing.rows, resizing.columns))
         if halvings and min(rows.stop, columns.stop) < SMALLEST:
@@ -124,9 +126,11 @@ def trusted_diameter(diameters: Sequence[float], object_size: float) -> float:
     """
     runs = [[0]]
     for index, (finer, coarser) in enumerate(pairwise(diameters), 1):
-        halved = finer and coarser and abs(math.log2(finer / coarser) - 1) <= ALIKE
-        runs = [*runs[:-1], [*runs[-1], index]] if halved else [*runs, [index]]
-    longest = max(runs, key=lambda run: len(run))
+        if finer and coarser and abs(math.log2(finer / coarser) - 1) <= ALIKE:
+            runs[-1].append(index)
+        else:
+            runs.append([index])
+    longest: list[int] = max(runs, key=len)
     if len(longest) == 1:
         return diameters[0]
     best = min(longest, key=lambda index: abs(math.log(diameters[index] / object_size)))

@@ -65,12 +65,7 @@ def measure(labels: NDArray, picture: Picture, card: ModelCard, settings: Settin
     if card.report != "circumference" or labels.ndim > 2:
         return found
     sides = (sizes["y"], sizes["x"]) if {"y", "x"} <= sizes.keys() else None
-    length = circumference(mask, sides or 1.0)
-    if length is None:
-        return found
-    if sides is None:
-        return replace(found, circumference_pixels=length * card.report_scale)
-    return replace(found, circumference_mm=length * card.report_scale)
+    return with_circumference(found, mask, sides, card.report_scale)
 
 
 def uprightness(picture: Picture) -> float:
@@ -96,7 +91,17 @@ def circumference_in_words(
     scale : float
         The card's `report_scale`.
     """
-    length = circumference(mask, mm_per_pixel or 1.0)
-    length = length and length * scale
-    found = Found(circumference_mm=length) if mm_per_pixel else Found(circumference_pixels=length)
+    found = with_circumference(Found(), mask, mm_per_pixel, scale)
     return found.circumference_in_words() or "no outline to measure"
+
+
+def with_circumference(
+    found: Found, mask: NDArray[np.bool_], mm_per_pixel: float | Sides | None, scale: float
+) -> Found:
+    """Add the circumference of a mask, if it has one, in millimetres or else in pixels."""
+    length = circumference(mask, mm_per_pixel or 1.0)
+    if length is None:
+        return found
+    if mm_per_pixel is None:
+        return replace(found, circumference_pixels=length * scale)
+    return replace(found, circumference_mm=length * scale)
