@@ -5,21 +5,22 @@ image at the magnification at which a typical object has the card's `object_size
 that magnification follows from the objects that a first look finds.
 
 The first look is taken at several resolutions, for a network breaks up objects that are far too
-large for it, and merges or misses those that are too small. Those that it finds as they are have
-half the diameter at half the resolution.
+large for it, and merges or misses those that are too small. It is surest of its mask where it finds
+them as they are; and those have half the diameter at half the resolution.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
-from napari_medt.engine.labels import to_labels
+from napari_medt.engine.labels import foreground, to_labels
 from napari_medt.engine.resample import Plane, Resizing
 from napari_medt.models.card import ModelCard
 
@@ -30,6 +31,35 @@ LOOK = 512  # side in pixels of the part of an image that the first two looks ta
 WIDEST = 2048  # of the one that later looks take
 SMALLEST = 32  # side in pixels of what is worth another look
 ALIKE = 0.45  # doublings by which diameters may differ from what the resolution makes of them
+FEW = 8  # objects: so many are doubted twice as much as any number of them
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one look found.
+
+    Attributes
+    ----------
+    diameter : float
+        Typical diameter of objects, in pixels of its resolution; 0 without objects.
+    doubt : float
+        How little to trust it: how unsure the network is of its mask, as a share of the mask, and
+        more where it found few objects.
+    """
+
+    diameter: float
+    doubt: float
+
+    @classmethod
+    def at(cls, probabilities: NDArray[np.float32], card: ModelCard) -> Look:
+        """Look at class probabilities ``(classes, H, W)``."""
+        labels = to_labels(probabilities, card)
+        count = int(labels.max(initial=0))
+        if not count:
+            return cls(0.0, math.inf)
+        inside = foreground(probabilities)
+        unsure = float(np.minimum(inside, 1 - inside).mean() / inside.mean())
+        return cls(typical_diameter(labels), unsure * (1 + FEW / count))
 
 
 def typical_diameter(labels: NDArray[np.integer]) -> float:
@@ -88,8 +118,8 @@ def find_magnification(
     size = card.input.object_size
     if not size:
         return 1.0
-    found = [typical_diameter(to_labels(predict(field), card)) for field in fields(plane, small)]
-    return magnification_for(trusted_diameter(found, size), size)
+    looks = [Look.at(predict(field), card) for field in fields(plane, small)]
+    return magnification_for(trusted_diameter(looks, size), size)
 
 
 def fields(plane: Plane, small: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
@@ -106,35 +136,38 @@ def fields(plane: Plane, small: NDArray[np.float32]) -> Iterator[NDArray[np.floa
         yield resizing.apply(field, (rows, columns)) if halvings else field
 
 
-def trusted_diameter(diameters: Sequence[float], object_size: float) -> float:
-    """Tell the diameter of objects from what was found at one resolution after the other.
+def trusted_diameter(looks: Sequence[Look], object_size: float) -> float:
+    """Tell the diameter of objects from looks at one resolution after the other.
 
     Parameters
     ----------
-    diameters : sequence of float
-        Typical ones that were found, in pixels of that resolution, 0 for none; each resolution is
-        half of the one before.
+    looks : sequence of Look
+        Each at half the resolution of the one before.
     object_size : float
         Diameter that the network knows.
 
     Returns
     -------
     float
-        In pixels of the first resolution. It is that of the longest run of diameters of which each
-        is about half of the one before (of two as long, the finer), and in it of the diameter
-        nearest to `object_size`. Where none is half of the one before, the first one is taken.
+        In pixels of the first resolution. The look that is doubted least counts, together with
+        those around it of which each found about half the diameter of the one before: of these it
+        is the diameter nearest to `object_size`.
     """
     runs = [[0]]
-    for index, (finer, coarser) in enumerate(pairwise(diameters), 1):
-        if finer and coarser and abs(math.log2(finer / coarser) - 1) <= ALIKE:
+    for index, (finer, coarser) in enumerate(pairwise(looks), 1):
+        if halved(finer.diameter, coarser.diameter):
             runs[-1].append(index)
         else:
             runs.append([index])
-    longest: list[int] = max(runs, key=len)
-    if len(longest) == 1:
-        return diameters[0]
-    best = min(longest, key=lambda index: abs(math.log(diameters[index] / object_size)))
-    return diameters[best] * 2**best
+    surest = min(range(len(looks)), key=lambda index: looks[index].doubt)
+    [run] = [run for run in runs if surest in run]
+    best = min(run, key=lambda index: abs(math.log((looks[index].diameter or 1) / object_size)))
+    return looks[best].diameter * 2**best
+
+
+def halved(finer: float, coarser: float) -> bool:
+    """Whether one diameter is about half of another; not where either is 0, for none found."""
+    return bool(finer and coarser) and abs(math.log2(finer / coarser) - 1) <= ALIKE
 
 
 def first_look(
