@@ -11,7 +11,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_medt.engine.files import (
     find_images,
@@ -24,14 +23,15 @@ from napari_medt.engine.labels import typical_area
 from napari_medt.engine.magnify import magnification_for, typical_diameter
 from napari_medt.errors import DataError, ImageError
 from napari_medt.models.card import InputRule
+from napari_medt.training.targets import (
+    HARD,
+    HARD_WIDTH,
+    SMALL,
+    core_classes,
+    hard_pixels,
+    smooth_for,
+)
 
-# Where the core of an object begins: distance to its edge, as a share of the greatest.
-CORE_DEPTH = 0.45
-# Added to the class of hard pixels, on which it hangs whether an object is found and told apart:
-# those between objects that nearly touch, and small objects with what is around them.
-HARD = 128
-HARD_WIDTH = 7  # pixels, at the size the network sees
-SMALL = 0.2  # of the area of a typical object
 VALIDATION_SHARE = 0.1  # of the groups, where a folder is to be split
 LAYOUTS = (("images", "labels"), ("img", "labelcol"))  # ours, and the published code's
 LOSSY_SUFFIXES = (".jpg", ".jpeg")  # labels in them have other numbers along every edge
@@ -72,7 +72,8 @@ class TrainingPair:
         ``(H, W, C)``, the network's input. Half precision keeps large sets in memory; it is finer
         than 8-bit grey levels.
     target : array of uint8
-        ``(H, W)`` class numbers, plus `HARD` where :func:`hard_pixels` says so.
+        ``(H, W)`` class numbers, plus `HARD` where
+        :func:`~napari_medt.training.targets.hard_pixels` says so.
     magnification : float
         At which its objects have the size the network is to know.
     """
@@ -268,51 +269,6 @@ def read_training_pair(
     small = SMALL * typical_area(rule.object_size, magnification)
     hard = hard_pixels(label, HARD_WIDTH / magnification, small)
     return TrainingPair(half, core_classes(label) + HARD * hard, magnification)
-
-
-def smooth_for(image: NDArray[np.float32], size: int) -> NDArray[np.float32]:
-    """Blur ``(H, W, C)`` as prediction does before it resizes to `size`; views only sample."""
-    sigmas = [max(0.0, (side / size - 1) / 2) for side in image.shape[:2]]  # as scikit-image does
-    return ndimage.gaussian_filter(image, (*sigmas, 0.0), mode="mirror")
-
-
-def core_classes(labels: NDArray[np.integer]) -> NDArray[np.uint8]:
-    """Turn instance labels into classes: 0 background, 1 rim, 2 core.
-
-    The core of an object are the pixels deeper than a share of its greatest depth. Cores of
-    touching objects stay apart however small the objects are, which a boundary of fixed width does
-    not promise.
-    """
-    classes = (labels > 0).astype(np.uint8)
-    for number, box in enumerate(ndimage.find_objects(labels), 1):
-        if box is None:
-            continue
-        inside = np.pad(labels[box] == number, 1)
-        depth = ndimage.distance_transform_edt(inside)[1:-1, 1:-1]
-        classes[box][depth >= CORE_DEPTH * depth.max() + 0.5] = 2
-        classes[box][depth == depth.max()] = 2
-    return classes
-
-
-def hard_pixels(labels: NDArray[np.integer], width: float, small: float) -> NDArray[np.uint8]:
-    """Mark with 1 the pixels on which it hangs whether an object is found and told apart.
-
-    They have two objects within a window of about `width` pixels, or one of an area below `small`
-    pixels.
-    """
-    side = 2 * round(width / 2) + 1
-    is_small = np.bincount(labels.ravel()) < small
-    is_small[0] = False
-    near_small = ndimage.maximum_filter(is_small[labels].astype(np.uint8), side)
-    return near_small | contacts(labels, side)
-
-
-def contacts(labels: NDArray[np.integer], side: int) -> NDArray[np.uint8]:
-    """Mark with 1 the pixels that have two objects within a window of `side` pixels."""
-    nothing = np.iinfo(labels.dtype).max
-    greatest = ndimage.maximum_filter(labels, side)
-    least = ndimage.minimum_filter(np.where(labels > 0, labels, nothing), side)
-    return ((greatest > 0) & (least != greatest)).astype(np.uint8)
 
 
 def _read_index(index: Path) -> dict[str, dict[str, str]] | None:
