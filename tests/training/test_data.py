@@ -76,20 +76,6 @@ def test_what_was_trained_on_is_not_validated_on_when_groups_are_added(tmp_path)
     assert 3 <= counts[-1] <= 9
 
 
-def test_an_index_from_a_spreadsheet_is_read(tmp_path):
-    """With the mark it puts in front; ids may have the suffix of the file."""
-    write_data(tmp_path, 2)
-    (tmp_path / "index.csv").write_text("id,group\n0,a\n1.png,a\n", encoding="utf-8-sig")
-    assert [sample.group for sample in find_samples(tmp_path)] == ["a", "a"]
-
-
-def test_stray_spaces_in_an_index_make_no_other_patient(tmp_path):
-    write_data(tmp_path, 3)
-    text = "id, group ,note\n0,patient 7 \n 1, patient 7,\n 2 ,patient 8\n2,patient 8\n,,\n"
-    (tmp_path / "index.csv").write_text(text)
-    assert [s.group for s in find_samples(tmp_path)] == ["patient 7", "patient 7", "patient 8"]
-
-
 def test_a_group_that_is_trained_on_and_validated_is_refused(tmp_path):
     for part, names in (("train", "b,a,c"), ("val", "d,c,b")):
         write_data(tmp_path / part, 3)
@@ -116,24 +102,6 @@ def test_names_of_files_may_recur_in_validation(tmp_path):
     for part in ("train", "val"):
         (tmp_path / part / "index.csv").write_text("id,mm_per_pixel\n0,0.1\n1,0.1\n")
     assert [len(part) for part in find_splits(tmp_path)] == [2, 2]
-
-
-@pytest.mark.parametrize(
-    ("text", "encoding", "reason"),
-    [
-        ("id;group\n0;a\n", "utf-8", "no column id"),
-        ("id,group\n0,Müller\n", "latin-1", "not UTF-8"),
-        ("id,patient\n0,a\n", "utf-8", "none of the columns group"),
-        ("id,group\n0,a\n1,b\n0,b\n", "utf-8", r"different rows for id '0': keep one"),
-        ("id,group\n1,a\n", "utf-8", r"0\.png is not in .*index\.csv: add a row"),
-        ("id,group\n", "utf-8", r"0\.png is not in"),
-    ],
-)
-def test_an_index_that_cannot_be_read_is_refused(tmp_path, text, encoding, reason):
-    write_data(tmp_path, 1)
-    (tmp_path / "index.csv").write_text(text, encoding=encoding)
-    with pytest.raises(DataError, match=reason):
-        find_samples(tmp_path)
 
 
 def test_folders_that_cannot_be_used(tmp_path):
