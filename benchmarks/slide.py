@@ -13,7 +13,6 @@ folder whose card has no second zoom (``--model FOLDER``).
 """
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -30,7 +29,7 @@ import tifffile
 import zarr
 from numpy.typing import NDArray
 
-from benchmarks.speed import RESULTS, machine
+from benchmarks.report import RESULTS, machine, tell
 from napari_medt.engine.block import Settings
 from napari_medt.engine.labelfile import STATE
 from napari_medt.engine.stitch import BlockGrid
@@ -297,9 +296,7 @@ def main(arguments: list[str] | None = None) -> None:
     chosen = ("--model", options.model, "--branches", options.branches)
     with tempfile.TemporaryDirectory() as folder:
         results = measure(options.size, Path(folder), *chosen)
-    text = json.dumps(results, indent=2)
-    print(text)
-    options.output.write_text(text + "\n")
+    tell(options.output, results)
 
 
 if __name__ == "__main__":
