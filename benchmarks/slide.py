@@ -8,8 +8,12 @@ blocks tell whether one was done twice. So is the smallest, whose labels are com
 made at one go. Last, single-threaded workers do the smallest slide. Takes about half an hour on
 two cores, a third of that with the global branch; leave the machine alone meanwhile.
 
-``slide-zooms.json`` holds the smallest slide at one go by the bundled model, and by a copy of its
-folder whose card has no second zoom (``--model FOLDER``).
+What lies in ``results/`` was put together by hand from several runs with the global branch. In
+``slide.json``, all of it from before H&E was seen at two zooms, ``machine`` is that of the first
+run. The slide of 20,000 pixels was done with an earlier model than the others, and with other work
+beside it: the ``note`` was added by hand. Labels were not compared then. No command writes
+``slide-zooms.json``: it holds the smallest slide at one go by the bundled model, and by a copy of
+its folder whose card had no second zoom (``--model FOLDER``).
 """
 
 import argparse
