@@ -9,7 +9,6 @@ be done on a busy machine.
 """
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -21,7 +20,7 @@ from statistics import median
 import imageio.v3 as imageio
 import numpy as np
 
-from benchmarks.speed import RESULTS, machine, spread
+from benchmarks.report import RESULTS, machine, spread, tell
 
 MODEL = "nuclei-fluorescence"
 SAMPLE = Path("src/napari_medt/sample_data/images/fluorescence_nuclei.png")
@@ -127,7 +126,7 @@ def compare_masks(data):
     for name in bundled_cards():
         if (data / name / "val").is_dir():
             results[name] = differing_pixels(load_model(name), find_samples(data / name / "val"))
-            write("masks.json", results)
+            tell(RESULTS / "masks.json", results)
 
 
 def main():
@@ -137,13 +136,7 @@ def main():
     if data:
         compare_masks(data)
     else:
-        write("pipeline.json", measure())
-
-
-def write(name, results):
-    text = json.dumps(results, indent=2)
-    print(text, flush=True)
-    (RESULTS / name).write_text(text + "\n")
+        tell(RESULTS / "pipeline.json", measure())
 
 
 def measure():

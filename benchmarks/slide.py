@@ -8,12 +8,15 @@ blocks tell whether one was done twice. So is the smallest, whose labels are com
 made at one go. Last, single-threaded workers do the smallest slide. Takes about half an hour on
 two cores, a third of that with the global branch; leave the machine alone meanwhile.
 
-``slide-zooms.json`` holds the smallest slide at one go by the bundled model, and by a copy of its
-folder whose card has no second zoom (``--model FOLDER``).
+What lies in ``results/`` was put together by hand from several runs with the global branch. In
+``slide.json``, all of it from before H&E was seen at two zooms, ``machine`` is that of the first
+run. The slide of 20,000 pixels was done with an earlier model than the others, and with other work
+beside it: the ``note`` was added by hand. Labels were not compared then. No command writes
+``slide-zooms.json``: it holds the smallest slide at one go by the bundled model, and by a copy of
+its folder whose card had no second zoom (``--model FOLDER``).
 """
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -30,7 +33,7 @@ import tifffile
 import zarr
 from numpy.typing import NDArray
 
-from benchmarks.speed import RESULTS, machine
+from benchmarks.report import RESULTS, machine, tell
 from napari_medt.engine.block import Settings
 from napari_medt.engine.labelfile import STATE
 from napari_medt.engine.stitch import BlockGrid
@@ -297,9 +300,7 @@ def main(arguments: list[str] | None = None) -> None:
     chosen = ("--model", options.model, "--branches", options.branches)
     with tempfile.TemporaryDirectory() as folder:
         results = measure(options.size, Path(folder), *chosen)
-    text = json.dumps(results, indent=2)
-    print(text)
-    options.output.write_text(text + "\n")
+    tell(options.output, results)
 
 
 if __name__ == "__main__":

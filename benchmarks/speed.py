@@ -9,50 +9,21 @@ settings of our fastest form are compared with each other in the same way.
 """
 
 import argparse
-import json
-import os
-import platform
 import time
 from functools import partial
-from pathlib import Path
-from statistics import median
 
 import matplotlib.pyplot as plt
-import numba
 import torch
 from torch.nn import functional as F
 
 from benchmarks.published import Published
+from benchmarks.report import RESULTS, machine, spread, write
 from napari_medt.network import fused
 from napari_medt.network.config import BRANCHES
 from napari_medt.network.fold import fold
 from napari_medt.network.networks import build_network
 
-RESULTS = Path(__file__).parent / "results"
 ROUNDS = {1: 25, 4: 11, 16: 5}
-WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
-MALLOC = ("LD_PRELOAD", "GLIBC_TUNABLES", "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_")
-
-
-def machine():
-    """What the figures depend on."""
-    names = [
-        line.split(":")[1].strip()
-        for line in Path("/proc/cpuinfo").read_text().splitlines()
-        if line.startswith("model name")
-    ]
-    return {
-        "cpu": names[0],
-        "cores": len(names),
-        "threads": torch.get_num_threads(),
-        "load at start": os.getloadavg()[0],
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numba": numba.__version__,
-        "malloc": {name: os.environ[name] for name in MALLOC if name in os.environ} or "default",
-        "waiting threads": {n: os.environ[n] for n in WAITING if n in os.environ},
-    }
 
 
 def readable(run):
@@ -118,10 +89,6 @@ def measure(forms, rounds):
     }
 
 
-def spread(values):
-    return {"median": median(values), "min": min(values), "max": max(values)}
-
-
 def show(title, result):
     print(title)
     for form, figures in result.items():
@@ -175,11 +142,8 @@ def main():
     results[title] = measure(training(4), 3 if quick else 7)
     show(title, results[title])
     if not quick:
-        RESULTS.mkdir(exist_ok=True)
-        (RESULTS / "speed.json").write_text(
-            json.dumps({"machine": about, "results": results, "settings": by_setting}, indent=1)
-            + "\n"
-        )
+        measured = {"machine": about, "results": results, "settings": by_setting}
+        write(RESULTS / "speed.json", measured)
         draw(results, about, RESULTS / "speed.png")
 
 

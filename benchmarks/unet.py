@@ -15,7 +15,6 @@ alone. And it starts from fresh weights, whatever the configuration starts from,
 """
 
 import argparse
-import json
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from benchmarks.report import RESULTS, tell
 from napari_medt.engine.files import read_image
 from napari_medt.engine.segment import segment
 from napari_medt.models.store import Model, load_model
@@ -33,7 +33,6 @@ from napari_medt.training.data import find_splits
 from napari_medt.training.evaluate import accuracy_table, evaluate, summarise
 from napari_medt.training.loop import card_of, learn
 
-RESULTS = Path(__file__).parent / "results"
 WEIGHTS = "unet.pt"
 LEVELS = 5
 TIMED_IMAGES = 20
@@ -162,10 +161,7 @@ def main(arguments=None):
         "unet": figures(unet, unet_accuracy, samples, device),
         "medt": figures(medt, medt_accuracy, samples, device),
     }
-    text = json.dumps(report, indent=1) + "\n"
-    options.results.mkdir(parents=True, exist_ok=True)
-    (options.results / f"unet-{config.name}.json").write_text(text, encoding="utf-8")
-    print(text)
+    tell(options.results / f"unet-{config.name}.json", report)
 
 
 if __name__ == "__main__":

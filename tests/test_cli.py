@@ -315,7 +315,7 @@ def test_a_channel_of_a_picture_in_colour(tiny_model, tmp_path, capsys):
         assert told in (tmp_path / "out" / "summary.csv").read_text(encoding="utf-8")
 
 
-def test_a_channel_of_a_slide_that_could_be_in_colour(tiny_model, tmp_path, capsys):
+def test_a_channel_of_a_slide_that_could_be_in_colour(tiny_model, tmp_path):
     path = tmp_path / "three.tif"
     planes = np.random.default_rng(0).integers(0, 255, (3, 40, 50), np.uint8)
     tifffile.imwrite(path, planes, imagej=True, metadata={"axes": "CYX"})

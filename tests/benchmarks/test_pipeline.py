@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks.pipeline import differing_pixels
-from benchmarks.speed import RESULTS
+from benchmarks.report import RESULTS
 from napari_medt.models.store import bundled_cards, load_model
 from napari_medt.training.data import find_samples
 from tests.test_readme import README

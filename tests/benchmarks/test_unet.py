@@ -35,7 +35,7 @@ def test_another_domain_keeps_all_but_the_first_and_last_layer():
         unet.start_with(unet.UNet(1, 3, 5), old.state_dict())
 
 
-def test_a_tiny_run_measures_both(tmp_path, monkeypatch, capsys):
+def test_a_tiny_run_measures_both(tmp_path, monkeypatch):
     write_data(tmp_path / "data" / "train", 3)
     write_data(tmp_path / "data" / "val", 2)
     config = replace(

@@ -1,11 +1,7 @@
-"""Many images: any format, nothing done twice, no correction lost, a table of all."""
+"""Many images: any format, a failure stops no other, a table of all."""
 
-import codecs
-import csv
-import json
 import os
 import sys
-from dataclasses import replace
 from unittest.mock import Mock
 
 import imageio.v3 as imageio
@@ -14,66 +10,17 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_medt.engine import batch, predict, record
-from napari_medt.engine.axes import upright
+from napari_medt.engine import batch
 from napari_medt.engine.batch import Batch
 from napari_medt.engine.formats.nifti import write_nifti
-from napari_medt.engine.inputs import find_items, read_item
+from napari_medt.engine.inputs import find_items
 from napari_medt.engine.progress import STEPS
-from napari_medt.engine.record import FOLDER, Settings
-from napari_medt.engine.results import read_labels, write_labels
+from napari_medt.engine.record import Settings
 from napari_medt.engine.summary import failures, in_words
 from napari_medt.errors import Cancelled, DataError, ModelError
+from tests.engine.conftest import ONE, SHAPE, STACK, TWO, run, statuses, table
 from tests.engine.formats.conftest import PERSON, write_slice
-from tests.engine.standin import CORE_VALUE, RIM_VALUE, Painted, standin
-
-SHAPE = (48, 64)
-
-
-def picture(*corners):
-    """Squares of 12 pixels with a core."""
-    image = np.zeros(SHAPE, np.uint8)
-    for row, column in corners:
-        image[row : row + 12, column : column + 12] = RIM_VALUE
-        image[row + 2 : row + 10, column + 2 : column + 10] = CORE_VALUE
-    return image
-
-
-ONE, TWO = picture((4, 4)), picture((4, 4), (30, 40))
-STACK = np.stack([ONE] * 6 + [TWO])  # long enough not to be taken for channels
-
-
-@pytest.fixture
-def inputs(tmp_path):
-    folder = tmp_path / "in"
-    folder.mkdir()
-    imageio.imwrite(folder / "one.png", ONE)
-    imageio.imwrite(folder / "two.png", TWO)
-    return folder
-
-
-@pytest.fixture
-def out(tmp_path):
-    return tmp_path / "out"
-
-
-@pytest.fixture
-def model():
-    return standin(Painted())
-
-
-def run(inputs, out, model, settings=None, **options):
-    job = Batch(model, out, settings or Settings(), device="cpu", **options)
-    return job.run(find_items([inputs]))
-
-
-def statuses(results):
-    return {result.item.name: result.status for result in results}
-
-
-def table(out):
-    with (out / "summary.csv").open(encoding="utf-8-sig", newline="") as file:
-        return {row["image"]: row for row in csv.DictReader(file)}
+from tests.engine.standin import CORE_VALUE, Painted, standin
 
 
 def test_labels_and_a_table_of_what_was_found(inputs, out, model):
@@ -87,215 +34,6 @@ def test_labels_and_a_table_of_what_was_found(inputs, out, model):
     assert row["area_mm2"] == row["circumference_mm"] == row["error"] == ""
     assert row["taken_for"] == "48 x 64"
     assert in_words(results) == "2 of 2 images segmented."
-
-
-def test_a_second_run_does_only_what_is_new(inputs, out, model, monkeypatch):
-    run(inputs, out, model)
-    imageio.imwrite(inputs / "one.png", TWO)
-    imageio.imwrite(inputs / "three.png", ONE)
-    seen = []
-    read = batch.read_item
-    monkeypatch.setattr(batch, "read_item", lambda item: seen.append(item.name) or read(item))
-    results = run(inputs, out, model)
-    assert statuses(results) == {"one": "done", "two": "skipped", "three": "done"}
-    assert seen == ["one", "three"]
-    assert tifffile.imread(out / "one.labels.tif").max() == 2
-    assert table(out)["two.png"]["objects"] == "2", "from the record"
-    assert in_words(results) == "2 of 3 images segmented, 1 done before."
-    assert set(statuses(run(inputs, out, model, again=True)).values()) == {"done"}
-
-
-def test_the_table_keeps_what_other_runs_wrote(inputs, out, model):
-    run(inputs, out, model)
-    before = table(out)
-    imageio.imwrite(inputs.parent / "three.png", ONE)
-    run(inputs.parent / "three.png", out, model)
-    assert list(table(out)) == ["one.png", "two.png", "three.png"]
-    assert table(out)["two.png"] == before["two.png"]
-    (out / "one.labels.tif").unlink()
-    tifffile.imwrite(out / "two.labels.tif", TWO)  # edited, so that its figures are not known
-    for _ in range(2):
-        run(inputs.parent / "three.png", out, model)
-        assert list(table(out)) == ["three.png"]
-
-
-def test_the_table_is_marked_as_utf_8_for_spreadsheets(inputs, out, model):
-    """Excel otherwise takes it for the code page of the computer."""
-    (inputs / "one.png").rename(inputs / "größe.png")
-    run(inputs, out, model)
-    assert (out / "summary.csv").read_bytes().startswith(codecs.BOM_UTF8 + b"image,")
-    assert "größe.png" in table(out)
-
-
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
-def test_the_table_may_have_been_saved_by_a_spreadsheet(inputs, out, model, encoding):
-    run(inputs, out, model)
-    text = (out / "summary.csv").read_text(encoding="utf-8-sig")
-    (out / "summary.csv").write_text(text, encoding=encoding)
-    imageio.imwrite(inputs.parent / "three.png", ONE)
-    run(inputs.parent / "three.png", out, model)
-    assert list(table(out)) == ["one.png", "two.png", "three.png"]
-
-
-@pytest.mark.parametrize(
-    "settings", [Settings("patch"), Settings(threshold=0.7), Settings(min_size=9)]
-)
-def test_other_settings_are_another_run(inputs, out, model, settings):
-    run(inputs, out, model)
-    assert set(statuses(run(inputs, out, model, settings)).values()) == {"done"}
-    assert set(statuses(run(inputs, out, model, settings)).values()) == {"skipped"}
-
-
-def test_another_model_is_another_run(inputs, out, model):
-    run(inputs, out, model)
-    object.__setattr__(model.card, "sha256", "1" * 64)
-    assert set(statuses(run(inputs, out, model)).values()) == {"done"}
-    object.__setattr__(model.card, "input", replace(model.card.input, overlap=0.5))
-    assert set(statuses(run(inputs, out, model)).values()) == {"done"}
-    assert set(statuses(run(inputs, out, model)).values()) == {"skipped"}
-
-
-def test_another_version_is_another_run(inputs, out, model, monkeypatch):
-    """It may make other labels; what somebody edited stays also then."""
-    run(inputs, out, model)
-    (out / "one.labels.tif").write_bytes(b"corrected")
-    monkeypatch.setattr(record, "__version__", "99.0")
-    assert statuses(run(inputs, out, model)) == {"one": "kept", "two": "done"}
-    assert statuses(run(inputs, out, model)) == {"one": "kept", "two": "skipped"}
-    assert (out / "one.labels.tif").read_bytes() == b"corrected"
-
-
-def test_a_record_from_before_versions_were_noted_is_made_again(inputs, out, model):
-    run(inputs, out, model)
-    file = out / FOLDER / "one.json"
-    values = json.loads(file.read_text())
-    del values["made"]["version"]
-    file.write_text(json.dumps(values))
-    assert statuses(run(inputs, out, model)) == {"one": "done", "two": "skipped"}
-
-
-def test_labels_that_are_gone_are_made_again(inputs, out, model):
-    run(inputs, out, model)
-    (out / "one.labels.tif").unlink()
-    assert statuses(run(inputs, out, model)) == {"one": "done", "two": "skipped"}
-    assert statuses(run(inputs, out, model, probability=True)) == {"one": "done", "two": "done"}
-    assert tifffile.imread(out / "one.probability.tif").dtype == np.float32
-
-
-def test_probabilities_are_those_of_the_labels_beside_them(inputs, out, model):
-    run(inputs, out, model, probability=True)
-    file = out / "one.probability.tif"
-    assert set(statuses(run(inputs, out, model, probability=True)).values()) == {"skipped"}
-    assert set(statuses(run(inputs, out, model)).values()) == {"skipped"}
-    assert file.is_file()
-    imageio.imwrite(inputs / "one.png", TWO)
-    assert statuses(run(inputs, out, model)) == {"one": "done", "two": "skipped"}
-    assert not file.exists()
-    tifffile.imwrite(file, np.zeros(SHAPE, np.float32))  # of whatever else
-    results = run(inputs, out, model, probability=True)
-    assert statuses(results) == {"one": "done", "two": "skipped"}
-    assert np.count_nonzero(tifffile.imread(file) > 0.5) == np.count_nonzero(TWO)
-
-
-def test_a_record_from_before_probabilities_were_noted(inputs, out, model):
-    run(inputs, out, model, probability=True)
-    for name in ("one", "two"):
-        file = out / FOLDER / f"{name}.json"
-        values = json.loads(file.read_text())
-        del values["probability"]
-        file.write_text(json.dumps(values))
-    assert set(statuses(run(inputs, out, model)).values()) == {"skipped"}
-    assert set(statuses(run(inputs, out, model, probability=True)).values()) == {"done"}
-
-
-@pytest.mark.parametrize("again", [False, True])
-def test_corrected_labels_are_kept_and_measured(inputs, out, model, again):
-    run(inputs, out, model)
-    corrected = np.zeros(SHAPE, np.uint16)
-    corrected[5, 5:10], corrected[9, 9] = 3, 8
-    tifffile.imwrite(out / "one.labels.tif", corrected)
-    results = run(inputs, out, model, Settings(threshold=0.7), again=again)
-    assert statuses(results) == {"one": "kept", "two": "done"}
-    assert np.array_equal(tifffile.imread(out / "one.labels.tif"), corrected)
-    row = table(out)["one.png"]
-    assert row["status"] == "kept, edited"
-    assert (row["objects"], row["area_pixels"]) == ("2", "6")
-    assert "1 kept as you edited them" in in_words(results)
-
-
-@pytest.mark.parametrize("again", [False, True])
-def test_labels_corrected_for_another_image_are_kept_but_not_measured(inputs, out, model, again):
-    """It has the same name, or the image was changed; labels that nobody edited are replaced."""
-    run(inputs, out, model)
-    (out / "one.labels.tif").write_bytes(b"corrected")
-    other = inputs.parent / "other"
-    other.mkdir()
-    imageio.imwrite(other / "one.png", TWO)
-    imageio.imwrite(other / "two.png", ONE)
-    results = run(other, out, model, again=again)
-    assert statuses(results) == {"one": "failed", "two": "done"}
-    assert (out / "one.labels.tif").read_bytes() == b"corrected"
-    row = table(out)["one.png"]
-    assert "one.labels.tif was corrected for another or a changed image" in row["error"]
-    assert row["area_pixels"] == row["objects"] == ""
-    assert statuses(run(inputs, out, model)) == {"one": "kept", "two": "done"}
-
-
-def test_labels_from_elsewhere_and_broken_records_lose_nothing(inputs, out, model):
-    out.mkdir()
-    (out / "one.labels.tif").write_bytes(b"the work of a day")
-    run(inputs, out, model)
-    (out / FOLDER / "two.json").write_text("{")
-    assert statuses(run(inputs, out, model)) == {"one": "kept", "two": "kept"}
-    assert (out / "one.labels.tif").read_bytes() == b"the work of a day"
-    assert table(out)["one.png"]["objects"] == ""
-
-
-def test_a_correction_during_the_run_is_kept(inputs, out, model, monkeypatch):
-    run(inputs, out, model)
-    forward = predict.run
-
-    def meanwhile(*arguments):
-        (out / "one.labels.tif").write_bytes(b"corrected")
-        return forward(*arguments)
-
-    monkeypatch.setattr(predict, "run", meanwhile)
-    assert statuses(run(inputs, out, model, again=True)) == {"one": "kept", "two": "done"}
-    assert (out / "one.labels.tif").read_bytes() == b"corrected"
-
-
-def test_a_kill_between_record_and_labels_is_no_correction(inputs, out, model, monkeypatch):
-    run(inputs, out, model)
-    before, none = (out / "one.labels.tif").read_bytes(), Settings(min_size=200)
-    write = batch.write_record
-
-    def killed(*arguments):
-        write(*arguments)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(batch, "write_record", killed)
-        with pytest.raises(KeyboardInterrupt):
-            run(inputs, out, model, none)
-    assert (out / "one.labels.tif").read_bytes() == before
-    assert set(statuses(run(inputs, out, model, none)).values()) == {"done"}
-    assert not tifffile.imread(out / "one.labels.tif").any()
-
-
-def test_labels_that_could_not_be_replaced_twice_are_no_correction(inputs, out, model, monkeypatch):
-    run(inputs, out, model)
-    others = [Settings(min_size=200), Settings(min_size=201), Settings(min_size=202)]
-    write = batch.write_record
-
-    def refused(*arguments):
-        write(*arguments)
-        raise PermissionError("open elsewhere")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(batch, "write_record", refused)
-        for settings in others[:2]:
-            assert set(statuses(run(inputs, out, model, settings)).values()) == {"failed"}
-    assert set(statuses(run(inputs, out, model, others[2])).values()) == {"done"}
 
 
 def test_failures_do_not_stop_the_rest(inputs, out, model, monkeypatch, caplog):
@@ -354,7 +92,7 @@ def test_cancel_keeps_what_is_done_and_says_so(inputs, out, model):
     assert statuses(run(inputs, out, model)) == {"one": "skipped", "two": "done"}
 
 
-def test_a_summary_that_is_open_elsewhere(inputs, out, model, monkeypatch):
+def test_a_summary_that_is_open_elsewhere(inputs, out, model):
     (out / "summary.csv").mkdir(parents=True)
     with pytest.raises(DataError, match="close it"):
         run(inputs, out, model)
@@ -386,26 +124,6 @@ def test_tiff_stack_with_sizes(tmp_path, out, model):
     [result] = run(path, out, model, Settings(link=True), probability=True)
     assert (result.status, result.found.objects) == ("done", 2)
     assert tifffile.imread(out / "stack.probability.tif").shape == STACK.shape
-
-
-@pytest.mark.parametrize("planar", [False, True])
-def test_a_few_slices_are_no_colours(tmp_path, out, model, planar):
-    """Neither when they are written nor, as napari saves labels again, when they are read."""
-    path, stack = tmp_path / "stack.tif", np.stack([ONE, TWO, TWO])
-    tifffile.imwrite(path, stack, imagej=True, metadata={"axes": "ZYX"})
-    [result] = run(path, out, model, probability=True)
-    assert (result.status, result.found.objects) == ("done", 5)
-    for name in ("stack.labels.tif", "stack.probability.tif"):
-        with tifffile.TiffFile(out / name) as file:
-            assert [page.shape for page in file.pages] == [SHAPE] * 3
-    edited = tifffile.imread(out / "stack.labels.tif")
-    edited[2] = 0
-    rgb = {"photometric": "rgb", "planarconfig": "separate"}
-    options = rgb if planar else {"photometric": "minisblack"}
-    tifffile.imwrite(out / "stack.labels.tif", edited, **options)
-    [result] = run(path, out, model, again=True)
-    assert (result.status, result.found.objects) == ("kept", 3)
-    assert result.found.area_pixels == np.count_nonzero(edited)
 
 
 def test_unnamed_axes_are_guessed_as_in_the_widget(tmp_path, out, model):
@@ -444,11 +162,6 @@ def test_a_channel_that_was_asked_for_is_taken_of_colours_and_missed_in_gray(tmp
     assert results["gray"].error == "The image has no channel 2: choose one of 1."
 
 
-def test_a_channel_that_was_not_asked_for_leaves_records_as_they_were(model):
-    assert "channel_given" not in Settings().made_with(model.card)
-    assert Settings(channel_given=True).made_with(model.card)["channel_given"]
-
-
 def test_samples_behind_rows_and_columns(tmp_path, out, model):
     both = np.stack([TWO, ONE], axis=-1)
     tifffile.imwrite(tmp_path / "two.tif", both, photometric="minisblack", planarconfig="contig")
@@ -462,26 +175,6 @@ def test_labels_are_not_segmented(tmp_path, out, model):
     write_nifti(tmp_path / "in" / "corrected.nii.gz", STACK.astype(np.int32), np.eye(4))
     [result] = run(tmp_path / "in", out, model)
     assert result.error == "The file holds labels, not an image: choose the original image."
-
-
-def test_nifti_keeps_its_geometry(tmp_path, out, model):
-    affine = np.array([[0, 0, 3, 5], [-0.5, 0, 0, 7], [0, -0.5, 0, 9], [0, 0, 0, 1.0]])
-    nibabel.save(nibabel.Nifti1Image(STACK.T, affine), tmp_path / "head.nii.gz")
-    [result] = run(tmp_path, out, model)
-    assert result.labels == "head.labels.nii.gz"
-    written = nibabel.load(out / "head.labels.nii.gz")
-    assert np.allclose(written.affine, affine)
-    assert np.array_equal(np.asarray(written.dataobj) > 0, STACK.T > 0)
-    assert result.found.volume_mm3 == pytest.approx(np.count_nonzero(STACK) * 0.75)
-    assert statuses(run(tmp_path, out, model)) == {"head": "skipped"}
-
-    edited = np.asarray(written.dataobj).copy()
-    edited[:] = 0
-    edited[10:12, 10, 3] = 4
-    nibabel.save(nibabel.Nifti1Image(edited, affine), out / "head.labels.nii.gz")
-    [result] = run(tmp_path, out, model, again=True)
-    assert (result.status, result.found.objects) == ("kept", 1)
-    assert result.found.volume_mm3 == pytest.approx(2 * 0.75)
 
 
 def write_series(folder, uid, planes, **values):
@@ -523,31 +216,6 @@ def test_dicom_series_in_folders(tmp_path, out, monkeypatch):
     assert not any(PERSON in path.read_text() for path in files)
 
 
-@pytest.mark.parametrize(
-    "orientation", [[0, 1, 0, 0, 0, -1], [1, 0, 0, 0, 0, -1], [0, 1, 0, 1, 0, 0]]
-)
-@pytest.mark.parametrize("gap", [0.5, 3])
-def test_corrected_labels_of_a_series_lie_on_its_image(tmp_path, out, model, orientation, gap):
-    """Sagittal, coronal, and axial lying on its side; of fine slices NIfTI is seen axially."""
-    normal, folder = np.cross(orientation[:3], orientation[3:]), tmp_path / "s"
-    folder.mkdir()
-    for number, plane in enumerate(STACK):
-        place = {"ImageOrientationPatient": orientation, "PixelSpacing": [0.5, 0.5]}
-        place["ImagePositionPatient"] = (gap * number * normal).tolist()
-        write_slice(folder / f"{number}", plane, SeriesInstanceUID="1.2", **place)
-    [item] = find_items([folder])
-    image = upright(read_item(item))
-    run(folder, out, model)
-    labels = np.random.default_rng(0).integers(0, 9, image.array.shape, np.int32)
-    file = out / "s.labels.nii.gz"
-    write_labels(file, labels, image, lambda beside: None)
-    nibabel.save(nibabel.as_closest_canonical(nibabel.load(file)), file)  # as some programs do
-    assert np.array_equal(read_labels(file, image), labels)
-    [kept] = run(folder, out, model)
-    assert (kept.status, kept.found.objects) == ("kept", 8)
-    assert kept.found.volume_mm3 == pytest.approx(np.count_nonzero(labels) * 0.25 * gap)
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="names of files are Unicode elsewhere")
 def test_names_that_are_no_text_cost_no_run(inputs, out, model):
     """As old archives have them: in another encoding than the system's."""
@@ -557,17 +225,6 @@ def test_names_that_are_no_text_cost_no_run(inputs, out, model):
     assert (out / f"{name}.labels.tif").exists()
     assert r"M\udcfcller.png" in table(out)
     assert statuses(run(inputs, out, model)) == {name: "skipped", "two": "skipped"}
-
-
-def test_times_in_nifti_keep_their_distance(tmp_path, out, model):
-    image = nibabel.Nifti1Image(np.stack([STACK, STACK]).T, np.diag([0.5, 0.5, 2, 1]))
-    image.header.set_xyzt_units("mm", "msec")
-    image.header.set_zooms((0.5, 0.5, 2, 2500))
-    nibabel.save(image, tmp_path / "beat.nii.gz")
-    run(tmp_path, out, model)
-    header = nibabel.load(out / "beat.labels.nii.gz").header
-    assert header.get_zooms() == (0.5, 0.5, 2, 2.5)
-    assert header.get_xyzt_units() == ("mm", "sec")
 
 
 def test_the_volume_of_tilted_slices(tmp_path, out, model):
@@ -584,14 +241,6 @@ def test_frames_of_unknown_distance_have_no_volume(tmp_path, out, model, thickne
     [result] = run(write_slice(tmp_path / "a.dcm", STACK, **values), out, model)
     expected = volume and pytest.approx(result.found.area_pixels * volume)
     assert (result.status, result.found.volume_mm3) == ("done", expected)
-
-
-def test_records_name_no_file_and_no_time(inputs, out, model):
-    run(inputs, out, model)
-    record = json.loads((out / FOLDER / "one.json").read_text())
-    assert record["made"]["weights_sha256"] == model.card.sha256
-    assert record["made"]["threshold"] == model.card.threshold
-    assert str(inputs) not in json.dumps(record)
 
 
 def test_circumference_in_the_files_own_millimetres(tmp_path, out):

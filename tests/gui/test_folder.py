@@ -195,7 +195,7 @@ def test_a_mask_is_counted_while_a_folder_runs(hands, viewer, widget, batches, b
     hands.click("Cancel")
 
 
-def test_mistakes_get_a_sentence(hands, widget, pick, tmp_path, monkeypatch):
+def test_mistakes_get_a_sentence(hands, widget, pick, tmp_path):
     empty, file = tmp_path / "empty", tmp_path / "file"
     empty.mkdir()
     file.write_text("")

@@ -9,26 +9,18 @@ import imageio.v3 as imageio
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import given
-from hypothesis import strategies as st
 from numpy.random import default_rng
 from PIL import Image
-from scipy import ndimage
 from skimage.draw import disk
-from skimage.transform import resize
 
 from napari_medt.errors import DataError
 from napari_medt.models.card import InputRule
-from napari_medt.training.augment import AUGMENTATIONS, random_view
 from napari_medt.training.data import (
-    core_classes,
     find_samples,
     find_splits,
-    hard_pixels,
     read_mask,
     read_pair,
     read_training_pair,
-    smooth_for,
 )
 
 
@@ -84,20 +76,6 @@ def test_what_was_trained_on_is_not_validated_on_when_groups_are_added(tmp_path)
     assert 3 <= counts[-1] <= 9
 
 
-def test_an_index_from_a_spreadsheet_is_read(tmp_path):
-    """With the mark it puts in front; ids may have the suffix of the file."""
-    write_data(tmp_path, 2)
-    (tmp_path / "index.csv").write_text("id,group\n0,a\n1.png,a\n", encoding="utf-8-sig")
-    assert [sample.group for sample in find_samples(tmp_path)] == ["a", "a"]
-
-
-def test_stray_spaces_in_an_index_make_no_other_patient(tmp_path):
-    write_data(tmp_path, 3)
-    text = "id, group ,note\n0,patient 7 \n 1, patient 7,\n 2 ,patient 8\n2,patient 8\n,,\n"
-    (tmp_path / "index.csv").write_text(text)
-    assert [s.group for s in find_samples(tmp_path)] == ["patient 7", "patient 7", "patient 8"]
-
-
 def test_a_group_that_is_trained_on_and_validated_is_refused(tmp_path):
     for part, names in (("train", "b,a,c"), ("val", "d,c,b")):
         write_data(tmp_path / part, 3)
@@ -124,24 +102,6 @@ def test_names_of_files_may_recur_in_validation(tmp_path):
     for part in ("train", "val"):
         (tmp_path / part / "index.csv").write_text("id,mm_per_pixel\n0,0.1\n1,0.1\n")
     assert [len(part) for part in find_splits(tmp_path)] == [2, 2]
-
-
-@pytest.mark.parametrize(
-    ("text", "encoding", "reason"),
-    [
-        ("id;group\n0;a\n", "utf-8", "no column id"),
-        ("id,group\n0,Müller\n", "latin-1", "not UTF-8"),
-        ("id,patient\n0,a\n", "utf-8", "none of the columns group"),
-        ("id,group\n0,a\n1,b\n0,b\n", "utf-8", r"different rows for id '0': keep one"),
-        ("id,group\n1,a\n", "utf-8", r"0\.png is not in .*index\.csv: add a row"),
-        ("id,group\n", "utf-8", r"0\.png is not in"),
-    ],
-)
-def test_an_index_that_cannot_be_read_is_refused(tmp_path, text, encoding, reason):
-    write_data(tmp_path, 1)
-    (tmp_path / "index.csv").write_text(text, encoding=encoding)
-    with pytest.raises(DataError, match=reason):
-        find_samples(tmp_path)
 
 
 def test_folders_that_cannot_be_used(tmp_path):
@@ -244,33 +204,6 @@ def test_gray_pictures_may_have_alpha(tmp_path):
     assert np.array_equal(image, gray)
 
 
-@pytest.mark.parametrize("radius", [1, 2, 4, 9, 20])
-def test_touching_objects_have_separate_cores_however_small(radius):
-    labels = np.zeros((60, 100), np.int32)
-    labels[disk((30, 30), radius + 0.5, shape=labels.shape)] = 1
-    neighbour = np.zeros_like(labels)
-    neighbour[disk((30, 31 + 2 * radius), radius + 0.5, shape=labels.shape)] = 2
-    labels[labels == 0] = neighbour[labels == 0]
-    classes = core_classes(labels)
-    assert np.array_equal(classes > 0, labels > 0)
-    cores, count = ndimage.label(classes == 2)
-    assert count == 2
-    assert {labels[cores == n].max() for n in (1, 2)} == {1, 2}
-
-
-def test_pixels_between_objects_and_about_small_ones_are_hard():
-    labels = np.zeros((40, 60), np.int32)
-    labels[5:35, 5:20], labels[5:35, 22:40] = 1, 2  # 2 pixels apart
-    labels[18:21, 50:53] = 3
-    hard = hard_pixels(labels, 5, small=20)
-    assert hard[20, 20:22].all()
-    assert not hard[20, 5:17].any()
-    assert not hard[20, 25:47].any()
-    assert hard[16:23, 48:55].all(), "a small object and 2 pixels about it"
-    assert hard[:, 45:].sum() == 7 * 7
-    assert not hard_pixels(labels, 5, small=9)[:, 45:].any()
-
-
 def test_small_objects_are_magnified_to_the_size_the_network_is_to_know(tmp_path):
     sample = find_samples(write_data(tmp_path, 1))[0]
     labels = np.zeros((40, 40), np.uint16)
@@ -279,16 +212,6 @@ def test_small_objects_are_magnified_to_the_size_the_network_is_to_know(tmp_path
     rule = InputRule(object_size=22.6)
     pair = read_training_pair(sample, rule, 32, target="instances", num_classes=3)
     assert pair.magnification == 2
-
-
-@given(height=st.integers(20, 90), width=st.integers(20, 90), size=st.sampled_from([16, 32, 64]))
-def test_views_of_whole_images_are_as_fine_as_what_prediction_shows(height, width, size):
-    image = default_rng(height * width).random((height, width, 1), np.float32)
-    target = np.zeros((height, width), np.uint8)
-    still = AUGMENTATIONS["none"]
-    view, _ = random_view(smooth_for(image, size), target, size, still, default_rng(0), whole=True)
-    shown = resize(image, (size, size), order=1, anti_aliasing=True)
-    assert np.abs(view - shown)[1:-1, 1:-1].max() < 1e-5
 
 
 def test_only_whole_images_are_smoothed(tmp_path):

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from napari_medt.training.data import HARD
 from napari_medt.training.losses import segmentation_loss, soft_dice
+from napari_medt.training.targets import HARD
 
 
 def sure(target, classes=3, logit=30.0):

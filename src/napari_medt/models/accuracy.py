@@ -26,8 +26,9 @@ def accuracy_lines(accuracy: Mapping[str, Mapping[str, Any]]) -> list[str]:
     ----------
     accuracy : mapping
         Per branch setting: ``images`` (how many), means by the keys of :data:`MEASURES` and, as
-        ``KEY_ci``, their 95 % intervals ``[low, high]``. Cards of older versions lack some, and
-        images of a single group have no intervals.
+        ``KEY_ci``, their 95 % intervals ``[low, high]``. Objects and circumferences are measured
+        where a model tells of them, and images of a single group have no intervals. A user's card
+        may hold fewer: it is a file that anybody can write.
 
     Returns
     -------

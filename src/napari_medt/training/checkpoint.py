@@ -16,7 +16,7 @@ from napari_medt.training.augment import AUGMENTATIONS
 from napari_medt.training.config import TrainingConfig
 
 CHECKPOINT_FILE = "checkpoint.pt"
-COUNTED = ("epoch", "step", "seconds", "best", "log")  # what a checkpoint tells besides weights
+KEPT = ("epoch", "step", "seconds", "best", "log", "images")  # beside weights, as they are
 
 
 @dataclass
@@ -42,7 +42,7 @@ class State:
     log : list of dict
         One row per epoch, as in ``log.csv``.
     images : dict
-        Names of the images of ``"training"`` and ``"validation"``; empty if not known.
+        Names of the images of ``"training"`` and ``"validation"``; empty in a fresh state.
     """
 
     network: nn.Module
@@ -66,8 +66,7 @@ def save_checkpoint(path: Path, state: State, config: TrainingConfig) -> None:
         "average": state.average.state_dict(),
         "optimizer": state.optimizer.state_dict(),
         "best_weights": state.best_weights,
-        "images": state.images,
-        **{name: getattr(state, name) for name in COUNTED},
+        **{name: getattr(state, name) for name in KEPT},
     }
     file = io.BytesIO()  # on a full disk torch raises errors that do not say so
     torch.save(values, file)
@@ -83,9 +82,8 @@ def load_checkpoint(path: Path, state: State, config: TrainingConfig, device: to
         If the checkpoint is damaged, or belongs to a run with another configuration.
     """
     begun, values = read_checkpoint(path, device)
-    views = asdict(AUGMENTATIONS[config.augmentation])
-    # Older checkpoints do not tell what was meant by the name.
-    if begun != config or values.get("augmentation", views) != views:
+    # A name of views may have come to mean others since.
+    if begun != config or values["augmentation"] != asdict(AUGMENTATIONS[config.augmentation]):
         raise DataError(
             f"{path.parent} holds an unfinished run with another configuration: go on with that "
             "one, or choose another output folder."
@@ -94,8 +92,7 @@ def load_checkpoint(path: Path, state: State, config: TrainingConfig, device: to
     state.average.load_state_dict(values["average"])
     state.optimizer.load_state_dict(values["optimizer"])
     state.best_weights = values["best_weights"]
-    state.images = values.get("images", {})  # older checkpoints do not tell
-    for name in COUNTED:
+    for name in KEPT:
         setattr(state, name, values[name])
 
 

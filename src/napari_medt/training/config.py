@@ -12,7 +12,7 @@ from napari_medt.errors import DataError
 from napari_medt.models.card import BACKGROUND, CORE, InputRule, ModelCard
 from napari_medt.network.config import NetworkConfig
 from napari_medt.training.augment import AUGMENTATIONS
-from napari_medt.training.data import HARD
+from napari_medt.training.targets import HARD
 
 # The least of whole numbers; the network has more to say about sizes.
 LEAST_WHOLE = {

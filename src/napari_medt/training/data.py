@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_medt.engine.files import (
     find_images,
@@ -24,19 +21,20 @@ from napari_medt.engine.labels import typical_area
 from napari_medt.engine.magnify import magnification_for, typical_diameter
 from napari_medt.errors import DataError, ImageError
 from napari_medt.models.card import InputRule
+from napari_medt.training.index import read_index, read_size, row_of
+from napari_medt.training.targets import (
+    HARD,
+    HARD_WIDTH,
+    SMALL,
+    core_classes,
+    hard_pixels,
+    smooth_for,
+)
 
-# Where the core of an object begins: distance to its edge, as a share of the greatest.
-CORE_DEPTH = 0.45
-# Added to the class of hard pixels, on which it hangs whether an object is found and told apart:
-# those between objects that nearly touch, and small objects with what is around them.
-HARD = 128
-HARD_WIDTH = 7  # pixels, at the size the network sees
-SMALL = 0.2  # of the area of a typical object
 VALIDATION_SHARE = 0.1  # of the groups, where a folder is to be split
 LAYOUTS = (("images", "labels"), ("img", "labelcol"))  # ours, and the published code's
 LOSSY_SUFFIXES = (".jpg", ".jpeg")  # labels in them have other numbers along every edge
 LARGEST_LABEL = np.iinfo(np.int32).max
-INDEX_COLUMNS = ("group", "mm_per_pixel", "head_circumference_mm")  # besides the id
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,8 @@ class TrainingPair:
         ``(H, W, C)``, the network's input. Half precision keeps large sets in memory; it is finer
         than 8-bit grey levels.
     target : array of uint8
-        ``(H, W)`` class numbers, plus `HARD` where :func:`hard_pixels` says so.
+        ``(H, W)`` class numbers, plus `HARD` where
+        :func:`~napari_medt.training.targets.hard_pixels` says so.
     magnification : float
         At which its objects have the size the network is to know.
     """
@@ -102,20 +101,20 @@ def find_samples(folder: Path) -> list[Sample]:
         raise DataError(f"{folder} needs the folders images/ and labels/ (or img/ and labelcol/).")
     files = find_images(folder / labels)
     by_name = {path.stem: path for path in files} | {path.name: path for path in files}
-    index = _read_index(folder / "index.csv")
+    index = read_index(folder / "index.csv")
     samples = []
     for image in find_images(folder / images):
         label = by_name.get(image.name) or by_name.get(image.stem)
         if label is None:
             raise DataError(f"{image.name} has no labels of the same name in {folder / labels}.")
-        row = {} if index is None else _row_of(image, index, folder)
+        row = {} if index is None else row_of(image, index, folder)
         samples.append(
             Sample(
                 image=image,
                 label=label,
                 group=row.get("group") or image.stem,
-                mm_per_pixel=_read_size(row, "mm_per_pixel"),
-                circumference_mm=_read_size(row, "head_circumference_mm"),
+                mm_per_pixel=read_size(row, "mm_per_pixel"),
+                circumference_mm=read_size(row, "head_circumference_mm"),
             )
         )
     if not samples:
@@ -270,105 +269,7 @@ def read_training_pair(
     return TrainingPair(half, core_classes(label) + HARD * hard, magnification)
 
 
-def smooth_for(image: NDArray[np.float32], size: int) -> NDArray[np.float32]:
-    """Blur ``(H, W, C)`` as prediction does before it resizes to `size`; views only sample."""
-    sigmas = [max(0.0, (side / size - 1) / 2) for side in image.shape[:2]]  # as scikit-image does
-    return ndimage.gaussian_filter(image, (*sigmas, 0.0), mode="mirror")
-
-
-def core_classes(labels: NDArray[np.integer]) -> NDArray[np.uint8]:
-    """Turn instance labels into classes: 0 background, 1 rim, 2 core.
-
-    The core of an object are the pixels deeper than a share of its greatest depth. Cores of
-    touching objects stay apart however small the objects are, which a boundary of fixed width does
-    not promise.
-    """
-    classes = (labels > 0).astype(np.uint8)
-    for number, box in enumerate(ndimage.find_objects(labels), 1):
-        if box is None:
-            continue
-        inside = np.pad(labels[box] == number, 1)
-        depth = ndimage.distance_transform_edt(inside)[1:-1, 1:-1]
-        classes[box][depth >= CORE_DEPTH * depth.max() + 0.5] = 2
-        classes[box][depth == depth.max()] = 2
-    return classes
-
-
-def hard_pixels(labels: NDArray[np.integer], width: float, small: float) -> NDArray[np.uint8]:
-    """Mark with 1 the pixels on which it hangs whether an object is found and told apart.
-
-    They have two objects within a window of about `width` pixels, or one of an area below `small`
-    pixels.
-    """
-    side = 2 * round(width / 2) + 1
-    is_small = np.bincount(labels.ravel()) < small
-    is_small[0] = False
-    near_small = ndimage.maximum_filter(is_small[labels].astype(np.uint8), side)
-    return near_small | contacts(labels, side)
-
-
-def contacts(labels: NDArray[np.integer], side: int) -> NDArray[np.uint8]:
-    """Mark with 1 the pixels that have two objects within a window of `side` pixels."""
-    nothing = np.iinfo(labels.dtype).max
-    greatest = ndimage.maximum_filter(labels, side)
-    least = ndimage.minimum_filter(np.where(labels > 0, labels, nothing), side)
-    return ((greatest > 0) & (least != greatest)).astype(np.uint8)
-
-
-def _read_index(index: Path) -> dict[str, dict[str, str]] | None:
-    if not index.exists():
-        return None
-    try:
-        # Spreadsheets put a byte-order mark in front, which would be part of the first name.
-        with index.open(newline="", encoding="utf-8-sig") as lines:
-            reader = csv.DictReader(lines)
-            # With a stray space a patient would be two, one to train on and one to validate.
-            reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
-            rows = [{k: v.strip() for k, v in row.items() if k and v} for row in reader]
-    except UnicodeDecodeError:
-        raise DataError(f"{index} is not UTF-8 text: save it as CSV UTF-8.") from None
-    if "id" not in (reader.fieldnames or ()):
-        raise DataError(f"{index} has no column id: save it with commas between its columns.")
-    if not set(INDEX_COLUMNS) & set(reader.fieldnames or ()):
-        raise DataError(
-            f"{index} has none of the columns {', '.join(INDEX_COLUMNS)}: name the one that tells "
-            "patients or slides apart group."
-        )
-    return _by_id(rows, index)
-
-
-def _by_id(rows: list[dict[str, str]], index: Path) -> dict[str, dict[str, str]]:
-    found: dict[str, dict[str, str]] = {}
-    for row in rows:
-        if "id" in row and found.setdefault(row["id"], row) != row:
-            raise DataError(f"{index} has different rows for id {row['id']!r}: keep one.")
-    return found
-
-
 def _named_groups(folder: Path, samples: list[Sample]) -> set[str]:
     """Groups of samples that an index names; others are names of files, which may recur."""
-    index = _read_index(folder / "index.csv") or {}
+    index = read_index(folder / "index.csv") or {}
     return {sample.group for sample in samples} & {row.get("group", "") for row in index.values()}
-
-
-def _row_of(image: Path, index: dict[str, dict[str, str]], folder: Path) -> dict[str, str]:
-    """Find an image in the index; without its group it might be trained on and validated."""
-    for name in (image.stem, image.name):
-        if name in index:
-            return index[name]
-    raise DataError(
-        f"{image.name} is not in {folder / 'index.csv'}: add a row with its name as id."
-    )
-
-
-def _read_size(row: dict[str, str], column: str) -> float | None:
-    text = row.get(column)
-    if not text:
-        return None
-    try:
-        size = float(text)
-    except ValueError:
-        size = math.nan
-    if not 0 < size < math.inf:
-        raise DataError(f"index.csv has {column} {text!r} for {row['id']}: give a positive number.")
-    return size

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from napari_medt.training.data import HARD
+from napari_medt.training.targets import HARD
 
 SMOOTH = 1.0  # pixels; keeps the Dice of empty masks defined
 

@@ -82,7 +82,8 @@ class Views(Dataset):
 def soften(magnification: float, rng: Generator) -> float:
     """Keep a magnification most of the time, else draw one between it and none.
 
-    The first look at a new image is at its own resolution, and must find objects there too.
+    The first look at a new image is taken at its own resolution and at halves of it, at none of
+    which objects need have the size that the network is to know: it must find them there too.
     """
     if magnification == 1 or rng.random() < NORMALISED:
         return magnification

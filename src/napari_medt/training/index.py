@@ -1,0 +1,89 @@
+"""``index.csv`` of a training folder: the groups of its images, and sizes where they are known."""
+
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+
+from napari_medt.errors import DataError
+
+INDEX_COLUMNS = ("group", "mm_per_pixel", "head_circumference_mm")  # besides the id
+
+
+def read_index(index: Path) -> dict[str, dict[str, str]] | None:
+    """Read the rows of an index by their ids, without spaces around names and values.
+
+    Returns
+    -------
+    dict or None
+        None if there is no such file.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read, says nothing of use or has different rows for an id.
+    """
+    if not index.exists():
+        return None
+    try:
+        # Spreadsheets put a byte-order mark in front, which would be part of the first name.
+        with index.open(newline="", encoding="utf-8-sig") as lines:
+            reader = csv.DictReader(lines)
+            # With a stray space a patient would be two, one to train on and one to validate.
+            reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
+            rows = [{k: v.strip() for k, v in row.items() if k and v} for row in reader]
+    except UnicodeDecodeError:
+        raise DataError(f"{index} is not UTF-8 text: save it as CSV UTF-8.") from None
+    if "id" not in (reader.fieldnames or ()):
+        raise DataError(f"{index} has no column id: save it with commas between its columns.")
+    if not set(INDEX_COLUMNS) & set(reader.fieldnames or ()):
+        raise DataError(
+            f"{index} has none of the columns {', '.join(INDEX_COLUMNS)}: name the one that tells "
+            "patients or slides apart group."
+        )
+    return _by_id(rows, index)
+
+
+def row_of(image: Path, index: dict[str, dict[str, str]], folder: Path) -> dict[str, str]:
+    """Find an image in the index; without its group it might be trained on and validated.
+
+    Raises
+    ------
+    DataError
+        If it is not there; the message names `folder`, which holds the index.
+    """
+    for name in (image.stem, image.name):
+        if name in index:
+            return index[name]
+    raise DataError(
+        f"{image.name} is not in {folder / 'index.csv'}: add a row with its name as id."
+    )
+
+
+def read_size(row: dict[str, str], column: str) -> float | None:
+    """Read a size from a row; None where there is none.
+
+    Raises
+    ------
+    DataError
+        If it is not a positive number.
+    """
+    text = row.get(column)
+    if not text:
+        return None
+    try:
+        size = float(text)
+    except ValueError:
+        size = math.nan
+    if not 0 < size < math.inf:
+        raise DataError(f"index.csv has {column} {text!r} for {row['id']}: give a positive number.")
+    return size
+
+
+def _by_id(rows: list[dict[str, str]], index: Path) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for row in rows:
+        if "id" in row and found.setdefault(row["id"], row) != row:
+            raise DataError(f"{index} has different rows for id {row['id']!r}: keep one.")
+    return found

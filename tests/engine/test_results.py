@@ -1,0 +1,123 @@
+"""Labels lie on their image, also when saved again, and the table keeps what other runs found."""
+
+import codecs
+
+import imageio.v3 as imageio
+import nibabel
+import numpy as np
+import pytest
+import tifffile
+
+from napari_medt.engine.axes import upright
+from napari_medt.engine.inputs import find_items, read_item
+from napari_medt.engine.results import read_labels, write_labels
+from tests.engine.conftest import ONE, SHAPE, STACK, TWO, run, statuses, table
+from tests.engine.formats.conftest import write_slice
+
+
+def test_the_table_keeps_what_other_runs_wrote(inputs, out, model):
+    run(inputs, out, model)
+    before = table(out)
+    imageio.imwrite(inputs.parent / "three.png", ONE)
+    run(inputs.parent / "three.png", out, model)
+    assert list(table(out)) == ["one.png", "two.png", "three.png"]
+    assert table(out)["two.png"] == before["two.png"]
+    (out / "one.labels.tif").unlink()
+    tifffile.imwrite(out / "two.labels.tif", TWO)  # edited, so that its figures are not known
+    for _ in range(2):
+        run(inputs.parent / "three.png", out, model)
+        assert list(table(out)) == ["three.png"]
+
+
+def test_the_table_is_marked_as_utf_8_for_spreadsheets(inputs, out, model):
+    """Excel otherwise takes it for the code page of the computer."""
+    (inputs / "one.png").rename(inputs / "größe.png")
+    run(inputs, out, model)
+    assert (out / "summary.csv").read_bytes().startswith(codecs.BOM_UTF8 + b"image,")
+    assert "größe.png" in table(out)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_the_table_may_have_been_saved_by_a_spreadsheet(inputs, out, model, encoding):
+    run(inputs, out, model)
+    text = (out / "summary.csv").read_text(encoding="utf-8-sig")
+    (out / "summary.csv").write_text(text, encoding=encoding)
+    imageio.imwrite(inputs.parent / "three.png", ONE)
+    run(inputs.parent / "three.png", out, model)
+    assert list(table(out)) == ["one.png", "two.png", "three.png"]
+
+
+@pytest.mark.parametrize("planar", [False, True])
+def test_a_few_slices_are_no_colours(tmp_path, out, model, planar):
+    """Neither when they are written nor, as napari saves labels again, when they are read."""
+    path, stack = tmp_path / "stack.tif", np.stack([ONE, TWO, TWO])
+    tifffile.imwrite(path, stack, imagej=True, metadata={"axes": "ZYX"})
+    [result] = run(path, out, model, probability=True)
+    assert (result.status, result.found.objects) == ("done", 5)
+    for name in ("stack.labels.tif", "stack.probability.tif"):
+        with tifffile.TiffFile(out / name) as file:
+            assert [page.shape for page in file.pages] == [SHAPE] * 3
+    edited = tifffile.imread(out / "stack.labels.tif")
+    edited[2] = 0
+    rgb = {"photometric": "rgb", "planarconfig": "separate"}
+    options = rgb if planar else {"photometric": "minisblack"}
+    tifffile.imwrite(out / "stack.labels.tif", edited, **options)
+    [result] = run(path, out, model, again=True)
+    assert (result.status, result.found.objects) == ("kept", 3)
+    assert result.found.area_pixels == np.count_nonzero(edited)
+
+
+def test_nifti_keeps_its_geometry(tmp_path, out, model):
+    affine = np.array([[0, 0, 3, 5], [-0.5, 0, 0, 7], [0, -0.5, 0, 9], [0, 0, 0, 1.0]])
+    nibabel.save(nibabel.Nifti1Image(STACK.T, affine), tmp_path / "head.nii.gz")
+    [result] = run(tmp_path, out, model)
+    assert result.labels == "head.labels.nii.gz"
+    written = nibabel.load(out / "head.labels.nii.gz")
+    assert np.allclose(written.affine, affine)
+    assert np.array_equal(np.asarray(written.dataobj) > 0, STACK.T > 0)
+    assert result.found.volume_mm3 == pytest.approx(np.count_nonzero(STACK) * 0.75)
+    assert statuses(run(tmp_path, out, model)) == {"head": "skipped"}
+
+    edited = np.asarray(written.dataobj).copy()
+    edited[:] = 0
+    edited[10:12, 10, 3] = 4
+    nibabel.save(nibabel.Nifti1Image(edited, affine), out / "head.labels.nii.gz")
+    [result] = run(tmp_path, out, model, again=True)
+    assert (result.status, result.found.objects) == ("kept", 1)
+    assert result.found.volume_mm3 == pytest.approx(2 * 0.75)
+
+
+@pytest.mark.parametrize(
+    "orientation", [[0, 1, 0, 0, 0, -1], [1, 0, 0, 0, 0, -1], [0, 1, 0, 1, 0, 0]]
+)
+@pytest.mark.parametrize("gap", [0.5, 3])
+def test_corrected_labels_of_a_series_lie_on_its_image(tmp_path, out, model, orientation, gap):
+    """Sagittal, coronal, and axial lying on its side; of fine slices NIfTI is seen axially."""
+    normal, folder = np.cross(orientation[:3], orientation[3:]), tmp_path / "s"
+    folder.mkdir()
+    for number, plane in enumerate(STACK):
+        place = {"ImageOrientationPatient": orientation, "PixelSpacing": [0.5, 0.5]}
+        place["ImagePositionPatient"] = (gap * number * normal).tolist()
+        write_slice(folder / f"{number}", plane, SeriesInstanceUID="1.2", **place)
+    [item] = find_items([folder])
+    image = upright(read_item(item))
+    run(folder, out, model)
+    labels = np.random.default_rng(0).integers(0, 9, image.array.shape, np.int32)
+    file = out / "s.labels.nii.gz"
+    write_labels(file, labels, image, lambda beside: None)
+    nibabel.save(nibabel.as_closest_canonical(nibabel.load(file)), file)  # as some programs do
+    assert np.array_equal(read_labels(file, image), labels)
+    [kept] = run(folder, out, model)
+    assert (kept.status, kept.found.objects) == ("kept", 8)
+    assert kept.found.volume_mm3 == pytest.approx(np.count_nonzero(labels) * 0.25 * gap)
+
+
+def test_times_in_nifti_keep_their_distance(tmp_path, out, model):
+    image = nibabel.Nifti1Image(np.stack([STACK, STACK]).T, np.diag([0.5, 0.5, 2, 1]))
+    image.header.set_xyzt_units("mm", "msec")
+    image.header.set_zooms((0.5, 0.5, 2, 2500))
+    nibabel.save(image, tmp_path / "beat.nii.gz")
+    run(tmp_path, out, model)
+    header = nibabel.load(out / "beat.labels.nii.gz").header
+    assert header.get_zooms() == (0.5, 0.5, 2, 2.5)
+    assert header.get_xyzt_units() == ("mm", "sec")
