@@ -117,6 +117,18 @@ def test_wheel_carries_the_weights_on_the_cards(wheel):
             assert hashlib.sha256(weights).hexdigest() == sha256
 
 
+def test_wheel_names_where_the_weights_come_from(wheel):
+    """Their licences ask for it."""
+    with zipfile.ZipFile(wheel) as archive:
+        [notice] = [n for n in archive.namelist() if n.endswith("NOTICE") and ".dist-info" in n]
+        told = archive.read(notice).decode()
+    for path in MODELS.glob("*/card.json"):
+        card = json.loads(path.read_text(encoding="utf-8"))
+        assert f"{card['name']}, {card['licence']}\n" in told
+        for source in card["training"]["data"]:
+            assert all(source[key] in told for key in ("name", "attribution", "licence", "source"))
+
+
 def test_command_line_starts(python):
     assert "segment" in run(python.parent / "napari-medt", "--help", cwd=python.parent)
 
