@@ -1,6 +1,12 @@
 """What is said of labels."""
 
-from napari_medt.engine.measure import circumference_in_words
+import pytest
+import tifffile
+
+from napari_medt.engine.formats.plain import read_tiff
+from napari_medt.engine.measure import circumference_in_words, measure
+from napari_medt.engine.record import Settings
+from napari_medt.models.store import load_model
 from tests.engine.test_ellipse import draw
 
 
@@ -11,3 +17,17 @@ def test_words():
     assert circumference_in_words(mask, 1, 0.5) == circumference_in_words(mask, 0.5)
     assert circumference_in_words(mask, (0.5, 0.5)) == circumference_in_words(mask, 0.5)
     assert circumference_in_words(mask & False, 0.5) == "no outline to measure"
+
+
+def test_a_stack_of_one_slice_is_measured_as_a_plane(tmp_path):
+    mask, card = draw((100, 130), (60, 60)), load_model("fetal-head").card
+    found = []
+    for image in mask, mask[None]:
+        file = tmp_path / "head.tif"
+        tifffile.imwrite(
+            file, image * 255, photometric="minisblack", resolution=(50, 50), resolutionunit=3
+        )
+        found.append(measure(image, read_tiff(file), card, Settings()))
+    plane, stack = found
+    assert stack.area_mm2 == plane.area_mm2 == pytest.approx(mask.sum() * 0.04)
+    assert stack.circumference_mm == plane.circumference_mm > 0

@@ -1,6 +1,7 @@
 """What is remembered of labels: nothing is done twice, and no correction is lost."""
 
 import json
+import os
 from dataclasses import replace
 
 import imageio.v3 as imageio
@@ -48,6 +49,19 @@ def test_another_model_is_another_run(inputs, out, model):
     assert set(statuses(run(inputs, out, model)).values()) == {"skipped"}
 
 
+def test_another_image_of_the_same_name_size_and_time_is_another_one(inputs, out, model):
+    """So are files of archives that give all of them one date."""
+    one, other = inputs / "one.tif", inputs / "other" / "one.tif"
+    other.parent.mkdir()
+    for file, image in (one, ONE), (other, TWO):
+        tifffile.imwrite(file, image)
+        os.utime(file, (1e9, 1e9))
+    assert one.stat().st_size == other.stat().st_size
+    for file, count in (one, 1), (other, 2):
+        assert statuses(run(file, out, model)) == {"one": "done"}
+        assert tifffile.imread(out / "one.labels.tif").max() == count
+
+
 def test_another_version_is_another_run(inputs, out, model, monkeypatch):
     """It may make other labels; what somebody edited stays also then."""
     run(inputs, out, model)
@@ -56,15 +70,6 @@ def test_another_version_is_another_run(inputs, out, model, monkeypatch):
     assert statuses(run(inputs, out, model)) == {"one": "kept", "two": "done"}
     assert statuses(run(inputs, out, model)) == {"one": "kept", "two": "skipped"}
     assert (out / "one.labels.tif").read_bytes() == b"corrected"
-
-
-def test_a_record_from_before_versions_were_noted_is_made_again(inputs, out, model):
-    run(inputs, out, model)
-    file = out / FOLDER / "one.json"
-    values = json.loads(file.read_text())
-    del values["made"]["version"]
-    file.write_text(json.dumps(values))
-    assert statuses(run(inputs, out, model)) == {"one": "done", "two": "skipped"}
 
 
 def test_labels_that_are_gone_are_made_again(inputs, out, model):
@@ -84,21 +89,19 @@ def test_probabilities_are_those_of_the_labels_beside_them(inputs, out, model):
     imageio.imwrite(inputs / "one.png", TWO)
     assert statuses(run(inputs, out, model)) == {"one": "done", "two": "skipped"}
     assert not file.exists()
-    tifffile.imwrite(file, np.zeros(SHAPE, np.float32))  # of whatever else
     results = run(inputs, out, model, probability=True)
     assert statuses(results) == {"one": "done", "two": "skipped"}
     assert np.count_nonzero(tifffile.imread(file) > 0.5) == np.count_nonzero(TWO)
 
 
-def test_a_record_from_before_probabilities_were_noted(inputs, out, model):
-    run(inputs, out, model, probability=True)
-    for name in ("one", "two"):
-        file = out / FOLDER / f"{name}.json"
-        values = json.loads(file.read_text())
-        del values["probability"]
-        file.write_text(json.dumps(values))
-    assert set(statuses(run(inputs, out, model)).values()) == {"skipped"}
-    assert set(statuses(run(inputs, out, model, probability=True)).values()) == {"done"}
+@pytest.mark.parametrize("probability", [False, True])
+def test_probabilities_from_elsewhere_are_nobodys_to_delete(inputs, out, model, probability):
+    out.mkdir()
+    (out / "one.probability.tif").write_bytes(b"the work of a day")
+    results = run(inputs, out, model, probability=probability)
+    assert statuses(results) == {"one": "failed", "two": "done"}
+    assert "move it away" in table(out)["one.png"]["error"]
+    assert (out / "one.probability.tif").read_bytes() == b"the work of a day"
 
 
 @pytest.mark.parametrize("again", [False, True])
@@ -189,11 +192,6 @@ def test_labels_that_could_not_be_replaced_twice_are_no_correction(inputs, out, 
         for settings in others[:2]:
             assert set(statuses(run(inputs, out, model, settings)).values()) == {"failed"}
     assert set(statuses(run(inputs, out, model, others[2])).values()) == {"done"}
-
-
-def test_a_channel_that_was_not_asked_for_leaves_records_as_they_were(model):
-    assert "channel_given" not in Settings().made_with(model.card)
-    assert Settings(channel_given=True).made_with(model.card)["channel_given"]
 
 
 def test_records_name_no_file_and_no_time(inputs, out, model):

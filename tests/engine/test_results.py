@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import tifffile
 
+from napari_medt.engine import batch
 from napari_medt.engine.axes import upright
 from napari_medt.engine.inputs import find_items, read_item
 from napari_medt.engine.results import read_labels, write_labels
+from napari_medt.errors import DataError
 from tests.engine.conftest import ONE, SHAPE, STACK, TWO, run, statuses, table
 from tests.engine.formats.conftest import write_slice
 
@@ -45,6 +47,39 @@ def test_the_table_may_have_been_saved_by_a_spreadsheet(inputs, out, model, enco
     imageio.imwrite(inputs.parent / "three.png", ONE)
     run(inputs.parent / "three.png", out, model)
     assert list(table(out)) == ["one.png", "two.png", "three.png"]
+
+
+def test_the_table_may_have_semicolons_as_many_spreadsheets_save_it(inputs, out, model):
+    run(inputs, out, model)
+    text = (out / "summary.csv").read_text(encoding="utf-8-sig").replace(",", ";")
+    (out / "summary.csv").write_text(text, encoding="utf-8-sig")
+    imageio.imwrite(inputs.parent / "three.png", ONE)
+    run(inputs.parent / "three.png", out, model)
+    assert list(table(out)) == ["one.png", "two.png", "three.png"]
+
+
+@pytest.mark.parametrize("text", ["patient,age\nA,70\n", 'image,status,labels\n"' + "x" * 200_000])
+def test_a_table_that_is_not_ours_is_left(inputs, out, model, text):
+    out.mkdir()
+    (out / "summary.csv").write_text(text, newline="")
+    with pytest.raises(DataError, match="not a table of a run before: move it away"):
+        run(inputs, out, model)
+    assert (out / "summary.csv").read_text() == text
+    assert not (out / "one.labels.tif").exists()
+
+
+def test_runs_at_the_same_time_share_a_table(inputs, out, model, monkeypatch):
+    imageio.imwrite(inputs.parent / "three.png", ONE)
+    read = batch.read_item
+
+    def meanwhile(item):
+        monkeypatch.setattr(batch, "read_item", read)
+        run(inputs.parent / "three.png", out, model)
+        return read(item)
+
+    monkeypatch.setattr(batch, "read_item", meanwhile)
+    run(inputs, out, model)
+    assert set(table(out)) == {"one.png", "two.png", "three.png"}
 
 
 @pytest.mark.parametrize("planar", [False, True])

@@ -104,22 +104,25 @@ class Batch:
         check_branches(self.settings.branches, self.model)
         results = [Result(item) for item in items]
         make_folder(self.output)
-        earlier = earlier_rows(self.output, {item.name for item in items})
-        # What cannot be written is known before the work.
-        write_summary(self.output, results, earlier)
+        self._write_summary(results)  # what cannot be written is known before the work
         for number, item in enumerate(items):
             if cancelled is not None and cancelled():
                 raise Cancelled
             share = steps_of(progress, number, len(items))
             results[number] = self._do(item, share, cancelled)
             share(1, 1)
-            self._update_summary(results, earlier)
-        write_summary(self.output, results, earlier)
+            self._update_summary(results)
+        self._write_summary(results)
         return results
 
-    def _update_summary(self, results: list[Result], earlier: list[dict[str, str]]) -> None:
+    def _write_summary(self, results: list[Result]) -> None:
+        # Read again every time: another run may write into the same folder.
+        earlier = earlier_rows(self.output, {result.item.name for result in results})
+        write_summary(self.output, results, earlier)
+
+    def _update_summary(self, results: list[Result]) -> None:
         try:
-            write_summary(self.output, results, earlier)
+            self._write_summary(results)
         except DataError as error:  # somebody may be looking at it; there is the next time
             logger.warning("%s", error)
 
@@ -152,6 +155,7 @@ class Batch:
         file = self.output / f"{item.name}{labels_suffix(picture)}"
         if is_corrected(record, file, made):
             return self._keep(item, file, picture)
+        self._check_probability(item, record)
         labels, probability = self._predict(picture, progress, cancelled)
         if is_corrected(record, file, made):  # meanwhile
             return self._keep(item, file, picture)
@@ -184,6 +188,14 @@ class Batch:
 
     def _probability_file(self, item: Item) -> Path:
         return self.output / f"{item.name}{PROBABILITY_SUFFIX}"
+
+    def _check_probability(self, item: Item, record: Record) -> None:
+        file = self._probability_file(item)
+        if file.exists() and not record.labels:
+            raise ImageError(
+                f"{file.name} in the output folder was not made by a run before: move it away, or "
+                "choose another output folder."
+            )
 
     def _write_probability(self, item: Item, probability: NDArray[np.float32]) -> str:
         """Write probabilities, if they are wanted, and return their SHA-256.
@@ -245,7 +257,7 @@ def is_corrected(record: Record, file: Path, made: dict[str, Any]) -> bool:
     """
     if not record.is_edited(file):
         return False
-    if record.made.get("image", made["image"]) != made["image"]:
+    if record.made and record.made["image"] != made["image"]:
         raise ImageError(
             f"{file.name} was corrected for another or a changed image: choose another output "
             "folder."

@@ -49,7 +49,12 @@ def measure(labels: NDArray, picture: Picture, card: ModelCard, settings: Settin
         sizes |= dict.fromkeys("yx", settings.mm_per_pixel)
     mask = labels > 0
     pixels = int(np.count_nonzero(mask))
-    letters = [picture.axes[axis] for axis in axes.kept]
+    # A single slice in a stack of its own is a plane.
+    letters = [
+        picture.axes[axis]
+        for axis, length in zip(axes.kept, labels.shape, strict=True)
+        if length > 1 or picture.axes[axis] in "yx"
+    ]
     size = math.prod(sizes.get(letter, math.nan) for letter in letters)
     if letters == ["z", "y", "x"]:
         size *= uprightness(picture)
@@ -62,8 +67,9 @@ def measure(labels: NDArray, picture: Picture, card: ModelCard, settings: Settin
         area_mm2=extent if letters == ["y", "x"] else None,
         volume_mm3=extent if letters == ["z", "y", "x"] else None,
     )
-    if card.report != "circumference" or labels.ndim > 2:
+    if card.report != "circumference" or letters != ["y", "x"]:
         return found
+    mask = mask.reshape(mask.shape[-2:])
     sides = (sizes["y"], sizes["x"]) if {"y", "x"} <= sizes.keys() else None
     return with_circumference(found, mask, sides, card.report_scale)
 

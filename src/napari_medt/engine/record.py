@@ -49,16 +49,13 @@ class Settings:
 
     def made_with(self, card: ModelCard) -> dict[str, Any]:
         """Return all that decides labels, but the image, as plain values."""
-        given = asdict(self)
-        if not self.channel_given:  # so that records know it which were made before there was this
-            del given["channel_given"]
         return {
             "version": __version__,
             "model": card.name,
             "weights_sha256": card.sha256,
             "report_scale": card.report_scale,
             **card.recipe,
-            **given,
+            **asdict(self),
             "threshold": card.threshold if self.threshold is None else self.threshold,
             "min_size": card.min_size if self.min_size is None else self.min_size,
         }
@@ -126,10 +123,12 @@ def write_record(output: Path, name: str, record: Record) -> None:
 
 
 def fingerprint(files: Sequence[Path]) -> str:
-    """Tell files from others, and from themselves after a change, by size and time."""
-    states = [path.stat() for path in files if path.exists()]
-    text = json.dumps([(state.st_size, state.st_mtime_ns) for state in states])
-    return hashlib.sha256(text.encode()).hexdigest()
+    """Tell files from others, and from themselves after a change, by all that is in them.
+
+    Size and time do not tell enough: files of an archive may all have the same.
+    """
+    contents = "".join(sha256(path) for path in files if path.exists())
+    return hashlib.sha256(contents.encode()).hexdigest()
 
 
 def sha256(path: Path) -> str:

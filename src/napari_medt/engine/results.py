@@ -18,6 +18,7 @@ from napari_medt.engine.formats.plain import read_tiff
 from napari_medt.engine.inputs import PLACED_LABELS_SUFFIX, PLAIN_LABELS_SUFFIX
 from napari_medt.engine.record import read_record
 from napari_medt.engine.summary import SUMMARY_FILE
+from napari_medt.errors import DataError
 
 
 def labels_suffix(picture: Picture) -> str:
@@ -80,14 +81,29 @@ def earlier_rows(folder: Path, names: Collection[str]) -> list[dict[str, str]]:
         With ``summary.csv``, if there was a run before.
     names : collection of str
         Of the items of the new run, which tells of them itself.
+
+    Raises
+    ------
+    DataError
+        If there is such a file that is not a table of ours: it is not to be written over.
     """
+    path = folder / SUMMARY_FILE
     try:
         # The byte-order mark would be part of the first name.
-        text = (folder / SUMMARY_FILE).read_text(encoding="utf-8-sig", errors="replace")
+        text = path.read_text(encoding="utf-8-sig", errors="replace")
     except OSError:
         return []
-    rows = csv.DictReader(io.StringIO(text))
-    return [row for row in rows if _is_kept(folder, row.get("labels") or "", names)]
+    head = text.partition("\n")[0]
+    # In many countries Excel saves semicolons.
+    table = csv.DictReader(io.StringIO(text), delimiter=";" if ";" in head else ",")
+    try:
+        if not {"image", "status", "labels"} <= set(table.fieldnames or ()):
+            raise csv.Error
+        return [row for row in table if _is_kept(folder, row["labels"] or "", names)]
+    except csv.Error:
+        raise DataError(
+            f"{path} is not a table of a run before: move it away, or choose another output folder."
+        ) from None
 
 
 def _is_kept(folder: Path, labels: str, names: Collection[str]) -> bool:
