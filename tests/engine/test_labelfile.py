@@ -27,7 +27,7 @@ def test_coarse_levels_take_every_nth_pixel(tmp_path_factory, height, width, siz
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(labelfile, "SMALLEST", 20)
         folder = tmp_path_factory.mktemp("labels")
-        file = LabelFile.create(folder, height, width, chunk=size, pixel_size=None)
+        file = LabelFile.create(folder, height, width, chunk=size, pixel_size=(1, 1), unit="")
         grid = BlockGrid(height, width, size)
         for index in rng.permutation(len(grid)):
             area = grid.area(int(index))
@@ -38,12 +38,15 @@ def test_coarse_levels_take_every_nth_pixel(tmp_path_factory, height, width, siz
         assert np.array_equal(level[:], labels[:: 2**number, :: 2**number])
 
 
-@pytest.mark.parametrize("pixel_size", [0.25, None])
-def test_another_reader_opens_it(tmp_path, pixel_size):
+@pytest.mark.parametrize(
+    ("pixel_size", "unit"), [((0.25, 0.5), "micrometer"), ((1, 1), ""), ((2, 2), "")]
+)
+def test_another_reader_opens_it(tmp_path, pixel_size, unit):
     """The one of the people who made the format."""
     labels = np.random.default_rng(0).integers(0, 2**32, (700, 900), np.uint32)
     everything = (slice(0, 700), slice(0, 900))
-    file = LabelFile.create(tmp_path / "a.zarr", 700, 900, chunk=512, pixel_size=pixel_size)
+    path = tmp_path / "a.zarr"
+    file = LabelFile.create(path, 700, 900, chunk=512, pixel_size=pixel_size, unit=unit)
     file.write(everything, labels)
     file.refresh(everything)
 
@@ -53,9 +56,9 @@ def test_another_reader_opens_it(tmp_path, pixel_size):
     assert np.array_equal(node.data[0].compute(), labels)
     assert np.array_equal(node.data[1].compute(), labels[::2, ::2])
     scales = [steps[0]["scale"] for steps in node.metadata["coordinateTransformations"]]
-    assert scales == [[step * (pixel_size or 1)] * 2 for step in (1, 2)]
+    assert scales == [[step * side for side in pixel_size] for step in (1, 2)]
     units = {axis.get("unit") for axis in node.metadata["axes"]}
-    assert units == {"micrometer" if pixel_size else None}
+    assert units == {unit or None}
 
 
 @pytest.mark.parametrize("number", [0, 1])
@@ -63,7 +66,7 @@ def test_a_chunk_that_somebody_reads_is_written_a_moment_later(tmp_path, monkeyp
     """As on Windows, which replaces no file that is open."""
     everything = (slice(0, 700), slice(0, 900))
     labels = np.random.default_rng(0).integers(0, 2**32, (700, 900), np.uint32)
-    file = LabelFile.create(tmp_path / "a.zarr", 700, 900, chunk=512, pixel_size=None)
+    file = LabelFile.create(tmp_path / "a.zarr", 700, 900, chunk=512, pixel_size=(1, 1), unit="")
     monkeypatch.setattr(labelfile, "PAUSES", (0,) * 3)
     refused = refuse(monkeypatch, file.levels[number], times=3)
     file.write(everything, labels)
@@ -74,7 +77,7 @@ def test_a_chunk_that_somebody_reads_is_written_a_moment_later(tmp_path, monkeyp
 
 
 def test_a_chunk_that_may_not_be_written_is_an_error(tmp_path, monkeypatch):
-    file = LabelFile.create(tmp_path / "a.zarr", 9, 9, chunk=512, pixel_size=None)
+    file = LabelFile.create(tmp_path / "a.zarr", 9, 9, chunk=512, pixel_size=(1, 1), unit="")
     monkeypatch.setattr(labelfile, "PAUSES", (0,) * 3)
     refuse(monkeypatch, file.levels[0], times=4)
     with pytest.raises(PermissionError):

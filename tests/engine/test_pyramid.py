@@ -50,25 +50,35 @@ def test_ome_zarr_of_either_version(tmp_path, version, nested):
     first, second = open_levels(path)
     assert np.array_equal(first.read(EVERYTHING), IMAGE)
     assert np.array_equal(second.read(EVERYTHING), IMAGE[::2, ::2])
-    assert (first.pixel_size, second.pixel_size) == (0.25, 0.5)
+    assert (first.pixel_size, second.pixel_size) == ((0.5, 0.25), (1, 0.5))
+    assert first.unit == second.unit == "micrometer"
 
 
 def test_pyramidal_tiff(tmp_path):
     path = tmp_path / "slide.ome.tif"
     with tifffile.TiffWriter(path) as tiff:
         options = {"tile": (64, 48), "photometric": "rgb"}
-        sizes = {"PhysicalSizeX": 0.25, "PhysicalSizeXUnit": "µm", "axes": "YXS"}
-        tiff.write(IMAGE, subifds=1, metadata=sizes, **options)
+        sizes = {"PhysicalSizeX": 0.25, "PhysicalSizeY": 500, "PhysicalSizeYUnit": "nm"}
+        tiff.write(IMAGE, subifds=1, metadata={**sizes, "axes": "YXS"}, **options)
         tiff.write(IMAGE[::2, ::2], subfiletype=1, **options)
     first, second = open_levels(path)
     assert np.array_equal(first.read(EVERYTHING), IMAGE)
     assert np.array_equal(second.read(EVERYTHING), IMAGE[::2, ::2])
-    assert (first.pixel_size, second.pixel_size) == (0.25, 0.5)
+    assert (first.pixel_size, second.pixel_size) == ((0.5, 0.25), (1, 0.5))
+
+
+def test_without_a_unit_levels_are_counted_in_pixels_of_the_finest(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "slide.tif") as tiff:
+        options = {"tile": (64, 48), "photometric": "rgb", "metadata": {"axes": "YXS"}}
+        tiff.write(IMAGE, subifds=1, **options)
+        tiff.write(IMAGE[::2, ::2], subfiletype=1, **options)
+    levels = open_levels(tmp_path / "slide.tif")
+    assert [(level.pixel_size, level.unit) for level in levels] == [((1, 1), ""), ((2, 2), "")]
 
 
 @pytest.mark.parametrize(
     ("resolution", "size"),
-    [((40_000, "CENTIMETER"), 0.25), ((1, "INCH"), None), ((300, "INCH"), None)],
+    [((40_000, "CENTIMETER"), 0.25), ((1, "INCH"), 1), ((300, "INCH"), 1)],
 )
 def test_size_of_a_pixel_in_a_plain_tiff(tmp_path, resolution, size):
     """Dots per inch are those of a printer."""
@@ -76,7 +86,8 @@ def test_size_of_a_pixel_in_a_plain_tiff(tmp_path, resolution, size):
     path = tmp_path / "slide.tif"
     tifffile.imwrite(path, IMAGE, resolution=(number, number), resolutionunit=unit)
     [level] = open_levels(path)
-    assert level.pixel_size == size
+    assert level.pixel_size == pytest.approx((size, size))
+    assert level.unit == ("micrometer" if size < 1 else "")
 
 
 def test_a_channel_of_an_8_bit_tiff(tmp_path):
@@ -95,7 +106,7 @@ def test_size_of_a_pixel_by_imagej(tmp_path):
     options = {"imagej": True, "metadata": {"unit": "um"}}
     tifffile.imwrite(tmp_path / "slide.tif", IMAGE, resolution=(4, 4), **options)
     [level] = open_levels(tmp_path / "slide.tif")
-    assert level.pixel_size == 0.25
+    assert (level.pixel_size, level.unit) == ((0.25, 0.25), "micrometer")
 
 
 def empty_folder(path):

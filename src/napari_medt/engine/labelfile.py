@@ -33,7 +33,14 @@ class LabelFile:
 
     @classmethod
     def create(
-        cls, folder: Path, height: int, width: int, *, chunk: int, pixel_size: float | None
+        cls,
+        folder: Path,
+        height: int,
+        width: int,
+        *,
+        chunk: int,
+        pixel_size: tuple[float, float],
+        unit: str,
     ) -> LabelFile:
         """Make a label image of background only.
 
@@ -45,8 +52,8 @@ class LabelFile:
             In pixels.
         chunk : int
             Side of a chunk in pixels.
-        pixel_size : float, optional
-            Micrometres.
+        pixel_size, unit
+            See :class:`napari_medt.engine.source.Level`.
         """
         group = zarr.create_group(folder, zarr_format=2)
         steps = [1]
@@ -61,7 +68,7 @@ class LabelFile:
                 fill_value=0,
                 chunk_key_encoding={"name": "v2", "separator": "/"},
             )
-        group.attrs.update(label_metadata(steps, pixel_size))
+        group.attrs.update(label_metadata(steps, pixel_size, unit))
         return cls.open(folder)
 
     @classmethod
@@ -114,21 +121,20 @@ def _first(images: Any) -> dict[str, Any]:
     return images[0]
 
 
-def label_metadata(steps: list[int], pixel_size: float | None) -> dict[str, Any]:
+def label_metadata(steps: list[int], pixel_size: tuple[float, float], unit: str) -> dict[str, Any]:
     """Metadata of a label image whose levels take every n-th pixel, by the NGFF 0.4 standard."""
-    unit = {"unit": "micrometer"} if pixel_size else {}
-    size = pixel_size or 1.0
+    named = {"unit": unit} if unit else {}
     return {
         "multiscales": [
             {
                 "version": "0.4",
                 "name": "labels",
-                "axes": [{"name": name, "type": "space", **unit} for name in "yx"],
+                "axes": [{"name": name, "type": "space", **named} for name in "yx"],
                 "datasets": [
                     {
                         "path": str(number),
                         "coordinateTransformations": [
-                            {"type": "scale", "scale": [size * step, size * step]}
+                            {"type": "scale", "scale": [side * step for side in pixel_size]}
                         ],
                     }
                     for number, step in enumerate(steps)

@@ -14,13 +14,14 @@ from napari_medt.engine.source import Level, level_of
 from napari_medt.errors import ImageError
 
 TIFF_SUFFIXES = (".tif", ".tiff", ".svs", ".ndpi", ".scn", ".bif", ".qptiff")
+MICROMETRE = "micrometer"
 MICROMETRES = {
     "angstrom": 1e-4,
     "nm": 1e-3,
     "nanometer": 1e-3,
     "um": 1.0,
     "µm": 1.0,
-    "micrometer": 1.0,
+    MICROMETRE: 1.0,
     "mm": 1e3,
     "millimeter": 1e3,
     "cm": 1e4,
@@ -74,18 +75,40 @@ def open_tiff(path: Path, channel: int | None) -> list[Level]:
 
     with tifffile.TiffFile(path) as file:
         check_values(file)
-        series = file.series[0]
-        count, unit = pixel_sizes(file).get("x", (0.0, ""))
-        size = count * MICROMETRES.get(unit, 0.0)
-        width = series.levels[0].shape[series.levels[0].axes.index("X")]
-    levels = []
+        series, told = file.series[0], pixel_sizes(file)
+    sides, unit = in_micrometres(*(told.get(axis, (1.0, "")) for axis in "yx"))
+    finest, levels = plane_shape(series.levels[0]), []
     for number, level in enumerate(series.levels):
         store = tifffile.imread(path, aszarr=True, series=0, level=number)
         array = zarr.open_array(store, mode="r")
-        scale = width / level.shape[level.axes.index("X")]
-        found = size * scale if size else None
-        levels.append(level_of(array, level.axes.lower(), pixel_size=found, channel=channel))
+        shape = plane_shape(level)
+        size = sides[0] * finest[0] / shape[0], sides[1] * finest[1] / shape[1]
+        axes = level.axes.lower()
+        levels.append(level_of(array, axes, pixel_size=size, unit=unit, channel=channel))
     return levels
+
+
+def plane_shape(level: tifffile.TiffPageSeries) -> tuple[int, int]:
+    """Height and width of a level of a TIFF; 1 where it has no such axis."""
+    lengths = dict(zip(level.axes, level.shape, strict=True))
+    return lengths.get("Y", 1), lengths.get("X", 1)
+
+
+def in_micrometres(*sides: tuple[float, str]) -> tuple[tuple[float, float], str]:
+    """Height and width of a pixel, each with its unit, in micrometres if both units are known.
+
+    Returns
+    -------
+    tuple of float, str
+        Height and width, and the unit: none if they are as they were.
+    """
+    factors = [MICROMETRES.get(unit) for _, unit in sides]
+    known = None not in factors
+    height, width = (
+        side * (factor or 1.0) if known else side
+        for (side, _), factor in zip(sides, factors, strict=True)
+    )
+    return (height, width), MICROMETRE if known else ""
 
 
 def check_values(file: tifffile.TiffFile) -> None:
@@ -117,17 +140,14 @@ def open_zarr(path: Path, channel: int | None) -> list[Level]:
     image = attributes["multiscales"][0]
     axes = [axis if isinstance(axis, dict) else {"name": axis} for axis in image["axes"]]
     names = "".join(axis["name"] for axis in axes)
-    x = names.index("x")
-    unit = MICROMETRES.get(axes[x].get("unit", ""))
-    return [
-        level_of(
-            node[dataset["path"]],
-            names,
-            pixel_size=unit * scale_along(x, image, dataset) if unit else None,
-            channel=channel,
-        )
-        for dataset in image["datasets"]
-    ]
+    plane = [names.index(axis) for axis in "yx"]
+    levels = []
+    for dataset in image["datasets"]:
+        sides = [(scale_along(a, image, dataset), axes[a].get("unit", "")) for a in plane]
+        size, unit = in_micrometres(*sides)
+        array = node[dataset["path"]]
+        levels.append(level_of(array, names, pixel_size=size, unit=unit, channel=channel))
+    return levels
 
 
 def scale_along(axis: int, *nodes: dict[str, Any]) -> float:

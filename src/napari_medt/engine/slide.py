@@ -204,7 +204,8 @@ def plane_identity(levels: Sequence[Level], index: int) -> dict[str, Any]:
 def fill_folder(folder: Path, level: Level, settings: Settings) -> None:
     """Fill the folder of a run: labels of background only, and the settings."""
     chunk = settings.block if settings.block % CHUNK else CHUNK
-    LabelFile.create(folder, level.height, level.width, chunk=chunk, pixel_size=level.pixel_size)
+    size, unit = level.pixel_size, level.unit
+    LabelFile.create(folder, level.height, level.width, chunk=chunk, pixel_size=size, unit=unit)
     state = folder / STATE
     state.mkdir()
     text = json.dumps(asdict(settings), indent=2) + "\n"

@@ -60,15 +60,18 @@ class Level:
     axes : str
         A letter for each of its axes: ``y`` and ``x``, ``c`` for channels, ``s`` for the samples of
         a colour, and others, which must have length 1.
-    pixel_size : float, optional
-        Micrometres.
+    pixel_size : tuple of float
+        Height and width of a pixel.
+    unit : str
+        What they are counted in: ``micrometer``, or nothing where that is not known.
     channel : int, optional
         Which channel; None where there are none, or they are colours.
     """
 
     array: Any
     axes: str
-    pixel_size: float | None = None
+    pixel_size: tuple[float, float] = (1.0, 1.0)
+    unit: str = ""
     channel: int | None = None
 
     @property
@@ -128,7 +131,12 @@ def pieces(length: int, size: int) -> list[slice]:
 
 
 def level_of(
-    array: Any, axes: str = "", *, pixel_size: float | None = None, channel: int | None = None
+    array: Any,
+    axes: str = "",
+    *,
+    pixel_size: tuple[float, float] = (1.0, 1.0),
+    unit: str = "",
+    channel: int | None = None,
 ) -> Level:
     """Take an array for a plane.
 
@@ -138,8 +146,8 @@ def level_of(
         See :class:`Level`.
     axes : str
         See :class:`Level`; by default ``yx``, or ``yxs`` where there are three axes.
-    pixel_size : float, optional
-        Micrometres.
+    pixel_size, unit
+        See :class:`Level`.
     channel : int, optional
         Which channel, or which colour; by default the first channel, but three or four of 8 bits
         are taken for colours.
@@ -169,7 +177,7 @@ def level_of(
         names = " and ".join(f"{length} along {axis}" for axis, length in extra.items())
         raise ImageError(f"The image has more than one plane ({names}): save one plane of it.")
     check_channel(channel or 0, lengths.get("c", 1))
-    return Level(array, axes, pixel_size, (channel or 0) if "c" in axes else None)
+    return Level(array, axes, pixel_size, unit, (channel or 0) if "c" in axes else None)
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from napari_medt.engine.axes import Axes, guess_axes
 from napari_medt.engine.formats.picture import INVERTED, turned
 from napari_medt.engine.mix import Channel, Mix
+from napari_medt.engine.pyramid import MICROMETRE
 from napari_medt.engine.source import Level, level_of
 from napari_medt.errors import ImageError
 from napari_medt.gui.outcome import Place
@@ -72,13 +73,16 @@ def slide_levels(layer: Image) -> list[Level] | None:
     """
     if not is_slide(layer):
         return None
-    sides, width = mm_per_pixel(layer), plane_shape(layer)[1]
-    size = sides[0] if sides and math.isclose(*sides, rel_tol=1e-3) else None
+    sides = mm_per_pixel(layer)
+    side, unit = (1000 * np.array(sides), MICROMETRE) if sides else (np.ones(2), "")
     others = "tzabdefg"[: layer.ndim - 2]  # of length 1, under any names
     axes = f"{others}yxs" if layer.rgb else f"{others}yx"
     arrays = list(layer.data) if layer.multiscale else [layer.data]
-    sizes = [size and 1000 * size * width / array.shape[layer.ndim - 1] for array in arrays]
-    return [level_of(a, axes, pixel_size=s) for a, s in zip(arrays, sizes, strict=True)]
+    levels = []
+    for array in arrays:
+        height, width = side * plane_shape(layer) / array.shape[layer.ndim - 2 : layer.ndim]
+        levels.append(level_of(array, axes, pixel_size=(height, width), unit=unit))
+    return levels
 
 
 def axes_of(layer: Image) -> Axes:

@@ -61,6 +61,25 @@ def test_ome_tiff_tells_axes_and_pixel_size(tmp_path):
     assert np.array_equal(picture.array, STACK)
 
 
+@pytest.mark.parametrize("size", ["0", "-0.2", "nan", "inf", "", "a"])
+def test_a_size_that_is_none_is_not_known(tmp_path, size):
+    path = tmp_path / "cells.ome.tif"
+    sizes = {"PhysicalSizeX": 0.5, "PhysicalSizeY": 0.125}
+    tifffile.imwrite(path, GRAY, metadata={"axes": "YX", **sizes})
+    assert read_any(path).mm == pytest.approx({"y": 0.000125, "x": 0.0005})
+    written = path.read_bytes()
+    path.write_bytes(written.replace(b'"0.125"', f'"{size}"'.ljust(7).encode()))
+    assert path.read_bytes() != written
+    assert read_any(path).mm == {}
+
+
+@pytest.mark.parametrize("spacing", ["0", "nan", "?"])
+def test_a_spacing_that_is_none_is_not_known(tmp_path, spacing):
+    metadata = {"axes": "ZCYX", "unit": "um", "spacing": spacing}
+    tifffile.imwrite(tmp_path / "a.tif", STACK, imagej=True, resolution=(2, 2), metadata=metadata)
+    assert set(read_any(tmp_path / "a.tif").mm) == {"y", "x"}
+
+
 def test_imagej_tiff_tells_axes_and_pixel_size(tmp_path):
     metadata = {"axes": "ZCYX", "unit": "um", "spacing": 3.0}
     tifffile.imwrite(tmp_path / "a.tif", STACK, imagej=True, resolution=(4, 2), metadata=metadata)

@@ -108,8 +108,9 @@ def pixel_sizes(tiff: tifffile.TiffFile) -> Sizes:
     name = str(imagej.get("unit", "")).replace("\\u00B5", "u").replace("µ", "u")
     unit = IMAGEJ_UNITS.get(name)
     sizes = _plane_sizes(tiff, unit)
-    if sizes and unit and imagej.get("spacing"):
-        sizes["z"] = unit[0] * abs(float(imagej["spacing"])), unit[1]
+    spacing = _size(imagej.get("spacing"))
+    if sizes and unit and spacing:
+        sizes["z"] = unit[0] * abs(spacing), unit[1]
     return sizes
 
 
@@ -119,11 +120,19 @@ def _ome_sizes(xml: str) -> Sizes:
     except (ParseError, KeyError, TypeError):
         return {}
     pixels: dict[str, Any] = (image[0] if isinstance(image, list) else image)["Pixels"]
-    return {
-        axis.lower(): (float(pixels[f"PhysicalSize{axis}"]), _unit(pixels, axis))
-        for axis in "XYZ"
-        if f"PhysicalSize{axis}" in pixels
-    }
+    sizes = {axis: _size(pixels.get(f"PhysicalSize{axis}")) for axis in "XYZ"}
+    if min(sizes["X"], sizes["Y"]) <= 0:  # half a plane's size is of no use
+        return {}
+    return {axis.lower(): (size, _unit(pixels, axis)) for axis, size in sizes.items() if size > 0}
+
+
+def _size(told: Any) -> float:
+    """Return a length that a file tells, 0 if it is none."""
+    try:
+        size = float(told)
+    except (TypeError, ValueError):
+        return 0.0
+    return size if math.isfinite(size) else 0.0
 
 
 def _unit(pixels: dict[str, Any], axis: str) -> str:
