@@ -160,7 +160,7 @@ def test_evaluate_refuses_a_folder_before_it_measures(tiny_model, tmp_path, caps
     arguments = ("--model", tiny_model, "--data", data, option, tmp_path / "there")
     assert run("evaluate", *arguments) == 1
     printed = capsys.readouterr()
-    assert "there is a folder: give the name of a file." in printed.err
+    assert "is there and is not a file: give the name of a file." in printed.err
     assert printed.out == ""
 
 

@@ -361,8 +361,8 @@ def check_outputs(options: argparse.Namespace) -> None:
     from napari_medt.models.store import bundled_cards
 
     for file in filter(None, (options.json, options.worst)):
-        if file.is_dir():
-            raise DataError(f"{file} is a folder: give the name of a file.")
+        if file.exists() and not file.is_file():
+            raise DataError(f"{file} is there and is not a file: give the name of a file.")
         if file == options.worst and file.suffix.lower() != ".png":
             raise DataError(f"{file} would be a PNG picture: let its name end in .png.")
         make_folder(file.parent)

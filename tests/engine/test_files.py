@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from napari_medt.engine.files import write_whole
+from napari_medt.errors import DataError
 
 needs_rights = pytest.mark.skipif(sys.platform == "win32", reason="Windows has other rights")
 
@@ -26,6 +27,19 @@ def test_a_failed_write_leaves_what_was_there(tmp_path):
         write_whole(path, fail)
     assert path.read_text(encoding="utf-8") == "hello"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@needs_rights
+def test_a_link_stays_and_what_is_no_file_is_refused(tmp_path):
+    file, link, pipe = tmp_path / "a.txt", tmp_path / "link", tmp_path / "pipe"
+    link.symlink_to(file)
+    write_whole(link, hello)
+    assert link.is_symlink()
+    assert file.read_text(encoding="utf-8") == "hello"
+    os.mkfifo(pipe)
+    with pytest.raises(DataError, match="not a file"):
+        write_whole(pipe, hello)
+    assert pipe.is_fifo()
 
 
 @needs_rights

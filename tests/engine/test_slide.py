@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from napari_medt.cli import main
+from napari_medt.engine import slide as slides
 from napari_medt.engine.block import Run
 from napari_medt.engine.labelfile import STATE
 from napari_medt.engine.predict import BATCH_SIZES
@@ -269,6 +270,34 @@ def test_stopped_while_objects_get_their_numbers(tmp_path, monkeypatch):
     monkeypatch.delattr(f"{module}.read_strips")
     segment_slide(levels, model, output, block=100, device="cpu")
     assert np.array_equal(zarr.open_array(output / "0", mode="r")[:], expected)
+
+
+@pytest.mark.parametrize("when", ["begun", "done"])
+def test_another_process_may_do_the_same_run(tmp_path, monkeypatch, when):
+    levels, model = levels_of([drawn(0, (300, 300))]), standin(Painted(), 64)
+    output = tmp_path / "out.zarr"
+    expected, summary = slide_labels(levels, model, tmp_path, block=100)
+
+    def run(**options):
+        return segment_slide(levels, model, output, block=100, device="cpu", **options)
+
+    def filled(*arguments):
+        monkeypatch.setattr(slides, "fill_folder", fill)
+        fill(*arguments)
+        run()
+
+    def overtaken(*arguments):
+        run()
+        slides.one_by_one(*arguments)
+
+    fill, execute = slides.fill_folder, slides.one_by_one
+    if when == "begun":
+        monkeypatch.setattr(slides, "fill_folder", filled)
+    else:
+        execute = overtaken
+    assert run(execute=execute) == summary
+    assert np.array_equal(zarr.open_array(output / "0", mode="r")[:], expected)
+    assert list(tmp_path.iterdir()) == [output]
 
 
 @pytest.mark.parametrize("block", [64, 100])

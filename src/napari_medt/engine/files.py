@@ -131,8 +131,18 @@ def write_tiff(path: Path, image: NDArray) -> None:
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` make a file beside `path`, then rename it into place.
 
-    A reader never sees half a file, and a failed write leaves what was there.
+    A reader never sees half a file, and a failed write leaves what was there. Of a link, the file
+    that it points to is written.
+
+    Raises
+    ------
+    DataError
+        If there is something at `path` that is no file.
     """
+    if path.is_symlink():
+        path = path.resolve()
+    if path.exists() and not path.is_file():  # a device would be gone for the whole machine
+        raise DataError(f"{path} is there and is not a file: give another name.")
     beside = unused_name(path.parent, path.suffix)
     beside.touch(exist_ok=False)  # with the rights that the user's new files have
     try:

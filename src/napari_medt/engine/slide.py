@@ -152,15 +152,15 @@ def segment_slide(
     check_same(output, asked, levels)
     run = Run.open(output, levels, model, device)
     ended = run.state / "summary.json"
-    if ended.exists():
-        return Summary(**json.loads(ended.read_text(encoding="utf-8")))
-    do_blocks(run, execute or one_by_one, progress, cancelled or never)
-    summary = finish(run, cancelled or never)
-    text = json.dumps(asdict(summary), indent=2) + "\n"
-    write_whole(ended, lambda beside: beside.write_text(text, encoding="utf-8"))
-    for path in run.state.glob("*.npz"):
-        path.unlink()
-    return summary
+    if not ended.exists():
+        do_blocks(run, execute or one_by_one, progress, cancelled or never)
+    if not ended.exists():  # another process may have done the rest meanwhile
+        summary = finish(run, cancelled or never)
+        text = json.dumps(asdict(summary), indent=2) + "\n"
+        write_whole(ended, lambda beside: beside.write_text(text, encoding="utf-8"))
+        for path in run.state.glob("*.npz"):
+            path.unlink()
+    return Summary(**json.loads(ended.read_text(encoding="utf-8")))
 
 
 def never() -> bool:
@@ -190,6 +190,9 @@ def begin(
     try:
         fill_folder(beside, levels[settings.level], settings)
         os.replace(beside, output)
+    except OSError:
+        if not output.exists():  # else another process has begun the same run: take part in it
+            raise
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
