@@ -127,6 +127,7 @@ def test_colours_are_last_and_other_samples_are_channels(tmp_path):
     planes = np.moveaxis(COLOUR, -1, 0)
     tifffile.imwrite(tmp_path / "a.tif", planes, photometric="rgb", planarconfig="separate")
     assert np.array_equal(read_any(tmp_path / "a.tif").array, COLOUR)
+    assert np.array_equal(read_image(tmp_path / "a.tif"), COLOUR)
     tifffile.imwrite(
         tmp_path / "b.tif", planes[:2], photometric="minisblack", planarconfig="separate"
     )

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import ParseError
 
-import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
@@ -59,7 +58,6 @@ def read_tiff(path: Path, *, numbers: bool = False) -> Picture:
         raise
     except Exception:  # a damaged file makes tifffile raise anything
         raise ImageError(f"{path.name} is not an image that can be read.") from None
-    array, axes = _tidy(array, axes)
     return replace(_picture(array, axes, path.name.partition(".")[0], sizes), inverted=inverted)
 
 
@@ -88,16 +86,6 @@ def _picture(array: NDArray, axes: str, name: str, sizes: Sizes) -> Picture:
         translate=(0.0,) * len(placed),
         units=tuple(unit for _, unit in found),
     )
-
-
-def _tidy(array: NDArray, axes: str) -> tuple[NDArray, str]:
-    """Put colours last, and call samples that are no colours channels."""
-    if COLOUR in axes:
-        samples = axes.index(COLOUR)
-        if array.shape[samples] in (3, 4):
-            return np.moveaxis(array, samples, -1), axes.replace(COLOUR, "") + COLOUR
-        axes = axes.replace(COLOUR, "c")
-    return array, axes
 
 
 def pixel_sizes(tiff: tifffile.TiffFile) -> Sizes:

@@ -39,7 +39,7 @@ def read_values(tiff: tifffile.TiffFile, *, numbers: bool = False) -> tuple[NDAr
     array
         The values; a palette's colours have 8 bits.
     str
-        Letters of its axes.
+        Letters of its axes, of which colours are the last.
 
     Raises
     ------
@@ -51,11 +51,21 @@ def read_values(tiff: tifffile.TiffFile, *, numbers: bool = False) -> tuple[NDAr
     series = tiff.series[0]
     array, axes = series.asarray(), series.axes.lower()
     if numbers or not has_palette(tiff):
-        return array, axes
+        return _colours_last(array, axes)
     palette = np.asarray(series.keyframe.colormap).T
     if palette.max() > 255:  # TIFF has 16 bits; some writers take 8, as libtiff knows
         palette = palette >> 8
     return np.take(palette.astype(np.uint8), array, axis=0), axes + COLOUR  # 1 bit is a bool
+
+
+def _colours_last(array: NDArray, axes: str) -> tuple[NDArray, str]:
+    """Put colours last, and call samples that are no colours channels."""
+    if COLOUR not in axes:
+        return array, axes
+    samples = axes.index(COLOUR)
+    if array.shape[samples] not in (3, 4):
+        return array, axes.replace(COLOUR, "c")
+    return np.moveaxis(array, samples, -1), axes.replace(COLOUR, "") + COLOUR
 
 
 def check_alone(tiff: tifffile.TiffFile) -> None:
