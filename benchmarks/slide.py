@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 
 from benchmarks.report import RESULTS, machine, tell
 from napari_medt.engine.block import Settings
-from napari_medt.engine.labelfile import STATE
+from napari_medt.engine.files import STATE
 from napari_medt.engine.stitch import BlockGrid
 from napari_medt.network.config import BRANCHES
 from napari_medt.sample_data.generate import draw

@@ -23,7 +23,7 @@ import torch
 from torch import nn
 
 from benchmarks.report import RESULTS, tell
-from napari_medt.engine.files import read_image
+from napari_medt.engine.formats.plain import read_image
 from napari_medt.engine.segment import segment
 from napari_medt.models.store import Model, load_model
 from napari_medt.network.networks import from_config

@@ -500,7 +500,7 @@ def read_options(options: argparse.Namespace) -> Any:
 
 def first_channels(data: Path) -> str:
     """Whether the first training image is ``"gray"`` or ``"rgb"``."""
-    from napari_medt.engine.files import read_image
+    from napari_medt.engine.formats.plain import read_image
     from napari_medt.training.data import find_splits
 
     return "rgb" if read_image(find_splits(data)[0][0].image).ndim == 3 else "gray"

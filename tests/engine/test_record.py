@@ -10,7 +10,8 @@ import pytest
 import tifffile
 
 from napari_medt.engine import batch, predict, record
-from napari_medt.engine.record import FOLDER, Settings
+from napari_medt.engine.files import STATE
+from napari_medt.engine.record import Settings
 from napari_medt.engine.summary import in_words
 from tests.engine.conftest import ONE, SHAPE, TWO, run, statuses, table
 
@@ -141,7 +142,7 @@ def test_labels_from_elsewhere_and_broken_records_lose_nothing(inputs, out, mode
     out.mkdir()
     (out / "one.labels.tif").write_bytes(b"the work of a day")
     run(inputs, out, model)
-    (out / FOLDER / "two.json").write_text("{")
+    (out / STATE / "two.json").write_text("{")
     assert statuses(run(inputs, out, model)) == {"one": "kept", "two": "kept"}
     assert (out / "one.labels.tif").read_bytes() == b"the work of a day"
     assert table(out)["one.png"]["objects"] == ""
@@ -196,7 +197,7 @@ def test_labels_that_could_not_be_replaced_twice_are_no_correction(inputs, out, 
 
 def test_records_name_no_file_and_no_time(inputs, out, model):
     run(inputs, out, model)
-    record = json.loads((out / FOLDER / "one.json").read_text())
+    record = json.loads((out / STATE / "one.json").read_text())
     assert record["made"]["weights_sha256"] == model.card.sha256
     assert record["made"]["threshold"] == model.card.threshold
     assert str(inputs) not in json.dumps(record)

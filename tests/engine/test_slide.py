@@ -23,7 +23,7 @@ from scipy import ndimage
 from napari_medt.cli import main
 from napari_medt.engine import slide as slides
 from napari_medt.engine.block import Run
-from napari_medt.engine.labelfile import STATE
+from napari_medt.engine.files import STATE
 from napari_medt.engine.predict import BATCH_SIZES
 from napari_medt.engine.pyramid import open_levels
 from napari_medt.engine.segment import predict_image, segment

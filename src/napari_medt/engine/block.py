@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medt import __version__
-from napari_medt.engine.files import write_whole
-from napari_medt.engine.labelfile import STATE, LabelFile
+from napari_medt.engine.files import STATE, write_whole
+from napari_medt.engine.labelfile import LabelFile
 from napari_medt.engine.labels import HALO, halo_of, to_labels
 from napari_medt.engine.progress import IsCancelled
 from napari_medt.engine.segment import with_fallback

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_medt.engine.files import IMAGE_SUFFIXES
 from napari_medt.engine.formats import dicom, nifti
 from napari_medt.engine.formats.picture import Picture
-from napari_medt.engine.formats.reading import DICOM_SUFFIXES, read_any
+from napari_medt.engine.formats.plain import IMAGE_SUFFIXES
+from napari_medt.engine.formats.reading import DICOM_SUFFIXES, read_pictures
 from napari_medt.errors import DataError
 
 # What a batch writes is never taken for an image, even if it lies among them.
@@ -80,7 +80,7 @@ def read_item(item: Item) -> Picture:
     """
     if is_dicom_file(item.files[0]):
         return dicom.read_dicom(item.files)[0]
-    return read_any(item.files[0])
+    return read_pictures(item.files[0])[0]
 
 
 def is_dicom_file(path: Path) -> bool:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from napari_medt.engine.tiles import Area
 
-STATE = ".medt"  # beside the labels, what a run needs to go on
 CHUNK = 512  # pixels a side; blocks of other sizes are a chunk each, so that no two share one
 PAUSES = (0.05, 0.1, 0.2, 0.5, 1.0)  # seconds before a chunk is written once more
 SMALLEST = 512  # the pyramid ends with the first level of at most so many pixels a side
@@ -75,7 +74,8 @@ class LabelFile:
     def open(cls, folder: Path) -> LabelFile:
         """Open a label image to go on writing it."""
         group = zarr.open_group(folder, mode="r+")
-        names = [dataset["path"] for dataset in _first(group.attrs["multiscales"])["datasets"]]
+        images: Any = group.attrs["multiscales"]
+        names = [dataset["path"] for dataset in images[0]["datasets"]]
         return cls([zarr.open_array(folder / name, mode="r+") for name in names])
 
     def read(self, area: Area) -> NDArray[np.uint32]:
@@ -115,10 +115,6 @@ def write_chunks(level: zarr.Array, area: Area, labels: NDArray[np.uint32]) -> N
         except PermissionError:
             time.sleep(pause)
     level[area] = labels
-
-
-def _first(images: Any) -> dict[str, Any]:
-    return images[0]
 
 
 def label_metadata(steps: list[int], pixel_size: tuple[float, float], unit: str) -> dict[str, Any]:

@@ -13,11 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from napari_medt import __version__
-from napari_medt.engine.files import write_whole
+from napari_medt.engine.files import STATE, write_whole
 from napari_medt.models.card import ModelCard
 from napari_medt.network.config import Branches
-
-FOLDER = ".medt"
 
 
 @dataclass(frozen=True)
@@ -108,7 +106,7 @@ class Record:
 def read_record(output: Path, name: str) -> Record:
     """Read the record of an item; an empty one if there is none that can be read."""
     try:
-        text = (output / FOLDER / f"{name}.json").read_text(encoding="utf-8")
+        text = (output / STATE / f"{name}.json").read_text(encoding="utf-8")
         return Record(**json.loads(text))
     except (OSError, ValueError, TypeError):
         return Record()
@@ -116,7 +114,7 @@ def read_record(output: Path, name: str) -> Record:
 
 def write_record(output: Path, name: str, record: Record) -> None:
     """Write the record of an item, whole or not at all."""
-    folder = output / FOLDER
+    folder = output / STATE
     folder.mkdir(exist_ok=True)
     text = json.dumps(asdict(record), indent=2) + "\n"
     write_whole(folder / f"{name}.json", lambda beside: beside.write_text(text, encoding="utf-8"))

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from napari_medt import __version__
 from napari_medt.engine.block import PROVISIONAL, Run, Settings, provisional, recipe_hash
-from napari_medt.engine.files import make_folder, unused_name, write_whole
-from napari_medt.engine.labelfile import CHUNK, STATE, LabelFile
+from napari_medt.engine.files import STATE, make_folder, unused_name, write_whole
+from napari_medt.engine.labelfile import CHUNK, LabelFile
 from napari_medt.engine.overview import look_over
 from napari_medt.engine.progress import IsCancelled, Progress
 from napari_medt.engine.segment import check_branches, check_tiled

@@ -159,7 +159,7 @@ class SlideRun(FileRun):
 
 def output_in(folder: Path, image: Image) -> Path:
     """Return the label file to make in a folder, or the folder if it is one already."""
-    from napari_medt.engine.labelfile import STATE
+    from napari_medt.engine.files import STATE
 
     if (folder / STATE).exists() or folder.suffix == ".zarr":
         return folder

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.segmentation import mark_boundaries
 
-from napari_medt.engine.files import read_image, write_tiff, write_whole
+from napari_medt.engine.files import write_tiff, write_whole
+from napari_medt.engine.formats.plain import read_image
 from napari_medt.engine.image import check_image, match_channels, scale_intensity
 from napari_medt.engine.segment import segment
 from napari_medt.models.card import InputRule

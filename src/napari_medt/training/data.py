@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medt.engine.files import (
+from napari_medt.engine.formats.plain import (
     find_images,
     has_frames,
     read_image,

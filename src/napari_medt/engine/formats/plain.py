@@ -1,4 +1,4 @@
-"""TIFF with its axes and pixel size, and the common picture formats."""
+"""The common picture formats, and TIFF with its axes and pixel size."""
 
 from __future__ import annotations
 
@@ -8,13 +8,18 @@ from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import ParseError
 
+import imageio.v3 as imageio
+import numpy as np
 import tifffile
 from numpy.typing import NDArray
+from PIL import Image
 
-from napari_medt.engine.files import has_frames, read_image
-from napari_medt.engine.formats.picture import COLOUR, Picture
+from napari_medt.engine.formats.picture import COLOUR, Picture, turned
+from napari_medt.engine.formats.tiff import SUFFIXES as TIFF_SUFFIXES
 from napari_medt.engine.formats.tiff import is_inverted, read_values
 from napari_medt.errors import ImageError
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", *TIFF_SUFFIXES, ".bmp", ".gif", ".webp")
 
 CENTIMETRE = 3  # TIFF's ResolutionUnit; inches there are usually those of a printer
 CENTIMETRES_PER_INCH = 2.54
@@ -73,6 +78,86 @@ def read_plain(path: Path) -> Picture:
     time = int(has_frames(array))
     axes = "t" * time + "yxs"[: array.ndim - time]
     return _picture(array, axes, path.stem, {})
+
+
+def find_images(folder: Path) -> list[Path]:
+    """List the image files of a folder by their suffix, sorted; hidden files are left out."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+    )
+
+
+def read_image(path: Path, *, numbers: bool = False) -> NDArray:
+    """Read an image file: ``(H, W)`` or ``(H, W, 3|4)`` for the common 2-D formats.
+
+    Of an animation it is all frames, ``(T, H, W[, 3|4])``. The alpha of gray images is dropped.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    numbers : bool
+        Whether the values are labels: those of a TIFF stay as they are stored, while an image's
+        stand for the colours of its palette, or for gray values of which the lowest are white.
+
+    Raises
+    ------
+    ImageError
+        If there is no such file or it is not an image, or its colours are not known.
+    """
+    if not path.is_file():
+        raise ImageError(f"There is no file {path}.")
+    try:
+        if path.suffix.lower() in TIFF_SUFFIXES:
+            image = _read_tiff(path, numbers)
+        else:
+            image = _read_picture(path)
+    except (ImageError, MemoryError):
+        raise
+    except Image.DecompressionBombError:
+        raise ImageError(f"{path.name} is too large for a picture: convert it to TIFF.") from None
+    except Exception as error:  # decoders raise whatever their format makes them
+        raise ImageError(f"{path.name} is not an image that can be read.") from error
+    return image[..., 0] if image.ndim == 3 and image.shape[2] == 2 else image
+
+
+def _read_tiff(path: Path, numbers: bool) -> NDArray:
+    with tifffile.TiffFile(path) as tiff:
+        image, _ = read_values(tiff, numbers=numbers)
+        return turned(image) if is_inverted(tiff) and not numbers else image
+
+
+def _read_picture(path: Path) -> NDArray:
+    file, suffix = path.read_bytes(), path.suffix
+    # From memory: some decoders leave a file open when it is not an image.
+    image = np.asarray(imageio.imread(file, extension=suffix))
+    if image.ndim == 3 and image.shape[2] == 4 and _mode(file, suffix) == "CMYK":
+        return np.asarray(imageio.imread(file, extension=suffix, mode="RGB"))
+    if has_frames(image) and len(image) == 1:  # GIF knows animations only
+        return image[0]
+    return image
+
+
+def _mode(file: bytes, suffix: str) -> str:
+    """What Pillow calls the kind of a picture's pixels."""
+    return str(imageio.immeta(file, extension=suffix).get("mode", ""))
+
+
+def has_frames(image: NDArray) -> bool:
+    """Whether the first axis of a picture is time: the last one has at most 4 samples of colour."""
+    return image.ndim == 4 or (image.ndim == 3 and image.shape[2] > 4)
+
+
+def read_palette_numbers(path: Path) -> NDArray | None:
+    """Read the numbers ``(H, W)`` of an image with a palette; None if it has none of its own."""
+    if path.suffix.lower() in (*TIFF_SUFFIXES, ".gif"):
+        return None  # :func:`read_image` gives those of TIFF; GIF numbers colours as it is saved
+    file = path.read_bytes()
+    if _mode(file, path.suffix) != "P":
+        return None
+    return np.asarray(imageio.imread(file, extension=path.suffix, mode="P"))
 
 
 def _picture(array: NDArray, axes: str, name: str, sizes: Sizes) -> Picture:

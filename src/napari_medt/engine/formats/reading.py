@@ -6,7 +6,6 @@ from pathlib import Path
 
 from napari_medt.engine.formats import dicom, nifti, plain, tiff
 from napari_medt.engine.formats.picture import Picture
-from napari_medt.errors import ImageError
 
 DICOM_SUFFIXES = (".dcm", ".dicom")
 
@@ -29,19 +28,3 @@ def read_pictures(path: Path) -> list[Picture]:
     if name.endswith(tiff.SUFFIXES):
         return [plain.read_tiff(path)]
     return [plain.read_plain(path)]
-
-
-def read_any(path: Path) -> Picture:
-    """Read the one image of a file or of a DICOM folder.
-
-    Raises
-    ------
-    ImageError
-        With one sentence for the user, also if a folder holds several series.
-    """
-    pictures = read_pictures(path)
-    if len(pictures) > 1:
-        raise ImageError(
-            f"{path.name} holds {len(pictures)} image series: put each in a folder of its own."
-        )
-    return pictures[0]
