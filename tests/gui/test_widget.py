@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from napari.layers import Labels
 from qtpy.QtCore import QPoint, Qt
-from qtpy.QtWidgets import QProgressBar, QPushButton
+from qtpy.QtWidgets import QApplication, QProgressBar, QPushButton
 
 from napari_medt.gui import run
 from napari_medt.gui.demo import PLUGIN, WIDGET
@@ -77,6 +77,42 @@ def test_click_to_mask_to_correction(hands, viewer, widget, batches, blobs):
     set_threshold(hands, 0.9)
     assert np.array_equal(mask.data, painted)
     assert 0 < np.count_nonzero(again.data) < np.count_nonzero(painted)
+
+
+def activate(hands):
+    """Bring the window to the front, where its widgets get the keys."""
+    window = hands.viewer.window._qt_window
+    window.activateWindow()
+    hands.wait(window.isActiveWindow)
+
+
+def test_the_space_bar_moves_the_image_after_a_run(hands, viewer, widget, batches, blobs):
+    """As napari has it, and does not press the button that hides the panel."""
+    activate(hands)
+    viewer.add_image(blobs)
+    batches.hold()
+    hands.click("Segment")
+    assert QApplication.focusWidget() is widget
+    batches.go_on()
+    hands.wait(widget.segment.isEnabled)
+    mask = viewer.layers.selection.active
+    mask.mode = "paint"
+    hands.qtbot.keyPress(QApplication.focusWidget(), Qt.Key.Key_Space)
+    assert widget.isVisible()
+    assert mask.mode == "pan_zoom"
+    hands.qtbot.keyRelease(QApplication.focusWidget(), Qt.Key.Key_Space)
+    assert mask.mode == "paint"
+
+
+def test_a_run_that_is_cancelled_by_key_leaves_the_panel(hands, viewer, widget, batches, blobs):
+    activate(hands)
+    viewer.add_image(blobs)
+    batches.hold()
+    hands.click("Segment")
+    widget.progress._cancel.setFocus()
+    hands.qtbot.keyClick(widget.progress._cancel, Qt.Key.Key_Space)
+    assert widget.message.text() == "Cancelled."
+    assert QApplication.focusWidget() is widget
 
 
 def test_what_is_not_there_takes_no_room(viewer, widget):

@@ -165,6 +165,7 @@ class SegmentWidget(QWidget):
         layout.addStretch()
         # napari 0.9 squeezes docked widgets that have another policy.
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)  # napari gets the keys pressed then
 
     def _connect(self) -> None:
         self.image.changed.connect(self._on_choice)
@@ -225,6 +226,7 @@ class SegmentWidget(QWidget):
     def _refresh(self) -> None:
         """Enable what can be used now."""
         idle, mask = self._idle, self._mask()
+        self._keep_focus(idle)
         self._choices.setEnabled(idle)
         self.segment.setEnabled(idle)
         self.folder.button.setEnabled(idle)
@@ -234,6 +236,18 @@ class SegmentWidget(QWidget):
         self.settings.explain(why)
         if mask is not None and not why:  # else they are for the next run
             self._show_settings_of(mask)
+
+    def _keep_focus(self, idle: bool) -> None:
+        """Take the keyboard from a part that is about to be disabled or hidden.
+
+        Qt would hand it on to the button that hides the panel, which Space, napari's key for moving
+        the image, would then press.
+        """
+        focused = QApplication.focusWidget()
+        if focused is None or not self.isAncestorOf(focused):
+            return
+        if not idle or self.progress.isAncestorOf(focused):
+            self.setFocus()
 
     def _show_settings_of(self, mask: Mask) -> None:
         """Show what a mask was made with, or what it is being made with."""
