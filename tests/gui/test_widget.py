@@ -481,6 +481,21 @@ def test_nothing_found_says_what_to_do(hands, viewer, widget, batches, blobs):
     )
 
 
+def measuring_model(folder):
+    return make_model(
+        folder,
+        classes=("background", "neck", "head"),
+        input={"intensity": "range"},
+        report="circumference",
+    )
+
+
+def head():
+    """Disk of radius 60."""
+    rows, columns = np.ogrid[:200, :240]
+    return ((rows - 100) ** 2 + (columns - 120) ** 2 <= 60**2).astype(np.float32)
+
+
 def circumference(widget):
     """What the widget says: a length and its unit."""
     length, unit = re.search(r"circumference ([\d.]+) (mm|pixels)", widget.message.text()).groups()
@@ -498,16 +513,8 @@ def circumference(widget):
     ],
 )
 def test_circumference_is_said(hands, viewer, widget, batches, tmp_path, units, scale, length):
-    model = make_model(
-        tmp_path,
-        classes=("background", "neck", "head"),
-        input={"intensity": "range"},
-        report="circumference",
-    )
-    widget.model.open_folder(model)
-    rows, columns = np.ogrid[:200, :240]
-    head = ((rows - 100) ** 2 + (columns - 120) ** 2 <= 60**2).astype(np.float32)
-    viewer.add_image(head, scale=scale, units=units)
+    widget.model.open_folder(measuring_model(tmp_path))
+    viewer.add_image(head(), scale=scale, units=units)
     mask = hands.click_segment_and_wait()
     assert circumference(widget) == (pytest.approx(length[0], rel=0.01), length[1])
     mask.scale, mask.units = (0.25, 0.25), ("mm", "mm")
@@ -516,6 +523,24 @@ def test_circumference_is_said(hands, viewer, widget, batches, tmp_path, units, 
     assert circumference(widget) == (pytest.approx(94.25, rel=0.01), "mm"), "as it is scaled now"
     mask.fill((100, 121), 0)
     hands.wait(lambda: widget.message.text().startswith("As corrected: 0.0 % of the image"))
+
+
+def test_a_corrected_scale_is_measured_anew(hands, viewer, widget, batches, tmp_path):
+    widget.model.open_folder(measuring_model(tmp_path))
+    image = viewer.add_image(head(), scale=(0.5, 0.5), units=("mm", "mm"))
+    mask = hands.click_segment_and_wait()
+    mask.scale = (0.1, 0.1)
+    hands.wait(lambda: circumference(widget) == (pytest.approx(37.7, rel=0.01), "mm"))
+    mask.scale = (0.5, 0.5)
+    hands.wait(lambda: circumference(widget) == (pytest.approx(188.5, rel=0.01), "mm"))
+    viewer.add_image(head()[:50], name="other")
+    mask.units = ("cm", "cm")
+    viewer.layers.selection.active = image
+    hands.wait(lambda: "circumference" in widget.message.text())
+    assert circumference(widget) == (pytest.approx(1885, rel=0.01), "mm")
+    set_threshold(hands, 0.4)
+    hands.wait(lambda: "circumference" in widget.message.text())
+    assert circumference(widget) == (pytest.approx(1885, rel=0.01), "mm")
 
 
 # What goes wrong

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from napari_medt.engine.ellipse import Sides
 
+SCALING = ("scale", "units", "affine", "rotate", "shear")  # events of a layer
 METADATA = "napari_medt"  # of a mask's layer: how its labels were made
 STEPS = 100  # that napari keeps of a layer's history
 KEPT_BYTES = 1 << 28  # of what was there before results were laid in, for each mask
@@ -106,8 +107,14 @@ class Mask:
     @property
     def words(self) -> str:
         """What it holds, as its run found it; empty where that has to be counted again."""
-        known = not self.painted and EARLIER not in self.outcome.provenance
-        return self.outcome.words if known else ""
+        told = self.outcome
+        rescaled = self.measured and self.mm_per_pixel != told.mm_per_pixel
+        return "" if self.painted or rescaled or EARLIER in told.provenance else told.words
+
+    @property
+    def measured(self) -> bool:
+        """Whether a length is told of it, which depends on how the layer is scaled."""
+        return bool(self.outcome.card.report)
 
     def is_edited(self) -> bool:
         """Whether the layer holds, or can redo, anything but what was written into it.
@@ -178,7 +185,7 @@ class Masks(QObject):
     """
 
     changed = Signal()  # the user began to edit a mask, or removed one
-    edited = Signal(object)  # the mask, perhaps after each of its edits
+    edited = Signal(object)  # the mask, perhaps after each of its edits; or its scale was changed
 
     def __init__(self, layers: LayerList) -> None:
         super().__init__()
@@ -338,6 +345,8 @@ class Masks(QObject):
         layer.events.paint.connect(self._on_paint)
         layer.events.data.connect(self._on_data)
         layer.events.set_data.connect(self._on_drawn)  # all that tells of undo and redo
+        for name in SCALING:
+            layer.events[name].connect(self._on_scaled)
         return mask
 
     def _show_new(self, layer: Labels) -> None:
@@ -386,6 +395,11 @@ class Masks(QObject):
     def _on_drawn(self, event: Event) -> None:
         mask = self._of(event.source)
         if mask is not None and mask.painted:
+            self.edited.emit(mask)
+
+    def _on_scaled(self, event: Event) -> None:
+        mask = self._of(event.source)
+        if mask is not None and mask.measured:
             self.edited.emit(mask)
 
     def _on_other_image(self, event: Event) -> None:
