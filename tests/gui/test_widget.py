@@ -749,6 +749,22 @@ def test_two_widgets_do_not_disturb_each_other(hands, viewer, widget, batches, b
     assert np.array_equal(mask.data, kept)
 
 
+def test_a_second_widget_follows_the_sliders_of_the_first(
+    hands, viewer, widget, batches, blobs, tiny_model
+):
+    other = SegmentWidget(viewer)
+    viewer.window.add_dock_widget(other, name="MedT too")
+    other.model.open_folder(tiny_model)
+    viewer.add_image(blobs)
+    mask = hands.click_segment_and_wait()
+    assert other.message.text() == "20 objects."
+    set_threshold(hands, 0.75)
+    left = f"{len(np.unique(mask.data)) - 1} objects."
+    assert left != "20 objects."
+    assert other.settings.threshold == 0.75
+    assert (other.message.text(), widget.message.text()) == (left, left)
+
+
 @pytest.mark.parametrize("listed", [True, False])
 def test_masks_go_on_when_the_widget_is_opened_again(
     hands, viewer, widget, batches, blobs, tiny_model, listed

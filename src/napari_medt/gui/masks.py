@@ -184,6 +184,7 @@ class Masks(QObject):
         Those of the viewer, which itself is not held: see :func:`masks_in`.
     """
 
+    rewritten = Signal(object)  # the mask, made anew with other settings
     changed = Signal()  # the user began to edit a mask, or removed one
     edited = Signal(object)  # the mask, perhaps after each of its edits; or its scale was changed
 
@@ -315,14 +316,14 @@ class Masks(QObject):
         mask.outcome = replace(merge(old, outcome, labels, highest), predictions={})
         self._describe(mask)
 
-    def rewrite(self, mask: Mask, base: Outcome, outcome: Outcome) -> bool:
+    def rewrite(self, mask: Mask, base: Outcome, outcome: Outcome) -> None:
         """Write the labels of `base` made with other settings, while the mask still holds those."""
         if mask not in self._masks or mask.outcome is not base or not base.adjustable:
-            return False
+            return
         if mask.is_edited():
-            return False
+            return
         self._write(mask, outcome)
-        return True
+        self.rewritten.emit(mask)
 
     def let_go_of(self, image: Image) -> None:
         """Add no more to the masks of an image, which is gone or has other data."""

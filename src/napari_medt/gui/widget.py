@@ -187,6 +187,7 @@ class SegmentWidget(QWidget):
         self._masks.changed.connect(self._refresh)
         self._masks.changed.connect(self._tell_of_chosen)
         self._masks.edited.connect(self._on_edited)
+        self._masks.rewritten.connect(self._on_rewritten)
         self._edits.timeout.connect(self._count_again)
         self._counting.succeeded.connect(self._on_counted)
         self._counting.refused.connect(self.refuse)
@@ -493,9 +494,13 @@ class SegmentWidget(QWidget):
         self._relabelling.submit(partial(relabel_mask, mask, *mask.asked), about=mask)
 
     def _on_relabelled(self, made: tuple[Mask, Outcome, Outcome]) -> None:
-        mask, _, outcome = made
-        if self._masks.rewrite(*made) and mask is self._mask():
-            self.say(f"{outcome.words}.", mask)
+        self._masks.rewrite(*made)
+        self._refresh()  # the sliders go back where it was not rewritten
+
+    def _on_rewritten(self, mask: Mask) -> None:
+        # Perhaps with the sliders of another widget.
+        if mask is self._mask() and self._run is None:
+            self.say(f"{mask.outcome.words}.", mask)
         self._refresh()
 
     def _on_edited(self, mask: Mask) -> None:
