@@ -294,6 +294,36 @@ def test_the_sliders_are_for_the_selected_mask(hands, viewer, widget, batches, b
     assert np.array_equal(other.data, kept)
 
 
+def test_while_a_mask_of_another_model_is_selected_no_mask_changes(
+    hands, viewer, widget, batches, blobs, tmp_path
+):
+    """Nor one of the model that was chosen since, which may be hidden."""
+    viewer.add_image(blobs, name="first")
+    mask = hands.click_segment_and_wait()
+    strict = make_model(tmp_path, "strict", threshold=0.7)
+    widget.model.open_folder(strict)
+    assert "another image or model" in widget.settings._note.text()
+    assert not widget.message.text()
+    widget.settings._threshold.setValue(0.6)
+    other = hands.click_segment_and_wait()
+    assert other.metadata[METADATA]["threshold"] == 0.6, "it counts for the next Segment"
+    assert not widget.settings._note.text()
+    viewer.layers.selection.active = mask
+    assert not widget.settings._note.text()
+    widget.model.choose(str(strict))
+    other.visible = False
+    kept = mask.data.copy(), other.data.copy()
+    widget.settings._threshold.setValue(0.9)
+    hands.qtbot.wait(200)
+    hands.wait(lambda: not threads())
+    assert np.array_equal(mask.data, kept[0])
+    assert np.array_equal(other.data, kept[1])
+    viewer.add_image(blobs[:50, :60], name="second")
+    viewer.layers.selection.active = mask
+    widget.image.choose(viewer.layers["second"])
+    assert "another image or model" in widget.settings._note.text()
+
+
 def test_the_sliders_are_for_the_mask_that_landed(hands, viewer, widget, batches, blobs):
     image = viewer.add_image(blobs)
     batches.hold()

@@ -66,6 +66,10 @@ OTHERS = (
     "The selected layer is a copy, from a file, or your own, so the sliders leave it alone. They "
     "count for the next Segment."
 )
+UNLIKE = (
+    "The selected mask is of another image or model than those chosen above, so the sliders leave "
+    "it alone. They count for the next Segment."
+)
 GONE = (
     "The image of this mask is gone or has changed, so the sliders leave it alone. They count for "
     "the next Segment."
@@ -233,7 +237,7 @@ class SegmentWidget(QWidget):
         self.folder.button.setEnabled(idle)
         self.progress.setVisible(not idle)
         self.settings.setEnabled(idle)
-        why = OTHERS if self._masks.others_selected() else why_left_alone(mask)
+        why = self._why_left_alone(mask)
         self.settings.explain(why)
         if mask is not None and not why:  # else they are for the next run
             self._show_settings_of(mask)
@@ -445,19 +449,27 @@ class SegmentWidget(QWidget):
     # The mask
 
     def _mask(self) -> Mask | None:
-        """Return the mask that the sliders are for: the selected one, unless others are chosen.
+        """Return the mask that the sliders are for: the selected one, or that of what is chosen.
 
-        None while other labels are selected, so that no mask changes that is not looked at.
+        None while other labels are selected, or a mask of another image or model than those chosen,
+        so that no mask changes that is not looked at.
         """
         if self._masks.others_selected():
             return None
         chosen, mask = (self.image.image, self.model.reference), self._masks.selected()
-        if mask is not None:
-            # A model that another widget opened cannot be chosen here.
-            model = mask.model if self.model.lists(mask.model) else chosen[1]
-            if mask.image is None or chosen == (mask.image, model):
-                return mask
-        return self._masks.newest(*chosen)
+        if mask is None:
+            return self._masks.newest(*chosen)
+        # A model that another widget opened cannot be chosen here.
+        model = mask.model if self.model.lists(mask.model) else chosen[1]
+        return mask if mask.image is None or chosen == (mask.image, model) else None
+
+    def _why_left_alone(self, mask: Mask | None) -> str:
+        """Say why the sliders leave what is selected alone; empty where they do not."""
+        if self._masks.others_selected():
+            return OTHERS
+        if mask is None and self._masks.selected() is not None:
+            return UNLIKE
+        return why_left_alone(mask)
 
     def _follow_selected(self) -> None:
         mask = self._masks.selected()
