@@ -25,7 +25,7 @@ from superqt.utils import signals_blocked
 from napari_medt.engine.axes import Frame, count
 from napari_medt.engine.region import Region, Scope
 from napari_medt.engine.source import Level, read_plane
-from napari_medt.gui.choices import Box, note
+from napari_medt.gui.choices import Box, Note
 from napari_medt.gui.layers import (
     axes_of,
     is_slide,
@@ -61,7 +61,7 @@ class ScopeChoice(QWidget):
         super().__init__()
         self._viewer = viewer
         self._image: Image | None = None
-        self._words = note()
+        self._words = Note()
         self._axis, self._channel, self._planes, self._region = Box(), Box(), Box(), Box()
         self._link = QCheckBox("One number per object through all slices")
         self._more = QToolButton()

@@ -27,7 +27,7 @@ from napari_medt.engine.record import Settings
 from napari_medt.engine.region import Scope
 from napari_medt.engine.source import Level
 from napari_medt.errors import ImageError, ModelError, UserError
-from napari_medt.gui.choices import BranchChoice, ImageChoice, LabelSettings, ModelChoice, note
+from napari_medt.gui.choices import BranchChoice, ImageChoice, LabelSettings, ModelChoice, Note
 from napari_medt.gui.fit import FitNote
 from napari_medt.gui.folder import FolderRun
 from napari_medt.gui.job import Job, NewestJob, run_job
@@ -129,7 +129,7 @@ class SegmentWidget(QWidget):
         self.progress = RunProgress()
         self.folder = FolderRun(self.progress, self._folder_choices, self)
         self.slide = SlideRun(viewer, self.progress, self)
-        self.message = note()
+        self.message = Note()
         self.settings = LabelSettings()
         self._build()
         self._connect()
@@ -145,6 +145,7 @@ class SegmentWidget(QWidget):
         # A grid, since a form layout cuts off sentences that wrap.
         grid = QGridLayout(self._choices)
         grid.setContentsMargins(0, 0, 0, 0)
+        grid.setColumnStretch(1, 1)
         rows = {
             "Image": self.image,
             "": self.scope,
