@@ -424,9 +424,50 @@ def test_a_correction_is_told_of_its_own_mask_only(hands, viewer, widget, two):
 
 
 def test_what_is_told_of_no_mask_stays(hands, viewer, widget, two):
-    widget.say("Cancelled.")
+    widget.folder.said.emit("4 of 4 images are done.")
     viewer.layers.selection.active = two[0]
+    assert widget.message.text() == "4 of 4 images are done."
+
+
+def test_why_there_is_no_mask_goes_once_something_else_is_chosen(
+    hands, viewer, widget, batches, blobs, two, tmp_path
+):
+    first, second = viewer.layers["first"], viewer.layers["second"]
+    tiny = widget.model.reference
+
+    def cancel():
+        batches.hold()
+        hands.click("Segment")
+        hands.click("Cancel")
+        batches.go_on()
+        hands.wait(lambda: not threads())
+
+    widget.image.choose(second)
+    choose(widget.scope._region, "Inside the shapes")
+    hands.click("Segment")
+    assert "There are no shapes" in widget.message.text()
+    choose(widget.scope._region, "Whole image")
+    assert widget.message.text() == "10 objects."
+    cancel()
     assert widget.message.text() == "Cancelled."
+    viewer.layers.selection.active = two[0]
+    assert widget.message.text() == "20 objects."
+    cancel()
+    widget.image.choose(second)
+    viewer.layers.selection.active = second
+    assert widget.message.text() == "10 objects."
+    viewer.add_image(np.full((50, 60), 7, np.uint8), name="flat")
+    hands.click("Segment")
+    hands.wait(lambda: "the same value" in widget.message.text())
+    viewer.layers.selection.active = first
+    assert widget.message.text() == "20 objects."
+    strict = make_model(tmp_path, "strict")
+    widget.model.open_folder(strict)
+    (strict / "weights.safetensors").write_bytes(b"damaged")
+    hands.click("Segment")
+    hands.wait(lambda: "SHA-256" in widget.message.text())
+    widget.model.choose(tiny)
+    assert widget.message.text() == "20 objects."
 
 
 def test_planes_of_several_runs_are_counted_anew(hands, viewer, widget, batches, stack):

@@ -56,6 +56,7 @@ class ScopeChoice(QWidget):
     """
 
     changed = Signal()  # other pixels are to be segmented
+    narrowed = Signal()  # more or less of the same pixels is
 
     def __init__(self, viewer: napari.Viewer) -> None:
         super().__init__()
@@ -72,6 +73,8 @@ class ScopeChoice(QWidget):
         for box in (self._axis, self._channel):
             box.currentIndexChanged.connect(self.changed)
         self._planes.currentIndexChanged.connect(self._describe)
+        for box in (self._planes, self._region):
+            box.currentIndexChanged.connect(self.narrowed)
         for emitter in ("inserted", "removed", "renamed"):
             getattr(viewer.layers.events, emitter).connect(self._on_layers)
         viewer.layers.events.connect(self._on_any)

@@ -116,6 +116,7 @@ class SegmentWidget(QWidget):
         self._told: Mask | None = None  # the mask that the message tells of
         self._counted: str | None = None
         self._waiting = False  # Segment was clicked, and starts once a model was suggested
+        self._tried = False  # the message tells why there is no mask of what is chosen
         self._edits = QTimer(self)
         self._edits.setSingleShot(True)
         self._edits.setInterval(EDITS_WAIT)
@@ -176,6 +177,8 @@ class SegmentWidget(QWidget):
         self.image.changed.connect(self._on_choice)
         self.image.changed.connect(self._look)
         self.scope.changed.connect(self._look)
+        for signal in (self.scope.changed, self.scope.narrowed):
+            signal.connect(self._forget_try)
         self.model.changed.connect(self._on_choice)
         self.fit.found.connect(self.model.suggest)
         self.fit.looked.connect(self._on_looked)
@@ -209,13 +212,13 @@ class SegmentWidget(QWidget):
 
     def say(self, sentence: str, of: Mask | None = None) -> None:
         """Show a sentence, perhaps of a mask; then it goes once another one is chosen."""
-        self._told = of
+        self._told, self._tried = of, False
         self.message.setStyleSheet("")
         self.message.setText(sentence)
 
     def refuse(self, sentence: str) -> None:
         """Show what the user can mend."""
-        self._told = None
+        self._told, self._tried = None, False
         logger.error(sentence)
         self.message.setStyleSheet(f"color: {ERROR_COLOUR};")
         self.message.setText(sentence)
@@ -265,6 +268,7 @@ class SegmentWidget(QWidget):
             self.settings.show_values(*values)
 
     def _on_choice(self) -> None:
+        self._forget_try()
         card = self.model.card
         self.scope.show_image(self.image.image)
         self.branches.show_model(card)
@@ -308,7 +312,7 @@ class SegmentWidget(QWidget):
                 return
             request = self._request(image, model, scope, levels)
         except UserError as error:
-            self.refuse(str(error))
+            self._refuse_try(str(error))
             return
         self._begin(image, request)
 
@@ -375,6 +379,7 @@ class SegmentWidget(QWidget):
             return
         self._end()
         self.say("Cancelled.")
+        self._tried = True
 
     def _end(self) -> None:
         if self._run is not None:
@@ -397,7 +402,17 @@ class SegmentWidget(QWidget):
 
     def _on_refused(self, sentence: str) -> None:
         self._end()
+        self._refuse_try(sentence)
+
+    def _refuse_try(self, sentence: str) -> None:
         self.refuse(sentence)
+        self._tried = True
+
+    def _forget_try(self) -> None:
+        """Take back why there is no mask, once something else is chosen."""
+        if self._tried:
+            self.say("")
+            self._tell_of_chosen()
 
     def _on_crashed(self, error: Exception) -> None:
         self._end()
@@ -474,6 +489,8 @@ class SegmentWidget(QWidget):
 
     def _follow_selected(self) -> None:
         mask = self._masks.selected()
+        if mask is not None:
+            self._forget_try()
         if mask is not None and mask.image is not None:
             self.image.choose(mask.image)
             self.model.show_listed(mask.model)
