@@ -637,6 +637,7 @@ def test_no_image_is_a_sentence(hands, caplog):
     ("image", "sentence"),
     [
         (np.zeros((6, 40, 40), np.uint8), "Every plane is of a single value"),
+        (np.zeros((0, 40, 40), np.uint8), "there is nothing to segment"),
         (np.ones((40, 40), bool), "is a mask already"),
         (np.full((40, 40), 7, np.uint8), "the same value"),
         (np.ones((1, 1), np.uint8), "too small"),

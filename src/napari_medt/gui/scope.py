@@ -25,6 +25,7 @@ from superqt.utils import signals_blocked
 from napari_medt.engine.axes import Frame, count
 from napari_medt.engine.region import Region, Scope
 from napari_medt.engine.source import Level, read_plane
+from napari_medt.errors import ImageError
 from napari_medt.gui.choices import Box, Note
 from napari_medt.gui.layers import (
     axes_of,
@@ -180,6 +181,8 @@ class ScopeChoice(QWidget):
         if levels is not None:
             return partial(read_typical, levels)
         frames = self._axes.frames()
+        if not frames:
+            raise ImageError("The image has no planes: there is nothing to segment.")
         middle, channel = frames[len(frames) // 2], self._channel.currentData()
         return partial(read_plane, self._axes, self.data, middle, channel)
 
