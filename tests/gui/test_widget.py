@@ -499,7 +499,36 @@ def test_while_a_copy_is_selected_no_mask_changes(hands, viewer, widget, batches
     assert not widget.message.text()
     viewer.layers.selection.active = image
     assert not widget.settings._note.text()
+    assert widget.settings.threshold == 0.9, "for the next Segment"
+    viewer.layers.selection.active = mask
     assert widget.settings.threshold == 0.5, "what the mask was made with"
+
+
+def test_sliders_set_while_a_mask_is_left_alone_count_for_the_next_run(
+    hands, viewer, widget, batches, blobs
+):
+    image = viewer.add_image(blobs)
+    edited = hands.click_segment_and_wait()
+    hands.paint(edited, 10, 100)
+    other = hands.click_segment_and_wait()
+    viewer.layers.selection.active = edited
+    widget.settings._threshold.setValue(0.8)
+    viewer.layers.selection.active = image
+    assert widget.settings.threshold == 0.8
+    batches.hold()
+    hands.click("Segment")
+    hands.click("Cancel")
+    batches.go_on()
+    hands.wait(lambda: not threads())
+    assert widget.settings.threshold == 0.8
+    assert hands.click_segment_and_wait() is other
+    assert other.metadata[METADATA]["threshold"] == 0.8
+    viewer.layers.selection.active = edited
+    widget.settings._threshold.setValue(0.6)
+    viewer.layers.selection.active = other
+    assert widget.settings.threshold == 0.8, "what the mask was made with"
+    viewer.layers.selection.active = image
+    set_threshold(hands, 0.7)
 
 
 def test_result_waits_for_the_end_of_a_stroke(hands, viewer, widget, batches, blobs, monkeypatch):

@@ -117,6 +117,7 @@ class SegmentWidget(QWidget):
         self._counted: str | None = None
         self._waiting = False  # Segment was clicked, and starts once a model was suggested
         self._tried = False  # the message tells why there is no mask of what is chosen
+        self._ahead = False  # the sliders were set for the next Segment
         self._edits = QTimer(self)
         self._edits.setSingleShot(True)
         self._edits.setInterval(EDITS_WAIT)
@@ -243,7 +244,10 @@ class SegmentWidget(QWidget):
         self.settings.setEnabled(idle)
         why = self._why_left_alone(mask)
         self.settings.explain(why)
-        if mask is not None and not why:  # else they are for the next run
+        if mask is None or why:  # the sliders are for the next run
+            return
+        self._ahead = self._ahead and mask is not self._masks.selected()
+        if not self._ahead:
             self._show_settings_of(mask)
 
     def _keep_focus(self, idle: bool) -> None:
@@ -269,6 +273,7 @@ class SegmentWidget(QWidget):
 
     def _on_choice(self) -> None:
         self._forget_try()
+        self._ahead = False
         card = self.model.card
         self.scope.show_image(self.image.image)
         self.branches.show_model(card)
@@ -436,7 +441,7 @@ class SegmentWidget(QWidget):
         if QApplication.mouseButtons() != Qt.MouseButton.NoButton:
             QTimer.singleShot(MOUSE_WAIT, self._land)
             return
-        self._run = None
+        self._run, self._ahead = None, False
         if axes_of(run.image).shape != run.request.scope.axes.shape:
             self._masks.hand.stop_waiting()
             self.say("The image now has another size, so the result was dropped.")
@@ -515,9 +520,10 @@ class SegmentWidget(QWidget):
 
     def _on_settings(self) -> None:
         mask = self._mask()
+        self._ahead = mask is None or bool(why_left_alone(mask)) or mask.is_edited()
         if mask is None:
             return
-        if why_left_alone(mask) or mask.is_edited():
+        if self._ahead:
             self._refresh()
             return
         mask.asked = (self.settings.threshold, self.settings.min_size)
