@@ -20,7 +20,7 @@ from napari_medt.engine.formats.picture import PATIENT
 from napari_medt.engine.region import Scope
 from napari_medt.gui.hand import NO_TOOL, Hand
 from napari_medt.gui.layers import as_layer, channels_within, layer_index, mm_per_pixel, placement
-from napari_medt.gui.outcome import EARLIER, Outcome, exchanged, merge
+from napari_medt.gui.outcome import EARLIER, Outcome, exchanged, merge, offset_after
 
 if TYPE_CHECKING:
     import napari
@@ -138,6 +138,16 @@ class Mask:
         writable = isinstance(data, np.ndarray) and data.dtype == new.labels.dtype
         return old.place == new.place and same_axes and same_channel and same_shape and writable
 
+    @property
+    def highest(self) -> int:
+        """No label in the layer is larger, nor the one that is painted next."""
+        return max(int(self.labels.max(initial=0)), self.layer.selected_label)
+
+    def has_numbers_for(self, outcome: Outcome) -> bool:
+        """Whether the objects of another run can be numbered after those that are there."""
+        last = offset_after(self.highest, outcome) + outcome.highest
+        return last <= np.iinfo(outcome.labels.dtype).max
+
     def become_painted(self) -> None:
         """Count as edited from now on; no slider needs the predictions then."""
         self.painted = True
@@ -227,7 +237,7 @@ class Masks(QObject):
         A mask of the same image, channel and model is renewed if it was not edited: the preferred
         one, or else the newest. If it was, the result of a region or of single planes is laid into
         it as a step that can be undone, unless the edits are there, or some that were undone can be
-        redone. Otherwise there is a new layer.
+        redone, or its labels leave no numbers for more. Otherwise there is a new layer.
 
         Parameters
         ----------
@@ -256,6 +266,8 @@ class Masks(QObject):
                 break
             mask.accept_undo()
             if outcome.scope.complete or mask.edited_within(outcome.scope):
+                continue
+            if not mask.has_numbers_for(outcome):
                 continue
             if not mask.can_redo_edits():
                 self._lay_into(mask, outcome)
@@ -302,8 +314,7 @@ class Masks(QObject):
         """Exchange a part of an edited mask, in one step of its history."""
         show(mask.layer)  # of a hidden layer napari holds no view that it could update
         labels, old = mask.labels, mask.outcome
-        # What was painted may have any number, and what is painted next keeps its own.
-        highest = max(int(labels.max(initial=0)), mask.layer.selected_label)
+        highest = mask.highest  # what was painted may have any number
         before, inside = [], outcome.scope.inside
         with one_step(mask.layer) as step:
             for part, values in exchanged(labels, outcome, highest):

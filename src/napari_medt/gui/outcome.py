@@ -215,13 +215,14 @@ def next_step(outcome: Outcome) -> str:
 
 def count_labels(planes: Sequence[NDArray[np.int32]]) -> int:
     """Count the labels above 0 that occur in any of the planes."""
-    found = np.zeros(1, bool)
+    found = np.zeros(1 + planes[0].size, bool)
+    others: set[int] = set()  # larger ones, since any number can be painted with
     for plane in planes:
         numbers = plane[plane > 0]  # a copy, for the plane may be painted meanwhile
-        more = 1 + int(numbers.max(initial=0)) - len(found)
-        found = np.append(found, np.zeros(max(0, more), bool))
-        found[numbers] = True
-    return int(np.count_nonzero(found))
+        small = numbers < len(found)
+        found[numbers[small]] = True
+        others.update(np.unique(numbers[~small]).tolist())
+    return int(np.count_nonzero(found)) + len(others)
 
 
 def merge(old: Outcome, new: Outcome, labels: NDArray[np.int32], highest: int) -> Outcome:
