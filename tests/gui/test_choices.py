@@ -55,6 +55,19 @@ def test_to_scroll_past_a_box_chooses_nothing(viewer, widget, blobs):
     assert box.currentIndex() == 0
 
 
+def test_long_names_and_paths_do_not_widen_the_panel(viewer, widget, qtbot):
+    dock = widget.parent()
+    qtbot.waitUntil(dock.isVisible)
+    width, hint = dock.width(), dock.minimumSizeHint().width()
+    path = "C:\\images\\" + "_".join(20 * ["dermatology"])
+    widget.say(f"The labels are in {path}.")
+    qtbot.wait(100)
+    assert (dock.width(), dock.minimumSizeHint().width()) == (width, hint)
+    assert widget.message.text() == f"The labels are in {path}."
+    line = widget.message.fontMetrics().lineSpacing()
+    assert widget.message.height() >= 4 * line, "it goes on in other lines"
+
+
 def test_one_branch_stays_on(hands, viewer, widget, batches, blobs):
     whole, fine = boxes(widget)
     assert (whole.text(), fine.text()) == (

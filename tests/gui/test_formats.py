@@ -1,5 +1,6 @@
 """DICOM and NIfTI in a real viewer, opened and saved as a user does."""
 
+import errno
 from pathlib import Path
 
 import nibabel
@@ -220,6 +221,22 @@ def test_a_file_is_what_its_suffix_says(tmp_path, name, file):
     assert write_labels(str(tmp_path / name), *labels[:2]) == [str(tmp_path / file)]
     assert [path.name for path in tmp_path.iterdir()] == [file]
     assert np.asarray(nibabel.load(tmp_path / file).dataobj).all()
+
+
+def test_a_file_that_cannot_be_written_is_said_in_one_sentence(viewer, tmp_path, monkeypatch):
+    layer = viewer.add_labels(np.ones((4, 6), int))
+    chosen = tmp_path / "nowhere" / "mask.nii"
+    with pytest.raises(SaveError) as caught:
+        layer.save(str(chosen), plugin=PLUGIN)
+    assert str(caught.value).startswith(f"{chosen} cannot be written (")
+    assert str(caught.value).endswith("): choose another folder or name.")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device", ".medt-0123")
+
+    monkeypatch.setattr("napari_medt.gui.formats.write_nifti", full)
+    with pytest.raises(SaveError, match="The disk is full"):
+        layer.save(str(tmp_path / "mask.nii"), plugin=PLUGIN)
 
 
 @pytest.mark.parametrize("name", ["scan - mask.nii.gz", "scan.labels.nii"])

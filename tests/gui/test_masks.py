@@ -388,6 +388,22 @@ def test_planes_that_were_undone_are_laid_in_again(hands, viewer, widget, batche
         assert np.array_equal(mask.data, corrected)
 
 
+@pytest.mark.parametrize("how", ["painted", "chosen to paint with"])
+def test_labels_that_leave_no_numbers_are_left_alone(hands, viewer, widget, batches, stack, how):
+    mask = segment_first_slice(hands, stack)
+    last = np.iinfo(np.int32).max
+    mask.data_setitem(tuple(np.array([[0], [5], [5]])), last if how == "painted" else 99)
+    if how != "painted":
+        mask.selected_label = last
+    kept = mask.data.copy()
+    viewer.dims.set_current_step(0, 1)
+    other = hands.click_segment_and_wait()
+    assert other is not mask
+    assert np.array_equal(mask.data, kept)
+    assert other.data.min() == 0
+    assert other.data.max() == 15
+
+
 def test_the_selected_mask_goes_on(hands, viewer, widget, batches, stack):
     older = segment_first_slice(hands, stack)
     older.paint((0, 3, 3), 99)

@@ -29,6 +29,14 @@ def test_demo_is_ready_to_click(viewer, qtbot):
     qtbot.waitUntil(lambda: dock.model.card.name == "nuclei-fluorescence", timeout=60_000)
 
 
+def test_menus_open_no_second_widget_beside_that_of_the_demo(viewer, qtbot):
+    demo.fill(viewer)
+    for visible in (True, False, True):
+        (dock,) = viewer.window.dock_widgets.values()
+        qtbot.waitUntil(lambda dock=dock, visible=visible: dock.isVisible() == visible)
+        get_app_model().commands.execute_command(COMMAND).result()
+
+
 def test_the_widget_knows_layers_as_the_viewer_does(viewer, widget):
     """napari hands over a proxy, of whose layers none is a layer."""
     layer = viewer.add_labels(np.zeros((20, 30), int))

@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -157,6 +158,16 @@ def test_labels_are_counted_in_whatever_order_they_come():
     planes = [np.array([[0, 3], [3, 1]]), np.array([[7, 0], [1, 0]]), np.zeros((2, 2), int)]
     assert count_labels(planes) == 3
     assert count_labels(planes[2:]) == 0
+
+
+def test_large_numbers_are_counted_in_little_memory():
+    planes = [np.full((3, 4), 5, np.int32), np.zeros((3, 4), np.int32)]
+    planes[0][0, :2] = 900_000_000, 13
+    planes[1][1] = 12, 13, 900_000_000, 2**31 - 1
+    tracemalloc.start()
+    assert count_labels(planes) == 5
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
 
 
 def test_labels_may_be_painted_while_they_are_counted():

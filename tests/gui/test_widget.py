@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from napari.layers import Labels
 from qtpy.QtCore import QPoint, Qt
-from qtpy.QtWidgets import QProgressBar, QPushButton
+from qtpy.QtWidgets import QApplication, QProgressBar, QPushButton
 
 from napari_medt.gui import run
 from napari_medt.gui.demo import PLUGIN, WIDGET
@@ -77,6 +77,42 @@ def test_click_to_mask_to_correction(hands, viewer, widget, batches, blobs):
     set_threshold(hands, 0.9)
     assert np.array_equal(mask.data, painted)
     assert 0 < np.count_nonzero(again.data) < np.count_nonzero(painted)
+
+
+def activate(hands):
+    """Bring the window to the front, where its widgets get the keys."""
+    window = hands.viewer.window._qt_window
+    window.activateWindow()
+    hands.wait(window.isActiveWindow)
+
+
+def test_the_space_bar_moves_the_image_after_a_run(hands, viewer, widget, batches, blobs):
+    """As napari has it, and does not press the button that hides the panel."""
+    activate(hands)
+    viewer.add_image(blobs)
+    batches.hold()
+    hands.click("Segment")
+    assert QApplication.focusWidget() is widget
+    batches.go_on()
+    hands.wait(widget.segment.isEnabled)
+    mask = viewer.layers.selection.active
+    mask.mode = "paint"
+    hands.qtbot.keyPress(QApplication.focusWidget(), Qt.Key.Key_Space)
+    assert widget.isVisible()
+    assert mask.mode == "pan_zoom"
+    hands.qtbot.keyRelease(QApplication.focusWidget(), Qt.Key.Key_Space)
+    assert mask.mode == "paint"
+
+
+def test_a_run_that_is_cancelled_by_key_leaves_the_panel(hands, viewer, widget, batches, blobs):
+    activate(hands)
+    viewer.add_image(blobs)
+    batches.hold()
+    hands.click("Segment")
+    widget.progress._cancel.setFocus()
+    hands.qtbot.keyClick(widget.progress._cancel, Qt.Key.Key_Space)
+    assert widget.message.text() == "Cancelled."
+    assert QApplication.focusWidget() is widget
 
 
 def test_what_is_not_there_takes_no_room(viewer, widget):
@@ -258,6 +294,36 @@ def test_the_sliders_are_for_the_selected_mask(hands, viewer, widget, batches, b
     assert np.array_equal(other.data, kept)
 
 
+def test_while_a_mask_of_another_model_is_selected_no_mask_changes(
+    hands, viewer, widget, batches, blobs, tmp_path
+):
+    """Nor one of the model that was chosen since, which may be hidden."""
+    viewer.add_image(blobs, name="first")
+    mask = hands.click_segment_and_wait()
+    strict = make_model(tmp_path, "strict", threshold=0.7)
+    widget.model.open_folder(strict)
+    assert "another image or model" in widget.settings._note.text()
+    assert not widget.message.text()
+    widget.settings._threshold.setValue(0.6)
+    other = hands.click_segment_and_wait()
+    assert other.metadata[METADATA]["threshold"] == 0.6, "it counts for the next Segment"
+    assert not widget.settings._note.text()
+    viewer.layers.selection.active = mask
+    assert not widget.settings._note.text()
+    widget.model.choose(str(strict))
+    other.visible = False
+    kept = mask.data.copy(), other.data.copy()
+    widget.settings._threshold.setValue(0.9)
+    hands.qtbot.wait(200)
+    hands.wait(lambda: not threads())
+    assert np.array_equal(mask.data, kept[0])
+    assert np.array_equal(other.data, kept[1])
+    viewer.add_image(blobs[:50, :60], name="second")
+    viewer.layers.selection.active = mask
+    widget.image.choose(viewer.layers["second"])
+    assert "another image or model" in widget.settings._note.text()
+
+
 def test_the_sliders_are_for_the_mask_that_landed(hands, viewer, widget, batches, blobs):
     image = viewer.add_image(blobs)
     batches.hold()
@@ -358,9 +424,50 @@ def test_a_correction_is_told_of_its_own_mask_only(hands, viewer, widget, two):
 
 
 def test_what_is_told_of_no_mask_stays(hands, viewer, widget, two):
-    widget.say("Cancelled.")
+    widget.folder.said.emit("4 of 4 images are done.")
     viewer.layers.selection.active = two[0]
+    assert widget.message.text() == "4 of 4 images are done."
+
+
+def test_why_there_is_no_mask_goes_once_something_else_is_chosen(
+    hands, viewer, widget, batches, blobs, two, tmp_path
+):
+    first, second = viewer.layers["first"], viewer.layers["second"]
+    tiny = widget.model.reference
+
+    def cancel():
+        batches.hold()
+        hands.click("Segment")
+        hands.click("Cancel")
+        batches.go_on()
+        hands.wait(lambda: not threads())
+
+    widget.image.choose(second)
+    choose(widget.scope._region, "Inside the shapes")
+    hands.click("Segment")
+    assert "There are no shapes" in widget.message.text()
+    choose(widget.scope._region, "Whole image")
+    assert widget.message.text() == "10 objects."
+    cancel()
     assert widget.message.text() == "Cancelled."
+    viewer.layers.selection.active = two[0]
+    assert widget.message.text() == "20 objects."
+    cancel()
+    widget.image.choose(second)
+    viewer.layers.selection.active = second
+    assert widget.message.text() == "10 objects."
+    viewer.add_image(np.full((50, 60), 7, np.uint8), name="flat")
+    hands.click("Segment")
+    hands.wait(lambda: "the same value" in widget.message.text())
+    viewer.layers.selection.active = first
+    assert widget.message.text() == "20 objects."
+    strict = make_model(tmp_path, "strict")
+    widget.model.open_folder(strict)
+    (strict / "weights.safetensors").write_bytes(b"damaged")
+    hands.click("Segment")
+    hands.wait(lambda: "SHA-256" in widget.message.text())
+    widget.model.choose(tiny)
+    assert widget.message.text() == "20 objects."
 
 
 def test_planes_of_several_runs_are_counted_anew(hands, viewer, widget, batches, stack):
@@ -392,7 +499,36 @@ def test_while_a_copy_is_selected_no_mask_changes(hands, viewer, widget, batches
     assert not widget.message.text()
     viewer.layers.selection.active = image
     assert not widget.settings._note.text()
+    assert widget.settings.threshold == 0.9, "for the next Segment"
+    viewer.layers.selection.active = mask
     assert widget.settings.threshold == 0.5, "what the mask was made with"
+
+
+def test_sliders_set_while_a_mask_is_left_alone_count_for_the_next_run(
+    hands, viewer, widget, batches, blobs
+):
+    image = viewer.add_image(blobs)
+    edited = hands.click_segment_and_wait()
+    hands.paint(edited, 10, 100)
+    other = hands.click_segment_and_wait()
+    viewer.layers.selection.active = edited
+    widget.settings._threshold.setValue(0.8)
+    viewer.layers.selection.active = image
+    assert widget.settings.threshold == 0.8
+    batches.hold()
+    hands.click("Segment")
+    hands.click("Cancel")
+    batches.go_on()
+    hands.wait(lambda: not threads())
+    assert widget.settings.threshold == 0.8
+    assert hands.click_segment_and_wait() is other
+    assert other.metadata[METADATA]["threshold"] == 0.8
+    viewer.layers.selection.active = edited
+    widget.settings._threshold.setValue(0.6)
+    viewer.layers.selection.active = other
+    assert widget.settings.threshold == 0.8, "what the mask was made with"
+    viewer.layers.selection.active = image
+    set_threshold(hands, 0.7)
 
 
 def test_result_waits_for_the_end_of_a_stroke(hands, viewer, widget, batches, blobs, monkeypatch):
@@ -445,6 +581,21 @@ def test_nothing_found_says_what_to_do(hands, viewer, widget, batches, blobs):
     )
 
 
+def measuring_model(folder):
+    return make_model(
+        folder,
+        classes=("background", "neck", "head"),
+        input={"intensity": "range"},
+        report="circumference",
+    )
+
+
+def head():
+    """Disk of radius 60."""
+    rows, columns = np.ogrid[:200, :240]
+    return ((rows - 100) ** 2 + (columns - 120) ** 2 <= 60**2).astype(np.float32)
+
+
 def circumference(widget):
     """What the widget says: a length and its unit."""
     length, unit = re.search(r"circumference ([\d.]+) (mm|pixels)", widget.message.text()).groups()
@@ -462,16 +613,8 @@ def circumference(widget):
     ],
 )
 def test_circumference_is_said(hands, viewer, widget, batches, tmp_path, units, scale, length):
-    model = make_model(
-        tmp_path,
-        classes=("background", "neck", "head"),
-        input={"intensity": "range"},
-        report="circumference",
-    )
-    widget.model.open_folder(model)
-    rows, columns = np.ogrid[:200, :240]
-    head = ((rows - 100) ** 2 + (columns - 120) ** 2 <= 60**2).astype(np.float32)
-    viewer.add_image(head, scale=scale, units=units)
+    widget.model.open_folder(measuring_model(tmp_path))
+    viewer.add_image(head(), scale=scale, units=units)
     mask = hands.click_segment_and_wait()
     assert circumference(widget) == (pytest.approx(length[0], rel=0.01), length[1])
     mask.scale, mask.units = (0.25, 0.25), ("mm", "mm")
@@ -480,6 +623,24 @@ def test_circumference_is_said(hands, viewer, widget, batches, tmp_path, units, 
     assert circumference(widget) == (pytest.approx(94.25, rel=0.01), "mm"), "as it is scaled now"
     mask.fill((100, 121), 0)
     hands.wait(lambda: widget.message.text().startswith("As corrected: 0.0 % of the image"))
+
+
+def test_a_corrected_scale_is_measured_anew(hands, viewer, widget, batches, tmp_path):
+    widget.model.open_folder(measuring_model(tmp_path))
+    image = viewer.add_image(head(), scale=(0.5, 0.5), units=("mm", "mm"))
+    mask = hands.click_segment_and_wait()
+    mask.scale = (0.1, 0.1)
+    hands.wait(lambda: circumference(widget) == (pytest.approx(37.7, rel=0.01), "mm"))
+    mask.scale = (0.5, 0.5)
+    hands.wait(lambda: circumference(widget) == (pytest.approx(188.5, rel=0.01), "mm"))
+    viewer.add_image(head()[:50], name="other")
+    mask.units = ("cm", "cm")
+    viewer.layers.selection.active = image
+    hands.wait(lambda: "circumference" in widget.message.text())
+    assert circumference(widget) == (pytest.approx(1885, rel=0.01), "mm")
+    set_threshold(hands, 0.4)
+    hands.wait(lambda: "circumference" in widget.message.text())
+    assert circumference(widget) == (pytest.approx(1885, rel=0.01), "mm")
 
 
 # What goes wrong
@@ -505,6 +666,7 @@ def test_no_image_is_a_sentence(hands, caplog):
     ("image", "sentence"),
     [
         (np.zeros((6, 40, 40), np.uint8), "Every plane is of a single value"),
+        (np.zeros((0, 40, 40), np.uint8), "there is nothing to segment"),
         (np.ones((40, 40), bool), "is a mask already"),
         (np.full((40, 40), 7, np.uint8), "the same value"),
         (np.ones((1, 1), np.uint8), "too small"),
@@ -686,6 +848,22 @@ def test_two_widgets_do_not_disturb_each_other(hands, viewer, widget, batches, b
     hands.wait(other.segment.isEnabled)
     assert len(hands.masks()) == 2
     assert np.array_equal(mask.data, kept)
+
+
+def test_a_second_widget_follows_the_sliders_of_the_first(
+    hands, viewer, widget, batches, blobs, tiny_model
+):
+    other = SegmentWidget(viewer)
+    viewer.window.add_dock_widget(other, name="MedT too")
+    other.model.open_folder(tiny_model)
+    viewer.add_image(blobs)
+    mask = hands.click_segment_and_wait()
+    assert other.message.text() == "20 objects."
+    set_threshold(hands, 0.75)
+    left = f"{len(np.unique(mask.data)) - 1} objects."
+    assert left != "20 objects."
+    assert other.settings.threshold == 0.75
+    assert (other.message.text(), widget.message.text()) == (left, left)
 
 
 @pytest.mark.parametrize("listed", [True, False])

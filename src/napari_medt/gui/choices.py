@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -16,6 +17,7 @@ from qtpy.QtWidgets import (
     QFormLayout,
     QLabel,
     QPushButton,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -31,14 +33,26 @@ from napari_medt.network.config import Branches
 if TYPE_CHECKING:
     import napari
 
+BREAK = "\u200b"  # a space without width, at which a line may end
 LARGEST_MIN_SIZE = 1000  # pixels, at the slider's end unless a model's own value needs more
 
 
-def note() -> QLabel:
-    """Return an empty label for an explaining sentence."""
-    label = QLabel()
-    label.setWordWrap(True)
-    return label
+class Note(QLabel):
+    """An explaining sentence: no wider for long words, such as paths."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.setMinimumWidth(1)
+        self.setWordWrap(True)
+
+    def setText(self, text: str | None) -> None:
+        """Show a sentence, which may go on in another line within a path."""
+        super().setText(re.sub(r"([/\\_-])", rf"\1{BREAK}", text or ""))
+
+    def text(self) -> str:
+        """Return the sentence."""
+        return super().text().replace(BREAK, "")
 
 
 class Box(QComboBox):
@@ -106,7 +120,7 @@ class ModelChoice(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._box, self._purpose = Box(), note()
+        self._box, self._purpose = Box(), Note()
         self.settled = False  # once the user has chosen, nobody else does
         self._open = QPushButton("Open model folder...")
         self._open.setToolTip("Use a model of your own: a folder with card.json and weights.")
@@ -202,7 +216,7 @@ class BranchChoice(QWidget):
         super().__init__()
         self._global = QCheckBox("Global branch (whole field)")
         self._patch = QCheckBox("Patch branch (fine detail)")
-        self._note = note()
+        self._note = Note()
         self._global.setToolTip("Sees how things lie across the field of view. Fast on its own.")
         self._patch.setToolTip("Looks closely at small patches, for exact outlines. Slower.")
         layout = QVBoxLayout(self)
@@ -255,7 +269,7 @@ class LabelSettings(QWidget):
         self._min_size.setRange(0, LARGEST_MIN_SIZE)
         self._threshold.setToolTip("Higher: the outlines shrink. Lower: they grow.")
         self._min_size.setToolTip("Objects of fewer pixels are left out.")
-        self._note = note()
+        self._note = Note()
         layout = QFormLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addRow("Threshold", self._threshold)

@@ -18,6 +18,9 @@ def show_demo() -> None:
 
 def fill(viewer: napari.Viewer) -> None:
     """Open the sample, choose its image, and dock the widget."""
+    from napari_medt.gui.widget import SegmentWidget  # brings Qt
+
     image, *_ = viewer.open_sample(PLUGIN, SAMPLE)
     viewer.layers.selection.active = image
-    viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET)
+    # Named as the menus name it, which then show and hide this one and open no second one.
+    viewer.window.add_dock_widget(SegmentWidget(viewer), name=f"{WIDGET} (MedT)")

@@ -6,16 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QLabel
 
 from napari_medt.errors import UserError
+from napari_medt.gui.choices import Note
 from napari_medt.gui.job import NewestJob
 from napari_medt.models.card import ModelCard
 
 Read = Callable[[], Any]
 
 
-class FitNote(QLabel):
+class FitNote(Note):
     """Says that another model fits the image better, or none does; else it is not seen.
 
     Comparing takes a moment, so it is done on a worker thread.
@@ -27,7 +27,6 @@ class FitNote(QLabel):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setWordWrap(True)
         self._name = ""
         self._unlikeness: dict[str, float] = {}
         self._read: Read | None = None
@@ -76,7 +75,7 @@ class FitNote(QLabel):
 
             self.setText(advise(self._name, self._unlikeness))
         else:
-            self.clear()
+            self.setText("")
         self.setVisible(bool(self.text()))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,19 @@ def write_labels(path: str, labels: Any, options: dict[str, Any]) -> list[str]:
         write_layer(file, labels, options)
     except UserError as error:
         raise SaveError(str(error)) from None
+    except OSError as error:
+        raise SaveError(sentence_about(error, path)) from None
     return [str(file)]
+
+
+def sentence_about(error: OSError, path: str) -> str:
+    """Say why a file could not be saved under the name that the user chose.
+
+    The error names another one, which is beside it while the file is written.
+    """
+    if error.errno == errno.ENOSPC:
+        return "The disk is full: make room on it, and save again."
+    return f"{path} cannot be written ({error.strerror or error}): choose another folder or name."
 
 
 def nifti_file(path: Path) -> Path:

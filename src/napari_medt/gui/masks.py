@@ -20,13 +20,14 @@ from napari_medt.engine.formats.picture import PATIENT
 from napari_medt.engine.region import Scope
 from napari_medt.gui.hand import NO_TOOL, Hand
 from napari_medt.gui.layers import as_layer, channels_within, layer_index, mm_per_pixel, placement
-from napari_medt.gui.outcome import EARLIER, Outcome, exchanged, merge
+from napari_medt.gui.outcome import EARLIER, Outcome, exchanged, merge, offset_after
 
 if TYPE_CHECKING:
     import napari
 
     from napari_medt.engine.ellipse import Sides
 
+SCALING = ("scale", "units", "affine", "rotate", "shear")  # events of a layer
 METADATA = "napari_medt"  # of a mask's layer: how its labels were made
 STEPS = 100  # that napari keeps of a layer's history
 KEPT_BYTES = 1 << 28  # of what was there before results were laid in, for each mask
@@ -106,8 +107,14 @@ class Mask:
     @property
     def words(self) -> str:
         """What it holds, as its run found it; empty where that has to be counted again."""
-        known = not self.painted and EARLIER not in self.outcome.provenance
-        return self.outcome.words if known else ""
+        told = self.outcome
+        rescaled = self.measured and self.mm_per_pixel != told.mm_per_pixel
+        return "" if self.painted or rescaled or EARLIER in told.provenance else told.words
+
+    @property
+    def measured(self) -> bool:
+        """Whether a length is told of it, which depends on how the layer is scaled."""
+        return bool(self.outcome.card.report)
 
     def is_edited(self) -> bool:
         """Whether the layer holds, or can redo, anything but what was written into it.
@@ -130,6 +137,16 @@ class Mask:
         same_shape = old.written.shape == new.labels.shape
         writable = isinstance(data, np.ndarray) and data.dtype == new.labels.dtype
         return old.place == new.place and same_axes and same_channel and same_shape and writable
+
+    @property
+    def highest(self) -> int:
+        """No label in the layer is larger, nor the one that is painted next."""
+        return max(int(self.labels.max(initial=0)), self.layer.selected_label)
+
+    def has_numbers_for(self, outcome: Outcome) -> bool:
+        """Whether the objects of another run can be numbered after those that are there."""
+        last = offset_after(self.highest, outcome) + outcome.highest
+        return last <= np.iinfo(outcome.labels.dtype).max
 
     def become_painted(self) -> None:
         """Count as edited from now on; no slider needs the predictions then."""
@@ -177,8 +194,9 @@ class Masks(QObject):
         Those of the viewer, which itself is not held: see :func:`masks_in`.
     """
 
+    rewritten = Signal(object)  # the mask, made anew with other settings
     changed = Signal()  # the user began to edit a mask, or removed one
-    edited = Signal(object)  # the mask, perhaps after each of its edits
+    edited = Signal(object)  # the mask, perhaps after each of its edits; or its scale was changed
 
     def __init__(self, layers: LayerList) -> None:
         super().__init__()
@@ -219,7 +237,7 @@ class Masks(QObject):
         A mask of the same image, channel and model is renewed if it was not edited: the preferred
         one, or else the newest. If it was, the result of a region or of single planes is laid into
         it as a step that can be undone, unless the edits are there, or some that were undone can be
-        redone. Otherwise there is a new layer.
+        redone, or its labels leave no numbers for more. Otherwise there is a new layer.
 
         Parameters
         ----------
@@ -248,6 +266,8 @@ class Masks(QObject):
                 break
             mask.accept_undo()
             if outcome.scope.complete or mask.edited_within(outcome.scope):
+                continue
+            if not mask.has_numbers_for(outcome):
                 continue
             if not mask.can_redo_edits():
                 self._lay_into(mask, outcome)
@@ -294,8 +314,7 @@ class Masks(QObject):
         """Exchange a part of an edited mask, in one step of its history."""
         show(mask.layer)  # of a hidden layer napari holds no view that it could update
         labels, old = mask.labels, mask.outcome
-        # What was painted may have any number, and what is painted next keeps its own.
-        highest = max(int(labels.max(initial=0)), mask.layer.selected_label)
+        highest = mask.highest  # what was painted may have any number
         before, inside = [], outcome.scope.inside
         with one_step(mask.layer) as step:
             for part, values in exchanged(labels, outcome, highest):
@@ -308,14 +327,14 @@ class Masks(QObject):
         mask.outcome = replace(merge(old, outcome, labels, highest), predictions={})
         self._describe(mask)
 
-    def rewrite(self, mask: Mask, base: Outcome, outcome: Outcome) -> bool:
+    def rewrite(self, mask: Mask, base: Outcome, outcome: Outcome) -> None:
         """Write the labels of `base` made with other settings, while the mask still holds those."""
         if mask not in self._masks or mask.outcome is not base or not base.adjustable:
-            return False
+            return
         if mask.is_edited():
-            return False
+            return
         self._write(mask, outcome)
-        return True
+        self.rewritten.emit(mask)
 
     def let_go_of(self, image: Image) -> None:
         """Add no more to the masks of an image, which is gone or has other data."""
@@ -338,6 +357,8 @@ class Masks(QObject):
         layer.events.paint.connect(self._on_paint)
         layer.events.data.connect(self._on_data)
         layer.events.set_data.connect(self._on_drawn)  # all that tells of undo and redo
+        for name in SCALING:
+            layer.events[name].connect(self._on_scaled)
         return mask
 
     def _show_new(self, layer: Labels) -> None:
@@ -386,6 +407,11 @@ class Masks(QObject):
     def _on_drawn(self, event: Event) -> None:
         mask = self._of(event.source)
         if mask is not None and mask.painted:
+            self.edited.emit(mask)
+
+    def _on_scaled(self, event: Event) -> None:
+        mask = self._of(event.source)
+        if mask is not None and mask.measured:
             self.edited.emit(mask)
 
     def _on_other_image(self, event: Event) -> None:

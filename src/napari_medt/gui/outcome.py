@@ -64,6 +64,8 @@ class Outcome:
         How the labels were made.
     words : str
         What was found, in words. Made with the labels, since counting in a large stack takes long.
+    mm_per_pixel : tuple of float or None
+        Sides of a pixel in millimetres that the words were told with.
     place : Place, optional
         Where the labels lie, if they are those of a part of an image that is too large to hold; the
         axes of the scope are then those of the part.
@@ -78,6 +80,7 @@ class Outcome:
     card: ModelCard
     provenance: dict[str, Any]
     words: str = ""
+    mm_per_pixel: Sides | None = None
     place: Place | None = None
 
     @property
@@ -118,7 +121,13 @@ def relabel(
     )
     words = in_words(labels, outcome.scope, outcome.card, mm_per_pixel, place=outcome.place)
     told = told_anew(outcome.provenance, settings)
-    return replace(outcome, **held(labels, outcome.scope), provenance=told, words=words)
+    return replace(
+        outcome,
+        **held(labels, outcome.scope),
+        provenance=told,
+        words=words,
+        mm_per_pixel=mm_per_pixel,
+    )
 
 
 def told_anew(told: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
@@ -206,13 +215,14 @@ def next_step(outcome: Outcome) -> str:
 
 def count_labels(planes: Sequence[NDArray[np.int32]]) -> int:
     """Count the labels above 0 that occur in any of the planes."""
-    found = np.zeros(1, bool)
+    found = np.zeros(1 + planes[0].size, bool)
+    others: set[int] = set()  # larger ones, since any number can be painted with
     for plane in planes:
         numbers = plane[plane > 0]  # a copy, for the plane may be painted meanwhile
-        more = 1 + int(numbers.max(initial=0)) - len(found)
-        found = np.append(found, np.zeros(max(0, more), bool))
-        found[numbers] = True
-    return int(np.count_nonzero(found))
+        small = numbers < len(found)
+        found[numbers[small]] = True
+        others.update(np.unique(numbers[~small]).tolist())
+    return int(np.count_nonzero(found)) + len(others)
 
 
 def merge(old: Outcome, new: Outcome, labels: NDArray[np.int32], highest: int) -> Outcome:

@@ -137,6 +137,7 @@ def segment_planes(
         card=model.card,
         provenance=made,
         words=words,
+        mm_per_pixel=request.mm_per_pixel,
     )
 
 

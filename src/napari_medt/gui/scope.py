@@ -25,7 +25,8 @@ from superqt.utils import signals_blocked
 from napari_medt.engine.axes import Frame, count
 from napari_medt.engine.region import Region, Scope
 from napari_medt.engine.source import Level, read_plane
-from napari_medt.gui.choices import Box, note
+from napari_medt.errors import ImageError
+from napari_medt.gui.choices import Box, Note
 from napari_medt.gui.layers import (
     axes_of,
     is_slide,
@@ -56,12 +57,13 @@ class ScopeChoice(QWidget):
     """
 
     changed = Signal()  # other pixels are to be segmented
+    narrowed = Signal()  # more or less of the same pixels is
 
     def __init__(self, viewer: napari.Viewer) -> None:
         super().__init__()
         self._viewer = viewer
         self._image: Image | None = None
-        self._words = note()
+        self._words = Note()
         self._axis, self._channel, self._planes, self._region = Box(), Box(), Box(), Box()
         self._link = QCheckBox("One number per object through all slices")
         self._more = QToolButton()
@@ -72,6 +74,8 @@ class ScopeChoice(QWidget):
         for box in (self._axis, self._channel):
             box.currentIndexChanged.connect(self.changed)
         self._planes.currentIndexChanged.connect(self._describe)
+        for box in (self._planes, self._region):
+            box.currentIndexChanged.connect(self.narrowed)
         for emitter in ("inserted", "removed", "renamed"):
             getattr(viewer.layers.events, emitter).connect(self._on_layers)
         viewer.layers.events.connect(self._on_any)
@@ -177,6 +181,8 @@ class ScopeChoice(QWidget):
         if levels is not None:
             return partial(read_typical, levels)
         frames = self._axes.frames()
+        if not frames:
+            raise ImageError("The image has no planes: there is nothing to segment.")
         middle, channel = frames[len(frames) // 2], self._channel.currentData()
         return partial(read_plane, self._axes, self.data, middle, channel)
 

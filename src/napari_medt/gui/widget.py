@@ -27,7 +27,7 @@ from napari_medt.engine.record import Settings
 from napari_medt.engine.region import Scope
 from napari_medt.engine.source import Level
 from napari_medt.errors import ImageError, ModelError, UserError
-from napari_medt.gui.choices import BranchChoice, ImageChoice, LabelSettings, ModelChoice, note
+from napari_medt.gui.choices import BranchChoice, ImageChoice, LabelSettings, ModelChoice, Note
 from napari_medt.gui.fit import FitNote
 from napari_medt.gui.folder import FolderRun
 from napari_medt.gui.job import Job, NewestJob, run_job
@@ -65,6 +65,10 @@ FIXED = (
 OTHERS = (
     "The selected layer is a copy, from a file, or your own, so the sliders leave it alone. They "
     "count for the next Segment."
+)
+UNLIKE = (
+    "The selected mask is of another image or model than those chosen above, so the sliders leave "
+    "it alone. They count for the next Segment."
 )
 GONE = (
     "The image of this mask is gone or has changed, so the sliders leave it alone. They count for "
@@ -112,6 +116,8 @@ class SegmentWidget(QWidget):
         self._told: Mask | None = None  # the mask that the message tells of
         self._counted: str | None = None
         self._waiting = False  # Segment was clicked, and starts once a model was suggested
+        self._tried = False  # the message tells why there is no mask of what is chosen
+        self._ahead = False  # the sliders were set for the next Segment
         self._edits = QTimer(self)
         self._edits.setSingleShot(True)
         self._edits.setInterval(EDITS_WAIT)
@@ -125,7 +131,7 @@ class SegmentWidget(QWidget):
         self.progress = RunProgress()
         self.folder = FolderRun(self.progress, self._folder_choices, self)
         self.slide = SlideRun(viewer, self.progress, self)
-        self.message = note()
+        self.message = Note()
         self.settings = LabelSettings()
         self._build()
         self._connect()
@@ -141,6 +147,7 @@ class SegmentWidget(QWidget):
         # A grid, since a form layout cuts off sentences that wrap.
         grid = QGridLayout(self._choices)
         grid.setContentsMargins(0, 0, 0, 0)
+        grid.setColumnStretch(1, 1)
         rows = {
             "Image": self.image,
             "": self.scope,
@@ -165,11 +172,14 @@ class SegmentWidget(QWidget):
         layout.addStretch()
         # napari 0.9 squeezes docked widgets that have another policy.
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)  # napari gets the keys pressed then
 
     def _connect(self) -> None:
         self.image.changed.connect(self._on_choice)
         self.image.changed.connect(self._look)
         self.scope.changed.connect(self._look)
+        for signal in (self.scope.changed, self.scope.narrowed):
+            signal.connect(self._forget_try)
         self.model.changed.connect(self._on_choice)
         self.fit.found.connect(self.model.suggest)
         self.fit.looked.connect(self._on_looked)
@@ -186,6 +196,7 @@ class SegmentWidget(QWidget):
         self._masks.changed.connect(self._refresh)
         self._masks.changed.connect(self._tell_of_chosen)
         self._masks.edited.connect(self._on_edited)
+        self._masks.rewritten.connect(self._on_rewritten)
         self._edits.timeout.connect(self._count_again)
         self._counting.succeeded.connect(self._on_counted)
         self._counting.refused.connect(self.refuse)
@@ -202,13 +213,13 @@ class SegmentWidget(QWidget):
 
     def say(self, sentence: str, of: Mask | None = None) -> None:
         """Show a sentence, perhaps of a mask; then it goes once another one is chosen."""
-        self._told = of
+        self._told, self._tried = of, False
         self.message.setStyleSheet("")
         self.message.setText(sentence)
 
     def refuse(self, sentence: str) -> None:
         """Show what the user can mend."""
-        self._told = None
+        self._told, self._tried = None, False
         logger.error(sentence)
         self.message.setStyleSheet(f"color: {ERROR_COLOUR};")
         self.message.setText(sentence)
@@ -225,15 +236,31 @@ class SegmentWidget(QWidget):
     def _refresh(self) -> None:
         """Enable what can be used now."""
         idle, mask = self._idle, self._mask()
+        self._keep_focus(idle)
         self._choices.setEnabled(idle)
         self.segment.setEnabled(idle)
         self.folder.button.setEnabled(idle)
         self.progress.setVisible(not idle)
         self.settings.setEnabled(idle)
-        why = OTHERS if self._masks.others_selected() else why_left_alone(mask)
+        why = self._why_left_alone(mask)
         self.settings.explain(why)
-        if mask is not None and not why:  # else they are for the next run
+        if mask is None or why:  # the sliders are for the next run
+            return
+        self._ahead = self._ahead and mask is not self._masks.selected()
+        if not self._ahead:
             self._show_settings_of(mask)
+
+    def _keep_focus(self, idle: bool) -> None:
+        """Take the keyboard from a part that is about to be disabled or hidden.
+
+        Qt would hand it on to the button that hides the panel, which Space, napari's key for moving
+        the image, would then press.
+        """
+        focused = QApplication.focusWidget()
+        if focused is None or not self.isAncestorOf(focused):
+            return
+        if not idle or self.progress.isAncestorOf(focused):
+            self.setFocus()
 
     def _show_settings_of(self, mask: Mask) -> None:
         """Show what a mask was made with, or what it is being made with."""
@@ -245,6 +272,8 @@ class SegmentWidget(QWidget):
             self.settings.show_values(*values)
 
     def _on_choice(self) -> None:
+        self._forget_try()
+        self._ahead = False
         card = self.model.card
         self.scope.show_image(self.image.image)
         self.branches.show_model(card)
@@ -288,7 +317,7 @@ class SegmentWidget(QWidget):
                 return
             request = self._request(image, model, scope, levels)
         except UserError as error:
-            self.refuse(str(error))
+            self._refuse_try(str(error))
             return
         self._begin(image, request)
 
@@ -355,6 +384,7 @@ class SegmentWidget(QWidget):
             return
         self._end()
         self.say("Cancelled.")
+        self._tried = True
 
     def _end(self) -> None:
         if self._run is not None:
@@ -377,7 +407,17 @@ class SegmentWidget(QWidget):
 
     def _on_refused(self, sentence: str) -> None:
         self._end()
+        self._refuse_try(sentence)
+
+    def _refuse_try(self, sentence: str) -> None:
         self.refuse(sentence)
+        self._tried = True
+
+    def _forget_try(self) -> None:
+        """Take back why there is no mask, once something else is chosen."""
+        if self._tried:
+            self.say("")
+            self._tell_of_chosen()
 
     def _on_crashed(self, error: Exception) -> None:
         self._end()
@@ -401,7 +441,7 @@ class SegmentWidget(QWidget):
         if QApplication.mouseButtons() != Qt.MouseButton.NoButton:
             QTimer.singleShot(MOUSE_WAIT, self._land)
             return
-        self._run = None
+        self._run, self._ahead = None, False
         if axes_of(run.image).shape != run.request.scope.axes.shape:
             self._masks.hand.stop_waiting()
             self.say("The image now has another size, so the result was dropped.")
@@ -430,22 +470,32 @@ class SegmentWidget(QWidget):
     # The mask
 
     def _mask(self) -> Mask | None:
-        """Return the mask that the sliders are for: the selected one, unless others are chosen.
+        """Return the mask that the sliders are for: the selected one, or that of what is chosen.
 
-        None while other labels are selected, so that no mask changes that is not looked at.
+        None while other labels are selected, or a mask of another image or model than those chosen,
+        so that no mask changes that is not looked at.
         """
         if self._masks.others_selected():
             return None
         chosen, mask = (self.image.image, self.model.reference), self._masks.selected()
-        if mask is not None:
-            # A model that another widget opened cannot be chosen here.
-            model = mask.model if self.model.lists(mask.model) else chosen[1]
-            if mask.image is None or chosen == (mask.image, model):
-                return mask
-        return self._masks.newest(*chosen)
+        if mask is None:
+            return self._masks.newest(*chosen)
+        # A model that another widget opened cannot be chosen here.
+        model = mask.model if self.model.lists(mask.model) else chosen[1]
+        return mask if mask.image is None or chosen == (mask.image, model) else None
+
+    def _why_left_alone(self, mask: Mask | None) -> str:
+        """Say why the sliders leave what is selected alone; empty where they do not."""
+        if self._masks.others_selected():
+            return OTHERS
+        if mask is None and self._masks.selected() is not None:
+            return UNLIKE
+        return why_left_alone(mask)
 
     def _follow_selected(self) -> None:
         mask = self._masks.selected()
+        if mask is not None:
+            self._forget_try()
         if mask is not None and mask.image is not None:
             self.image.choose(mask.image)
             self.model.show_listed(mask.model)
@@ -470,18 +520,23 @@ class SegmentWidget(QWidget):
 
     def _on_settings(self) -> None:
         mask = self._mask()
+        self._ahead = mask is None or bool(why_left_alone(mask)) or mask.is_edited()
         if mask is None:
             return
-        if why_left_alone(mask) or mask.is_edited():
+        if self._ahead:
             self._refresh()
             return
         mask.asked = (self.settings.threshold, self.settings.min_size)
         self._relabelling.submit(partial(relabel_mask, mask, *mask.asked), about=mask)
 
     def _on_relabelled(self, made: tuple[Mask, Outcome, Outcome]) -> None:
-        mask, _, outcome = made
-        if self._masks.rewrite(*made) and mask is self._mask():
-            self.say(f"{outcome.words}.", mask)
+        self._masks.rewrite(*made)
+        self._refresh()  # the sliders go back where it was not rewritten
+
+    def _on_rewritten(self, mask: Mask) -> None:
+        # Perhaps with the sliders of another widget.
+        if mask is self._mask() and self._run is None:
+            self.say(f"{mask.outcome.words}.", mask)
         self._refresh()
 
     def _on_edited(self, mask: Mask) -> None:
