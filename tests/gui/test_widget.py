@@ -10,6 +10,7 @@ import imageio.v3 as imageio
 import numpy as np
 import pytest
 from napari.layers import Labels
+from napari.utils.theme import get_theme
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QApplication, QProgressBar, QPushButton
 
@@ -656,6 +657,29 @@ def refusal(hands, caplog):
     assert record.getMessage() == hands.widget.message.text()
     assert not [layer for layer in hands.viewer.layers if isinstance(layer, Labels)]
     return record.getMessage()
+
+
+def luminance(colour):
+    """Relative luminance, as WCAG defines it."""
+    parts = np.array([int(colour[index : index + 2], 16) for index in (1, 3, 5)]) / 255
+    linear = np.where(parts <= 0.03928, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return linear @ (0.2126, 0.7152, 0.0722)
+
+
+def test_errors_are_readable_on_every_theme(viewer, widget):
+    for theme in ("dark", "light"):
+        widget.refuse("It cannot be done.")
+        for other in ("light", "dark", theme):  # whatever was on when it was said
+            viewer.theme = other
+        background = "#{:02x}{:02x}{:02x}".format(
+            *get_theme(theme).background.as_rgb_tuple(alpha=False)
+        )
+        [colour] = re.findall("#[0-9a-f]{6}", widget.message.styleSheet())
+        dark, light = sorted(luminance(one) + 0.05 for one in (background, colour))
+        assert light / dark >= 4.5
+    widget.say("It is done.")
+    viewer.theme = "dark"
+    assert not widget.message.styleSheet()
 
 
 def test_no_image_is_a_sentence(hands, caplog):

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import napari
 
 BREAK = "\u200b"  # a space without width, at which a line may end
+LOWEST, HIGHEST = 0.05, 0.95  # threshold at the slider's ends, unless a model's own is beyond
 LARGEST_MIN_SIZE = 1000  # pixels, at the slider's end unless a model's own value needs more
 
 
@@ -77,6 +78,7 @@ class ImageChoice(Box):
     def __init__(self, viewer: napari.Viewer) -> None:
         super().__init__()
         self.setToolTip("The image layer to segment.")
+        self.setAccessibleName("Image")
         self.setPlaceholderText("Open an image first")
         self._viewer = viewer
         self.currentIndexChanged.connect(self.changed)
@@ -121,6 +123,8 @@ class ModelChoice(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._box, self._purpose = Box(), Note()
+        self._box.setAccessibleName("Model")
+        self.setFocusProxy(self._box)
         self.settled = False  # once the user has chosen, nobody else does
         self._open = QPushButton("Open model folder...")
         self._open.setToolTip("Use a model of your own: a folder with card.json and weights.")
@@ -263,7 +267,6 @@ class LabelSettings(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._threshold = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
-        self._threshold.setRange(0.05, 0.95)
         self._threshold.setSingleStep(0.01)  # type: ignore[arg-type]  # typed as QSlider's
         self._min_size = QLabeledSlider(Qt.Orientation.Horizontal)
         self._min_size.setRange(0, LARGEST_MIN_SIZE)
@@ -272,11 +275,13 @@ class LabelSettings(QWidget):
         self._note = Note()
         layout = QFormLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addRow("Threshold", self._threshold)
-        layout.addRow("Minimum size (px)", self._min_size)
-        layout.addRow(self._note)
-        for slider in (self._threshold, self._min_size):
+        rows = (("Threshold", self._threshold), ("Minimum size (px)", self._min_size))
+        for name, slider in rows:
+            layout.addRow(name, slider)
             slider.valueChanged.connect(self.changed)
+            for part in slider.findChildren(QWidget):  # which get the keyboard
+                part.setAccessibleName(name)
+        layout.addRow(self._note)
         self.show_values(0.5, 0)
         self.explain("")
 
@@ -293,6 +298,7 @@ class LabelSettings(QWidget):
     def show_values(self, threshold: float, min_size: int) -> None:
         """Move the sliders without telling anyone."""
         with signals_blocked(self):
+            self._threshold.setRange(min(LOWEST, threshold), max(HIGHEST, threshold))
             self._min_size.setMaximum(max(LARGEST_MIN_SIZE, 4 * min_size))
             self._threshold.setValue(threshold)
             self._min_size.setValue(min_size)

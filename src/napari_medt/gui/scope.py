@@ -300,7 +300,7 @@ class ScopeChoice(QWidget):
         for layer in self._viewer.layers:
             if layer is image or not isinstance(layer, Image) or not same_field(layer, image):
                 continue
-            action = QAction(layer.name, menu)
+            action = QAction(layer.name.replace("&", "&&"), menu)  # no mark of a key to press
             action.setCheckable(True)
             action.setData(layer)
             action.setChecked(layer in chosen)
