@@ -34,10 +34,8 @@ def image_data(layer: Image) -> Any:
     Raises
     ------
     ImageError
-        If the layer has a single axis, or its planes are too large to read as a whole.
+        If its planes are too large to read as a whole.
     """
-    if layer.ndim < 2:
-        raise ImageError("The image has a single axis: an image of rows and columns is needed.")
     height, width = plane_shape(layer)
     if layer.multiscale and height * width > LARGEST:
         raise ImageError(

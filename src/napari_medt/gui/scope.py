@@ -206,8 +206,8 @@ class ScopeChoice(QWidget):
         self._image = image
         for emitter in self._emitters():
             emitter.connect(self._on_image)
-        self.setVisible(image is not None and image.ndim >= 2)
-        if image is not None and image.ndim >= 2:
+        self.setVisible(image is not None)
+        if image is not None:
             self._read_axes(image)
 
     def _emitters(self) -> list[EventEmitter]:
@@ -275,7 +275,7 @@ class ScopeChoice(QWidget):
         self._labels[box].setVisible(visible)
 
     def _on_view(self, event: Event) -> None:
-        if self._image is not None and self._image.ndim >= 2:
+        if self._image is not None:
             self._describe()
 
     def _on_layers(self, event: Event) -> None:
