@@ -133,12 +133,12 @@ def test_no_kind_of_edit_is_overwritten(hands, viewer, widget, batches, blobs, e
     hands.qtbot.wait(100)
     assert np.array_equal(mask.data, kept)
     assert mask.metadata[METADATA]["threshold"] != 0.9
-    assert "They count for the next Segment" in widget.settings._note.text()
+    assert "They count for the next Segment" in widget.settings.note.text()
     newer = hands.click_segment_and_wait()
     assert newer is not mask
     assert newer.metadata[METADATA]["threshold"] == 0.9
     assert np.array_equal(mask.data, kept)
-    assert not widget.settings._note.isVisible()
+    assert not widget.settings.note.isVisible()
 
 
 def test_edit_during_the_run_is_kept(hands, viewer, widget, batches, blobs):
@@ -545,8 +545,8 @@ def test_what_no_slider_reaches_is_not_kept(hands, viewer, widget, batches, blob
     widget._on_relabelled(relabel_mask(mask, 0.9, 0))  # that waited for its turn
     assert np.array_equal(mask.layer.data, kept)
     viewer.layers.selection.active = mask.layer
-    assert "the sliders leave it alone" in widget.settings._note.text()
-    assert "very large" not in widget.settings._note.text()
+    assert "the sliders leave it alone" in widget.settings.note.text()
+    assert "very large" not in widget.settings.note.text()
 
 
 def test_a_mask_stays_that_of_the_data_it_was_made_of(hands, viewer, widget, batches, blobs):

@@ -59,7 +59,7 @@ def test_click_to_mask_to_correction(hands, viewer, widget, batches, blobs):
     hands.paint(mask, 10, 100)
     painted = mask.data.copy()
     assert painted[10, 100] == 21
-    assert "edited" in widget.settings._note.text()
+    assert "edited" in widget.settings.note.text()
     hands.wait(lambda: widget.message.text() == "As corrected: 21 objects.")
     hands.paint(mask, 100, 10)
     mask.undo()
@@ -303,14 +303,14 @@ def test_while_a_mask_of_another_model_is_selected_no_mask_changes(
     mask = hands.click_segment_and_wait()
     strict = make_model(tmp_path, "strict", threshold=0.7)
     widget.model.open_folder(strict)
-    assert "another image or model" in widget.settings._note.text()
+    assert "another image or model" in widget.settings.note.text()
     assert not widget.message.text()
     widget.settings._threshold.setValue(0.6)
     other = hands.click_segment_and_wait()
     assert other.metadata[METADATA]["threshold"] == 0.6, "it counts for the next Segment"
-    assert not widget.settings._note.text()
+    assert not widget.settings.note.text()
     viewer.layers.selection.active = mask
-    assert not widget.settings._note.text()
+    assert not widget.settings.note.text()
     widget.model.choose(str(strict))
     other.visible = False
     kept = mask.data.copy(), other.data.copy()
@@ -322,7 +322,7 @@ def test_while_a_mask_of_another_model_is_selected_no_mask_changes(
     viewer.add_image(blobs[:50, :60], name="second")
     viewer.layers.selection.active = mask
     widget.image.choose(viewer.layers["second"])
-    assert "another image or model" in widget.settings._note.text()
+    assert "another image or model" in widget.settings.note.text()
 
 
 def test_the_sliders_are_for_the_mask_that_landed(hands, viewer, widget, batches, blobs):
@@ -344,7 +344,7 @@ def test_the_mask_of_an_image_that_is_gone_is_left_alone(hands, viewer, widget, 
     kept = mask.data.copy(), other.data.copy()
     viewer.layers.remove(image)
     viewer.layers.selection.active = mask
-    assert "is gone or has changed" in widget.settings._note.text()
+    assert "is gone or has changed" in widget.settings.note.text()
     widget.settings._threshold.setValue(0.9)
     hands.qtbot.wait(100)
     assert np.array_equal(mask.data, kept[0])
@@ -357,7 +357,7 @@ def test_sliders_count_for_the_next_run_of_a_large_mask(
     monkeypatch.setattr(run, "KEPT_BYTES", 1000)
     image = viewer.add_image(blobs, name="scan")
     mask = hands.click_segment_and_wait()
-    assert "very large" in widget.settings._note.text()
+    assert "very large" in widget.settings.note.text()
     kept = mask.data.copy()
     widget.settings._threshold.setValue(0.9)
     hands.qtbot.wait(100)
@@ -492,14 +492,14 @@ def test_while_a_copy_is_selected_no_mask_changes(hands, viewer, widget, batches
     kept = mask.data.copy()
     copy = viewer.add_labels(kept.copy(), metadata=dict(mask.metadata))
     assert not widget.message.text()
-    assert "is a copy, from a file, or your own" in widget.settings._note.text()
+    assert "is a copy, from a file, or your own" in widget.settings.note.text()
     widget.settings._threshold.setValue(0.9)
     hands.paint(copy, 10, 100)
     hands.qtbot.wait(2 * EDITS_WAIT)
     assert np.array_equal(mask.data, kept)
     assert not widget.message.text()
     viewer.layers.selection.active = image
-    assert not widget.settings._note.text()
+    assert not widget.settings.note.text()
     assert widget.settings.threshold == 0.9, "for the next Segment"
     viewer.layers.selection.active = mask
     assert widget.settings.threshold == 0.5, "what the mask was made with"
@@ -866,7 +866,7 @@ def test_two_widgets_do_not_disturb_each_other(hands, viewer, widget, batches, b
     hands.paint(mask, 10, 100)
     kept = mask.data.copy()
     for one in (widget, other):
-        assert "edited" in one.settings._note.text()
+        assert "edited" in one.settings.note.text()
         hands.wait(lambda one=one: one.message.text() == "As corrected: 21 objects.")
     hands.qtbot.mouseClick(other.segment, Qt.MouseButton.LeftButton)
     hands.wait(other.segment.isEnabled)

@@ -51,6 +51,11 @@ class Note(QLabel):
         """Show a sentence, which may go on in another line within a path."""
         super().setText(re.sub(r"([/\\_-])", rf"\1{BREAK}", text or ""))
 
+    def show_sentence(self, text: str) -> None:
+        """Show a sentence, or take no room for an empty one."""
+        self.setText(text)
+        self.setVisible(bool(text))
+
     def text(self) -> str:
         """Return the sentence."""
         return super().text().replace(BREAK, "")
@@ -230,7 +235,7 @@ class BranchChoice(QWidget):
         for box in (self._global, self._patch):
             box.setChecked(True)
             box.toggled.connect(self._on_toggled)
-        self._explain("")
+        self._note.show_sentence("")
 
     @property
     def branches(self) -> Branches:
@@ -246,17 +251,17 @@ class BranchChoice(QWidget):
             box.setEnabled(not single)
             if single:
                 box.setChecked(True)
-        self._explain("This model has a single branch, so there is nothing to switch." * single)
+        self._note.show_sentence(
+            "This model has a single branch, so there is nothing to switch." * single
+        )
 
     def _on_toggled(self) -> None:
-        self._explain("")
+        self._note.show_sentence("")
         if not (self._global.isChecked() or self._patch.isChecked()):
             cast(QCheckBox, self.sender()).setChecked(True)
-            self._explain("One branch must stay on: with none there is nothing to segment with.")
-
-    def _explain(self, sentence: str) -> None:
-        self._note.setText(sentence)
-        self._note.setVisible(bool(sentence))
+            self._note.show_sentence(
+                "One branch must stay on: with none there is nothing to segment with."
+            )
 
 
 class LabelSettings(QWidget):
@@ -272,7 +277,7 @@ class LabelSettings(QWidget):
         self._min_size.setRange(0, LARGEST_MIN_SIZE)
         self._threshold.setToolTip("Higher: the outlines shrink. Lower: they grow.")
         self._min_size.setToolTip("Objects of fewer pixels are left out.")
-        self._note = Note()
+        self.note = Note()  # below the sliders
         layout = QFormLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         rows = (("Threshold", self._threshold), ("Minimum size (px)", self._min_size))
@@ -281,9 +286,9 @@ class LabelSettings(QWidget):
             slider.valueChanged.connect(self.changed)
             for part in slider.findChildren(QWidget):  # which get the keyboard
                 part.setAccessibleName(name)
-        layout.addRow(self._note)
+        layout.addRow(self.note)
         self.show_values(0.5, 0)
-        self.explain("")
+        self.note.show_sentence("")
 
     @property
     def threshold(self) -> float:
@@ -302,8 +307,3 @@ class LabelSettings(QWidget):
             self._min_size.setMaximum(max(LARGEST_MIN_SIZE, 4 * min_size))
             self._threshold.setValue(threshold)
             self._min_size.setValue(min_size)
-
-    def explain(self, sentence: str) -> None:
-        """Show a sentence below the sliders; an empty one takes it away."""
-        self._note.setText(sentence)
-        self._note.setVisible(bool(sentence))

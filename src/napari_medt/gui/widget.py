@@ -251,7 +251,7 @@ class SegmentWidget(QWidget):
         self.progress.setVisible(not idle)
         self.settings.setEnabled(idle)
         why = self._why_left_alone(mask)
-        self.settings.explain(why)
+        self.settings.note.show_sentence(why)
         if mask is None or why:  # the sliders are for the next run
             return
         self._ahead = self._ahead and mask is not self._masks.selected()
