@@ -97,7 +97,7 @@ class ImageChoice(Box):
         """The chosen layer."""
         return cast("Image | None", self.currentData())
 
-    def _on_layers(self, event: Event | None = None) -> None:
+    def _on_layers(self) -> None:
         chosen, active = self.image, self._viewer.layers.selection.active
         images = [layer for layer in self._viewer.layers if isinstance(layer, Image)]
         with signals_blocked(self):

@@ -19,7 +19,13 @@ from qtpy.QtCore import QObject, Signal
 from napari_medt.engine.formats.picture import PATIENT
 from napari_medt.engine.region import Scope
 from napari_medt.gui.hand import NO_TOOL, Hand
-from napari_medt.gui.layers import as_layer, channels_within, layer_index, mm_per_pixel, placement
+from napari_medt.gui.layers import (
+    as_layer,
+    channels_within,
+    layer_index,
+    layer_placement,
+    mm_per_pixel,
+)
 from napari_medt.gui.outcome import EARLIER, Outcome, exchanged, merge, offset_after
 
 if TYPE_CHECKING:
@@ -298,7 +304,7 @@ class Masks(QObject):
 
     def _renew(self, mask: Mask, outcome: Outcome, image: Image) -> None:
         """Exchange what a run was about in a mask that was not edited."""
-        for name, value in placement(image, outcome.scope.axes, outcome.place).items():
+        for name, value in layer_placement(image, outcome.scope.axes, outcome.place).items():
             setattr(mask.layer, name, value)
         if outcome.scope.complete:
             self._write(mask, outcome)
@@ -346,7 +352,7 @@ class Masks(QObject):
     def _add(self, outcome: Outcome, image: Image, model: str, mixed: frozenset[Hashable]) -> Mask:
         name = f"{image.name} - {outcome.card.name} mask"
         carried = {key: image.metadata[key] for key in (PATIENT,) if key in image.metadata}
-        place = placement(image, outcome.scope.axes, outcome.place)
+        place = layer_placement(image, outcome.scope.axes, outcome.place)
         labels = as_layer(outcome.labels, outcome.scope.axes)
         layer = Labels(labels, name=name, metadata=carried, **place)
         mask = Mask(layer, image, model, outcome, mixed)
