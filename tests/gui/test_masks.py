@@ -6,9 +6,9 @@ import weakref
 import numpy as np
 import pytest
 from napari.components import ViewerModel
-from napari.layers import Labels
 
-from napari_medt.gui.masks import METADATA, Laid, Mask, masks_in, undone
+from napari_medt.gui.mask import undone
+from napari_medt.gui.masks import METADATA, masks_in
 from napari_medt.gui.scope import SHAPES
 from napari_medt.gui.widget import EDITS_WAIT, relabel_mask
 from tests.gui.conftest import SHAPE, choose
@@ -598,13 +598,3 @@ def test_mask_outlives_its_image(hands, viewer, widget, batches, blobs):
     widget.settings._threshold.setValue(0.9)
     hands.qtbot.wait(100)
     assert hands.masks() == [mask]
-
-
-def test_what_was_laid_in_is_remembered_within_limits(monkeypatch):
-    mask = Mask(Labels(np.zeros((4, 5), int)), None, "tiny", None)
-    plane = np.zeros((10, 10), np.int32)
-    monkeypatch.setattr("napari_medt.gui.masks.KEPT_BYTES", 3 * plane.nbytes)
-    steps = [Laid([((0,), plane)], None, []) for _ in range(5)]
-    for step in steps:
-        mask.remember(step)
-    assert list(mask.laid) == steps[2:]

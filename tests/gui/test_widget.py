@@ -16,7 +16,8 @@ from qtpy.QtWidgets import QApplication, QProgressBar, QPushButton
 
 from napari_medt.gui import run
 from napari_medt.gui.demo import PLUGIN, WIDGET
-from napari_medt.gui.masks import METADATA, Mask
+from napari_medt.gui.mask import Mask
+from napari_medt.gui.masks import METADATA
 from napari_medt.gui.outcome import relabel
 from napari_medt.gui.widget import EDITS_WAIT, SegmentWidget, relabel_mask
 from tests.conftest import make_model

@@ -34,7 +34,8 @@ from napari_medt.gui.folder import FolderRun
 from napari_medt.gui.job import Job, NewestJob, run_job
 from napari_medt.gui.layers import LARGEST, axes_of, mm_per_pixel
 from napari_medt.gui.loading import warm_up
-from napari_medt.gui.masks import Mask, masks_in
+from napari_medt.gui.mask import Mask
+from napari_medt.gui.masks import masks_in
 from napari_medt.gui.outcome import Outcome, corrected_in_words, landed_in_words, next_step, relabel
 from napari_medt.gui.progress import RunProgress
 from napari_medt.gui.run import Request, carry_out
