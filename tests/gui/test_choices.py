@@ -4,9 +4,11 @@ import numpy as np
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import (
+    QAbstractSlider,
     QApplication,
     QCheckBox,
     QFileDialog,
+    QLabel,
 )
 
 from napari_medt.gui.masks import METADATA
@@ -66,6 +68,26 @@ def test_long_names_and_paths_do_not_widen_the_panel(viewer, widget, qtbot):
     assert widget.message.text() == f"The labels are in {path}."
     line = widget.message.fontMetrics().lineSpacing()
     assert widget.message.height() >= 4 * line, "it goes on in other lines"
+
+
+def test_what_gets_the_keyboard_has_a_name(widget):
+    """For those who have it read out."""
+    assert (widget.image.accessibleName(), widget.progress.bar.accessibleName()) == (
+        "Image",
+        "Progress",
+    )
+    assert widget.model.focusProxy().accessibleName() == "Model"
+    named = [part.accessibleName() for part in widget.settings.findChildren(QAbstractSlider)]
+    assert {"Threshold", "Minimum size (px)"} <= set(named)
+    buddies = {label.text(): label.buddy() for label in widget.findChildren(QLabel)}
+    assert buddies["Image"] is widget.image
+    assert buddies["Model"] is widget.model
+
+
+def test_a_threshold_beyond_the_slider_widens_it(widget, tmp_path):
+    for name, value in (("high", 0.97), ("low", 0.03), ("usual", 0.5)):
+        widget.model.open_folder(make_model(tmp_path, name, threshold=value))
+        assert widget.settings.threshold == value
 
 
 def test_one_branch_stays_on(hands, viewer, widget, batches, blobs):

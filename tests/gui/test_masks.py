@@ -6,9 +6,9 @@ import weakref
 import numpy as np
 import pytest
 from napari.components import ViewerModel
-from napari.layers import Labels
 
-from napari_medt.gui.masks import METADATA, Laid, Mask, masks_in, undone
+from napari_medt.gui.mask import undone
+from napari_medt.gui.masks import METADATA, masks_in
 from napari_medt.gui.scope import SHAPES
 from napari_medt.gui.widget import EDITS_WAIT, relabel_mask
 from tests.gui.conftest import SHAPE, choose
@@ -133,12 +133,12 @@ def test_no_kind_of_edit_is_overwritten(hands, viewer, widget, batches, blobs, e
     hands.qtbot.wait(100)
     assert np.array_equal(mask.data, kept)
     assert mask.metadata[METADATA]["threshold"] != 0.9
-    assert "They count for the next Segment" in widget.settings._note.text()
+    assert "They count for the next Segment" in widget.settings.note.text()
     newer = hands.click_segment_and_wait()
     assert newer is not mask
     assert newer.metadata[METADATA]["threshold"] == 0.9
     assert np.array_equal(mask.data, kept)
-    assert not widget.settings._note.isVisible()
+    assert not widget.settings.note.isVisible()
 
 
 def test_edit_during_the_run_is_kept(hands, viewer, widget, batches, blobs):
@@ -545,8 +545,8 @@ def test_what_no_slider_reaches_is_not_kept(hands, viewer, widget, batches, blob
     widget._on_relabelled(relabel_mask(mask, 0.9, 0))  # that waited for its turn
     assert np.array_equal(mask.layer.data, kept)
     viewer.layers.selection.active = mask.layer
-    assert "the sliders leave it alone" in widget.settings._note.text()
-    assert "very large" not in widget.settings._note.text()
+    assert "the sliders leave it alone" in widget.settings.note.text()
+    assert "very large" not in widget.settings.note.text()
 
 
 def test_a_mask_stays_that_of_the_data_it_was_made_of(hands, viewer, widget, batches, blobs):
@@ -598,13 +598,3 @@ def test_mask_outlives_its_image(hands, viewer, widget, batches, blobs):
     widget.settings._threshold.setValue(0.9)
     hands.qtbot.wait(100)
     assert hands.masks() == [mask]
-
-
-def test_what_was_laid_in_is_remembered_within_limits(monkeypatch):
-    mask = Mask(Labels(np.zeros((4, 5), int)), None, "tiny", None)
-    plane = np.zeros((10, 10), np.int32)
-    monkeypatch.setattr("napari_medt.gui.masks.KEPT_BYTES", 3 * plane.nbytes)
-    steps = [Laid([((0,), plane)], None, []) for _ in range(5)]
-    for step in steps:
-        mask.remember(step)
-    assert list(mask.laid) == steps[2:]

@@ -77,6 +77,16 @@ def test_hidden_shapes_count_only_where_there_are_no_others(viewer, blobs):
     assert shapes_region(image, viewer, axes_of(image), None).rows == slice(100, 141)
 
 
+def test_lines_have_no_inside(viewer, blobs):
+    image = viewer.add_image(blobs)
+    line = np.array([[10, 10], [150, 150]])
+    shapes = viewer.add_shapes([line], shape_type="line")
+    with pytest.raises(ImageError, match="lines, which have no inside"):
+        shapes_region(image, viewer, axes_of(image), None)
+    shapes.add([square(5, 5)], shape_type="polygon")
+    assert shapes_region(image, viewer, axes_of(image), None).rows == slice(5, 46)
+
+
 def test_layers_of_several_units(hands, viewer, widget, batches, stack):
     """What napari shows in one unit is found in an image of another one."""
     image = viewer.add_image(

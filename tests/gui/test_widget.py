@@ -10,12 +10,14 @@ import imageio.v3 as imageio
 import numpy as np
 import pytest
 from napari.layers import Labels
+from napari.utils.theme import get_theme
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QApplication, QProgressBar, QPushButton
 
 from napari_medt.gui import run
 from napari_medt.gui.demo import PLUGIN, WIDGET
-from napari_medt.gui.masks import METADATA, Mask
+from napari_medt.gui.mask import Mask
+from napari_medt.gui.masks import METADATA
 from napari_medt.gui.outcome import relabel
 from napari_medt.gui.widget import EDITS_WAIT, SegmentWidget, relabel_mask
 from tests.conftest import make_model
@@ -58,7 +60,7 @@ def test_click_to_mask_to_correction(hands, viewer, widget, batches, blobs):
     hands.paint(mask, 10, 100)
     painted = mask.data.copy()
     assert painted[10, 100] == 21
-    assert "edited" in widget.settings._note.text()
+    assert "edited" in widget.settings.note.text()
     hands.wait(lambda: widget.message.text() == "As corrected: 21 objects.")
     hands.paint(mask, 100, 10)
     mask.undo()
@@ -302,14 +304,14 @@ def test_while_a_mask_of_another_model_is_selected_no_mask_changes(
     mask = hands.click_segment_and_wait()
     strict = make_model(tmp_path, "strict", threshold=0.7)
     widget.model.open_folder(strict)
-    assert "another image or model" in widget.settings._note.text()
+    assert "another image or model" in widget.settings.note.text()
     assert not widget.message.text()
     widget.settings._threshold.setValue(0.6)
     other = hands.click_segment_and_wait()
     assert other.metadata[METADATA]["threshold"] == 0.6, "it counts for the next Segment"
-    assert not widget.settings._note.text()
+    assert not widget.settings.note.text()
     viewer.layers.selection.active = mask
-    assert not widget.settings._note.text()
+    assert not widget.settings.note.text()
     widget.model.choose(str(strict))
     other.visible = False
     kept = mask.data.copy(), other.data.copy()
@@ -321,7 +323,7 @@ def test_while_a_mask_of_another_model_is_selected_no_mask_changes(
     viewer.add_image(blobs[:50, :60], name="second")
     viewer.layers.selection.active = mask
     widget.image.choose(viewer.layers["second"])
-    assert "another image or model" in widget.settings._note.text()
+    assert "another image or model" in widget.settings.note.text()
 
 
 def test_the_sliders_are_for_the_mask_that_landed(hands, viewer, widget, batches, blobs):
@@ -343,7 +345,7 @@ def test_the_mask_of_an_image_that_is_gone_is_left_alone(hands, viewer, widget, 
     kept = mask.data.copy(), other.data.copy()
     viewer.layers.remove(image)
     viewer.layers.selection.active = mask
-    assert "is gone or has changed" in widget.settings._note.text()
+    assert "is gone or has changed" in widget.settings.note.text()
     widget.settings._threshold.setValue(0.9)
     hands.qtbot.wait(100)
     assert np.array_equal(mask.data, kept[0])
@@ -356,7 +358,7 @@ def test_sliders_count_for_the_next_run_of_a_large_mask(
     monkeypatch.setattr(run, "KEPT_BYTES", 1000)
     image = viewer.add_image(blobs, name="scan")
     mask = hands.click_segment_and_wait()
-    assert "very large" in widget.settings._note.text()
+    assert "very large" in widget.settings.note.text()
     kept = mask.data.copy()
     widget.settings._threshold.setValue(0.9)
     hands.qtbot.wait(100)
@@ -491,14 +493,14 @@ def test_while_a_copy_is_selected_no_mask_changes(hands, viewer, widget, batches
     kept = mask.data.copy()
     copy = viewer.add_labels(kept.copy(), metadata=dict(mask.metadata))
     assert not widget.message.text()
-    assert "is a copy, from a file, or your own" in widget.settings._note.text()
+    assert "is a copy, from a file, or your own" in widget.settings.note.text()
     widget.settings._threshold.setValue(0.9)
     hands.paint(copy, 10, 100)
     hands.qtbot.wait(2 * EDITS_WAIT)
     assert np.array_equal(mask.data, kept)
     assert not widget.message.text()
     viewer.layers.selection.active = image
-    assert not widget.settings._note.text()
+    assert not widget.settings.note.text()
     assert widget.settings.threshold == 0.9, "for the next Segment"
     viewer.layers.selection.active = mask
     assert widget.settings.threshold == 0.5, "what the mask was made with"
@@ -656,6 +658,29 @@ def refusal(hands, caplog):
     assert record.getMessage() == hands.widget.message.text()
     assert not [layer for layer in hands.viewer.layers if isinstance(layer, Labels)]
     return record.getMessage()
+
+
+def luminance(colour):
+    """Relative luminance, as WCAG defines it."""
+    parts = np.array([int(colour[index : index + 2], 16) for index in (1, 3, 5)]) / 255
+    linear = np.where(parts <= 0.03928, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return linear @ (0.2126, 0.7152, 0.0722)
+
+
+def test_errors_are_readable_on_every_theme(viewer, widget):
+    for theme in ("dark", "light"):
+        widget.refuse("It cannot be done.")
+        for other in ("light", "dark", theme):  # whatever was on when it was said
+            viewer.theme = other
+        background = "#{:02x}{:02x}{:02x}".format(
+            *get_theme(theme).background.as_rgb_tuple(alpha=False)
+        )
+        [colour] = re.findall("#[0-9a-f]{6}", widget.message.styleSheet())
+        dark, light = sorted(luminance(one) + 0.05 for one in (background, colour))
+        assert light / dark >= 4.5
+    widget.say("It is done.")
+    viewer.theme = "dark"
+    assert not widget.message.styleSheet()
 
 
 def test_no_image_is_a_sentence(hands, caplog):
@@ -842,7 +867,7 @@ def test_two_widgets_do_not_disturb_each_other(hands, viewer, widget, batches, b
     hands.paint(mask, 10, 100)
     kept = mask.data.copy()
     for one in (widget, other):
-        assert "edited" in one.settings._note.text()
+        assert "edited" in one.settings.note.text()
         hands.wait(lambda one=one: one.message.text() == "As corrected: 21 objects.")
     hands.qtbot.mouseClick(other.segment, Qt.MouseButton.LeftButton)
     hands.wait(other.segment.isEnabled)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import napari
 
 BREAK = "\u200b"  # a space without width, at which a line may end
+LOWEST, HIGHEST = 0.05, 0.95  # threshold at the slider's ends, unless a model's own is beyond
 LARGEST_MIN_SIZE = 1000  # pixels, at the slider's end unless a model's own value needs more
 
 
@@ -49,6 +50,11 @@ class Note(QLabel):
     def setText(self, text: str | None) -> None:
         """Show a sentence, which may go on in another line within a path."""
         super().setText(re.sub(r"([/\\_-])", rf"\1{BREAK}", text or ""))
+
+    def show_sentence(self, text: str) -> None:
+        """Show a sentence, or take no room for an empty one."""
+        self.setText(text)
+        self.setVisible(bool(text))
 
     def text(self) -> str:
         """Return the sentence."""
@@ -77,6 +83,7 @@ class ImageChoice(Box):
     def __init__(self, viewer: napari.Viewer) -> None:
         super().__init__()
         self.setToolTip("The image layer to segment.")
+        self.setAccessibleName("Image")
         self.setPlaceholderText("Open an image first")
         self._viewer = viewer
         self.currentIndexChanged.connect(self.changed)
@@ -90,7 +97,7 @@ class ImageChoice(Box):
         """The chosen layer."""
         return cast("Image | None", self.currentData())
 
-    def _on_layers(self, event: Event | None = None) -> None:
+    def _on_layers(self) -> None:
         chosen, active = self.image, self._viewer.layers.selection.active
         images = [layer for layer in self._viewer.layers if isinstance(layer, Image)]
         with signals_blocked(self):
@@ -121,6 +128,8 @@ class ModelChoice(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._box, self._purpose = Box(), Note()
+        self._box.setAccessibleName("Model")
+        self.setFocusProxy(self._box)
         self.settled = False  # once the user has chosen, nobody else does
         self._open = QPushButton("Open model folder...")
         self._open.setToolTip("Use a model of your own: a folder with card.json and weights.")
@@ -226,7 +235,7 @@ class BranchChoice(QWidget):
         for box in (self._global, self._patch):
             box.setChecked(True)
             box.toggled.connect(self._on_toggled)
-        self._explain("")
+        self._note.show_sentence("")
 
     @property
     def branches(self) -> Branches:
@@ -242,17 +251,17 @@ class BranchChoice(QWidget):
             box.setEnabled(not single)
             if single:
                 box.setChecked(True)
-        self._explain("This model has a single branch, so there is nothing to switch." * single)
+        self._note.show_sentence(
+            "This model has a single branch, so there is nothing to switch." * single
+        )
 
     def _on_toggled(self) -> None:
-        self._explain("")
+        self._note.show_sentence("")
         if not (self._global.isChecked() or self._patch.isChecked()):
             cast(QCheckBox, self.sender()).setChecked(True)
-            self._explain("One branch must stay on: with none there is nothing to segment with.")
-
-    def _explain(self, sentence: str) -> None:
-        self._note.setText(sentence)
-        self._note.setVisible(bool(sentence))
+            self._note.show_sentence(
+                "One branch must stay on: with none there is nothing to segment with."
+            )
 
 
 class LabelSettings(QWidget):
@@ -263,22 +272,23 @@ class LabelSettings(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._threshold = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
-        self._threshold.setRange(0.05, 0.95)
         self._threshold.setSingleStep(0.01)  # type: ignore[arg-type]  # typed as QSlider's
         self._min_size = QLabeledSlider(Qt.Orientation.Horizontal)
         self._min_size.setRange(0, LARGEST_MIN_SIZE)
         self._threshold.setToolTip("Higher: the outlines shrink. Lower: they grow.")
         self._min_size.setToolTip("Objects of fewer pixels are left out.")
-        self._note = Note()
+        self.note = Note()  # below the sliders
         layout = QFormLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addRow("Threshold", self._threshold)
-        layout.addRow("Minimum size (px)", self._min_size)
-        layout.addRow(self._note)
-        for slider in (self._threshold, self._min_size):
+        rows = (("Threshold", self._threshold), ("Minimum size (px)", self._min_size))
+        for name, slider in rows:
+            layout.addRow(name, slider)
             slider.valueChanged.connect(self.changed)
+            for part in slider.findChildren(QWidget):  # which get the keyboard
+                part.setAccessibleName(name)
+        layout.addRow(self.note)
         self.show_values(0.5, 0)
-        self.explain("")
+        self.note.show_sentence("")
 
     @property
     def threshold(self) -> float:
@@ -293,11 +303,7 @@ class LabelSettings(QWidget):
     def show_values(self, threshold: float, min_size: int) -> None:
         """Move the sliders without telling anyone."""
         with signals_blocked(self):
+            self._threshold.setRange(min(LOWEST, threshold), max(HIGHEST, threshold))
             self._min_size.setMaximum(max(LARGEST_MIN_SIZE, 4 * min_size))
             self._threshold.setValue(threshold)
             self._min_size.setValue(min_size)
-
-    def explain(self, sentence: str) -> None:
-        """Show a sentence below the sliders; an empty one takes it away."""
-        self._note.setText(sentence)
-        self._note.setVisible(bool(sentence))

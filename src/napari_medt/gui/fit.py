@@ -73,10 +73,9 @@ class FitNote(Note):
         if self._unlikeness:
             from napari_medt.engine.fit import advise
 
-            self.setText(advise(self._name, self._unlikeness))
+            self.show_sentence(advise(self._name, self._unlikeness))
         else:
-            self.setText("")
-        self.setVisible(bool(self.text()))
+            self.show_sentence("")
 
 
 def compare(read: Read) -> dict[str, float]:

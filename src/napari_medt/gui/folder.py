@@ -30,7 +30,7 @@ from napari_medt.gui.loading import import_engine
 from napari_medt.gui.progress import RunProgress
 
 NAMED_FAILURES = 5  # in the widget; the table has all
-BRANCHES = {"both": "all branches", "global": "global branch", "patch": "patch branch"}
+BRANCHES_IN_WORDS = {"both": "all branches", "global": "global branch", "patch": "patch branch"}
 MOST_CHANNELS = 99  # to choose from: no image is open yet that could tell how many there are
 
 
@@ -147,8 +147,9 @@ class FolderDialog(QDialog):
 
 def in_short(model: str, settings: Settings) -> str:
     """Say with what images are segmented."""
+    branches = BRANCHES_IN_WORDS[settings.branches]
     return (
-        f"{Path(model).name}, {BRANCHES[settings.branches]}, threshold {settings.threshold:.2f}, "
+        f"{Path(model).name}, {branches}, threshold {settings.threshold:.2f}, "
         f"minimum size {settings.min_size} px. Cancel to change them."
     )
 

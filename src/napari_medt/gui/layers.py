@@ -35,10 +35,8 @@ def image_data(layer: Image) -> Any:
     Raises
     ------
     ImageError
-        If the layer has a single axis, or its planes are too large to read as a whole.
+        If its planes are too large to read as a whole.
     """
-    if layer.ndim < 2:
-        raise ImageError("The image has a single axis: an image of rows and columns is needed.")
     height, width = plane_shape(layer)
     if layer.multiscale and height * width > LARGEST:
         raise ImageError(
@@ -105,13 +103,13 @@ def mixed(layers: Sequence[Image]) -> Mix:
     )
 
 
-def placement(image: Image, axes: Axes, place: Place | None = None) -> dict[str, Any]:
+def layer_placement(image: Image, axes: Axes, place: Place | None = None) -> dict[str, Any]:
     """Return what a Labels layer needs to lie exactly on `image`, or on a part of it.
 
     See :func:`as_layer` for the axes of the labels; those of a part are rows and columns, the last
     axes of the image.
     """
-    kept = [axis + image.ndim - len(axes.shape) for axis in layer_axes(axes)]
+    kept = [axis + image.ndim - len(axes.shape) for axis in label_axes(axes)]
     spans, middles = spread_of(axes, place)
     values: dict[str, Any] = {
         "scale": image.scale[kept] * spans,
@@ -142,7 +140,7 @@ def channels_within(axes: Axes) -> int | None:
     return axes.channel_axis or None
 
 
-def layer_axes(axes: Axes) -> tuple[int, ...]:
+def label_axes(axes: Axes) -> tuple[int, ...]:
     """The axes of an image that a layer of its labels has."""
     return axes.kept if channels_within(axes) is None else tuple(range(len(axes.shape)))
 
@@ -174,7 +172,7 @@ def spread_of(axes: Axes, place: Place | None) -> tuple[NDArray[np.float64], NDA
 
     The axes are those of the layer. A label lies on the middle of the pixels that it spans.
     """
-    count = len(layer_axes(axes))
+    count = len(label_axes(axes))
     spans, corner = np.ones(count), np.zeros(count)
     if place is not None:
         spans[-2:], corner[-2:] = place.step, place.corner

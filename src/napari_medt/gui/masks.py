@@ -2,187 +2,29 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-import numpy as np
 from napari.components import LayerList
 from napari.layers import Image, Labels, Layer
 from napari.utils.events import Event
-from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
 
 from napari_medt.engine.formats.picture import PATIENT
-from napari_medt.engine.region import Scope
 from napari_medt.gui.hand import NO_TOOL, Hand
-from napari_medt.gui.layers import as_layer, channels_within, layer_index, mm_per_pixel, placement
-from napari_medt.gui.outcome import EARLIER, Outcome, exchanged, merge, offset_after
+from napari_medt.gui.layers import as_layer, layer_index, layer_placement
+from napari_medt.gui.mask import Laid, Mask, write_inside
+from napari_medt.gui.outcome import Outcome, exchanged, merge
 
 if TYPE_CHECKING:
     import napari
 
-    from napari_medt.engine.ellipse import Sides
-
 SCALING = ("scale", "units", "affine", "rotate", "shear")  # events of a layer
 METADATA = "napari_medt"  # of a mask's layer: how its labels were made
-STEPS = 100  # that napari keeps of a layer's history
-KEPT_BYTES = 1 << 28  # of what was there before results were laid in, for each mask
 UNDONE = "What you have undone in your mask can be redone, so the result is in another layer."
-
-
-@dataclass(frozen=True, eq=False)
-class Laid:
-    """What was laid into an edited mask.
-
-    Attributes
-    ----------
-    before : list
-        Every part of the labels that it was laid into, and what that held before.
-    inside : array of bool or None
-        ``(rows, columns)``: the pixels of every part that it was laid into; None for all.
-    step : list
-        The changes, as napari keeps them for undo.
-    """
-
-    before: list[tuple[tuple[Any, ...], NDArray[np.int32]]]
-    inside: NDArray[np.bool_] | None
-    step: list[Any]
-
-    @property
-    def size(self) -> int:
-        """Bytes of what was there before."""
-        return sum(values.nbytes for _, values in self.before)
-
-
-@dataclass(eq=False)
-class Mask:
-    """A Labels layer this plugin wrote.
-
-    Attributes
-    ----------
-    layer : Labels
-        The layer.
-    image : Image or None
-        What it is a mask of, while that is in the viewer with the same data.
-    model : str
-        Name or path of the model.
-    outcome : Outcome
-        What was last written into it.
-    mixed : frozenset
-        Unique ids of the layers that were mixed with the image.
-    painted : bool
-        Whether it is known that the layer was edited. It stays so: there may be something to undo
-        or redo.
-    laid : deque of Laid
-        What was laid into it: as many steps as napari keeps, unless they are very large.
-    asked : tuple
-        Threshold and minimum size that the sliders last asked for.
-    """
-
-    layer: Labels
-    image: Image | None
-    model: str
-    outcome: Outcome
-    mixed: frozenset[Hashable] = frozenset()
-    painted: bool = False
-    laid: deque[Laid] = field(default_factory=lambda: deque(maxlen=STEPS))
-    asked: tuple[float, int] = (0.0, 0)
-
-    @property
-    def labels(self) -> NDArray[np.int32]:
-        """The labels as they are, less the axis that stands for the channels: a view."""
-        data: NDArray[np.int32] = np.asarray(self.layer.data)
-        axis = channels_within(self.outcome.scope.axes)
-        return data if axis is None or data.ndim <= axis else data[(slice(None),) * axis + (0,)]
-
-    @property
-    def mm_per_pixel(self) -> Sides | None:
-        """Sides of a pixel in millimetres as the layer tells now, unless its run was not told."""
-        return None if self.outcome.place is not None else mm_per_pixel(self.layer)
-
-    @property
-    def words(self) -> str:
-        """What it holds, as its run found it; empty where that has to be counted again."""
-        told = self.outcome
-        rescaled = self.measured and self.mm_per_pixel != told.mm_per_pixel
-        return "" if self.painted or rescaled or EARLIER in told.provenance else told.words
-
-    @property
-    def measured(self) -> bool:
-        """Whether a length is told of it, which depends on how the layer is scaled."""
-        return bool(self.outcome.card.report)
-
-    def is_edited(self) -> bool:
-        """Whether the layer holds, or can redo, anything but what was written into it.
-
-        Compares the data themselves: not every edit is announced by an event, and a brush stroke
-        is announced only when it ends. That takes a while for a large stack.
-        """
-        if not self.painted and not np.array_equal(self.labels, self.outcome.written):
-            self.become_painted()
-        return self.painted
-
-    def holds(self, outcome: Outcome, mixed: frozenset[Hashable]) -> bool:
-        """Whether the labels of another run tell of the same pixels, and the layer can take them.
-
-        `mixed` are the layers that were mixed for it.
-        """
-        old, new, data = self.outcome, outcome, self.layer.data
-        same_axes = old.scope.axes.roles == new.scope.axes.roles
-        same_channel = old.scope.channel == new.scope.channel and self.mixed == mixed
-        same_shape = old.written.shape == new.labels.shape
-        writable = isinstance(data, np.ndarray) and data.dtype == new.labels.dtype
-        return old.place == new.place and same_axes and same_channel and same_shape and writable
-
-    @property
-    def highest(self) -> int:
-        """No label in the layer is larger, nor the one that is painted next."""
-        return max(int(self.labels.max(initial=0)), self.layer.selected_label)
-
-    def has_numbers_for(self, outcome: Outcome) -> bool:
-        """Whether the objects of another run can be numbered after those that are there."""
-        last = offset_after(self.highest, outcome) + outcome.highest
-        return last <= np.iinfo(outcome.labels.dtype).max
-
-    def become_painted(self) -> None:
-        """Count as edited from now on; no slider needs the predictions then."""
-        self.painted = True
-        self.drop_predictions()
-
-    def drop_predictions(self) -> None:
-        """Free the memory of what the sliders start from."""
-        self.outcome = replace(self.outcome, predictions={})
-
-    def edited_within(self, scope: Scope) -> bool:
-        """Whether what the layer holds within a scope is not what was written there."""
-        data, written, inside = self.labels, self.outcome.written, scope.inside
-        return data.shape != written.shape or any(
-            not equal_inside(data[part], written[part], inside) for part in scope.parts()
-        )
-
-    def remember(self, laid: Laid) -> None:
-        """Remember what was laid in, and forget the oldest where that takes much memory."""
-        self.laid.append(laid)
-        while sum(one.size for one in self.laid) > KEPT_BYTES:
-            self.laid.popleft()
-
-    def accept_undo(self) -> None:
-        """Count what was laid in as never written where it was undone, so as no edit."""
-        if self.labels.shape != self.outcome.written.shape:
-            return
-        for laid in self.laid:
-            for part, before in laid.before:
-                if equal_inside(self.labels[part], before, laid.inside):
-                    write_inside(self.outcome.written[part], before, laid.inside)
-
-    def can_redo_edits(self) -> bool:
-        """Whether there is more to redo than what was laid in."""
-        own = {id(change) for laid in self.laid for change in laid.step}
-        return any(id(change) not in own for change in undone(self.layer))
 
 
 class Masks(QObject):
@@ -298,7 +140,7 @@ class Masks(QObject):
 
     def _renew(self, mask: Mask, outcome: Outcome, image: Image) -> None:
         """Exchange what a run was about in a mask that was not edited."""
-        for name, value in placement(image, outcome.scope.axes, outcome.place).items():
+        for name, value in layer_placement(image, outcome.scope.axes, outcome.place).items():
             setattr(mask.layer, name, value)
         if outcome.scope.complete:
             self._write(mask, outcome)
@@ -346,7 +188,7 @@ class Masks(QObject):
     def _add(self, outcome: Outcome, image: Image, model: str, mixed: frozenset[Hashable]) -> Mask:
         name = f"{image.name} - {outcome.card.name} mask"
         carried = {key: image.metadata[key] for key in (PATIENT,) if key in image.metadata}
-        place = placement(image, outcome.scope.axes, outcome.place)
+        place = layer_placement(image, outcome.scope.axes, outcome.place)
         labels = as_layer(outcome.labels, outcome.scope.axes)
         layer = Labels(labels, name=name, metadata=carried, **place)
         mask = Mask(layer, image, model, outcome, mixed)
@@ -436,18 +278,6 @@ def masks_in(viewer: napari.Viewer) -> Masks:
     return _of_viewers[viewer]
 
 
-def equal_inside(one: NDArray, other: NDArray, inside: NDArray[np.bool_] | None) -> bool:
-    """Whether labels are the same where `inside` is true, or everywhere."""
-    if inside is not None:
-        one, other = one[inside], other[inside]
-    return np.array_equal(one, other)
-
-
-def write_inside(labels: NDArray, values: NDArray, inside: NDArray[np.bool_] | None) -> None:
-    """Write into labels where `inside` is true, or everywhere."""
-    np.copyto(labels, values, where=True if inside is None else inside)
-
-
 def show(layer: Labels) -> None:
     """Make a layer visible; where it already is, napari would change its tool."""
     if not layer.visible:
@@ -468,9 +298,3 @@ def one_step(layer: Labels) -> Iterator[list[Any]]:
             yield step
     finally:
         layer.events.paint.disconnect(keep)
-
-
-def undone(layer: Labels) -> list[Any]:
-    """Return the changes that could be redone in a layer; napari tells them nowhere else."""
-    steps = getattr(layer, "_redo_history", ())  # private, so it may go
-    return [change for step in steps for change in step]

@@ -17,6 +17,7 @@ class RunProgress(QWidget):
         super().__init__()
         self.bar, self.text = QProgressBar(), QLabel()
         self.bar.setTextVisible(False)
+        self.bar.setAccessibleName("Progress")
         self._cancel = QPushButton("Cancel")
         self._cancel.clicked.connect(self.cancelled)
         self._start, self._first, self._speed = 0.0, -1, 0.0

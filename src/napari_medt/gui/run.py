@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari_medt.engine.axes import guess_axes
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from napari_medt.engine.source import Level
     from napari_medt.models.store import Model
 
+Tell = Callable[..., dict[str, Any]]
 KEPT_BYTES = 1 << 29  # of probabilities, for the sliders
 
 
@@ -78,18 +80,19 @@ def carry_out(request: Request, progress: Progress, is_cancelled: IsCancelled) -
 
     model, device = load_model(request.model), str(choose_device("auto"))
     segment = segment_planes if request.levels is None else segment_part
-    return segment(request, model, device, start, progress, is_cancelled)
+    tell = partial(told_of, request, model, device, start)
+    return segment(request, model, device, tell, progress, is_cancelled)
 
 
 def segment_planes(
     request: Request,
     model: Model,
     device: str,
-    start: float,
+    tell: Tell,
     progress: Progress,
     is_cancelled: IsCancelled,
 ) -> Outcome:
-    """Predict and label planes, for a run that began at `start`, in seconds of `perf_counter`."""
+    """Predict and label planes; `tell` is :func:`told_of` for the run."""
     from napari_medt.engine.volume import label_plane, predict_frames, put_together
 
     scope = request.scope
@@ -119,15 +122,10 @@ def segment_planes(
             kept.clear()
     labels = put_together(planes, scope, number_apart=model.card.splits_objects, link=request.link)
     magnifications, blank = zip(*seen, strict=True)
-    made = told_of(
-        request,
-        model,
-        device,
-        start,
+    made = tell(
         magnification=max(magnifications),  # the same of all planes, but 0 of blank ones
         blank=sum(blank) / len(blank),
     )
-    kept = kept if len(kept) == len(planes) else {}
     words = in_words(labels, scope, model.card, request.mm_per_pixel)
     return Outcome(
         **held(labels, scope),
@@ -145,7 +143,7 @@ def segment_part(
     request: Request,
     model: Model,
     device: str,
-    start: float,
+    tell: Tell,
     progress: Progress,
     is_cancelled: IsCancelled,
 ) -> Outcome:
@@ -174,11 +172,7 @@ def segment_part(
         min_size=request.min_size,
     )
     place = Place(part.corner, part.step, part.level + 1 if len(request.levels) > 1 else 0)
-    made = told_of(
-        request,
-        model,
-        device,
-        start,
+    made = tell(
         resolution=part.level + 1,
         magnification=part.prediction.magnification,
         blank=part.prediction.blank,

@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
 )
 from superqt.utils import signals_blocked
 
-from napari_medt.engine.axes import Frame, count
+from napari_medt.engine.axes import Axes, Frame, count
 from napari_medt.engine.region import Region, Scope
 from napari_medt.engine.source import Level, read_plane
 from napari_medt.errors import ImageError
@@ -117,6 +117,13 @@ class ScopeChoice(QWidget):
     # What was chosen
 
     @property
+    def _axes(self) -> Axes:
+        """The axes of the image: as guessed, or as the user says."""
+        axis = self._axis.currentData()
+        same = axis == self._guess.channel_axis
+        return self._guess if same else self._guess.with_channels(axis)
+
+    @property
     def added(self) -> list[Image]:
         """Layers to be mixed with the image."""
         return [action.data() for action in self._menu.actions() if action.isChecked()]
@@ -206,8 +213,8 @@ class ScopeChoice(QWidget):
         self._image = image
         for emitter in self._emitters():
             emitter.connect(self._on_image)
-        self.setVisible(image is not None and image.ndim >= 2)
-        if image is not None and image.ndim >= 2:
+        self.setVisible(image is not None)
+        if image is not None:
             self._read_axes(image)
 
     def _emitters(self) -> list[EventEmitter]:
@@ -215,7 +222,7 @@ class ScopeChoice(QWidget):
         image = self._image
         return [] if image is None else [image.events.data, image.events.axis_labels]
 
-    def _on_image(self, event: Event) -> None:
+    def _on_image(self) -> None:
         if self._image is not None and axes_of(self._image) != self._guess:
             self._read_axes(self._image)
         self.changed.emit()
@@ -235,9 +242,6 @@ class ScopeChoice(QWidget):
         self._on_axis()
 
     def _on_axis(self) -> None:
-        axis = self._axis.currentData()
-        same = axis == self._guess.channel_axis
-        self._axes = self._guess if same else self._guess.with_channels(axis)
         frames = self._axes.frames()
         with signals_blocked(self._channel), signals_blocked(self._planes):
             self._channel.clear()
@@ -274,11 +278,11 @@ class ScopeChoice(QWidget):
         box.setVisible(visible)
         self._labels[box].setVisible(visible)
 
-    def _on_view(self, event: Event) -> None:
-        if self._image is not None and self._image.ndim >= 2:
+    def _on_view(self) -> None:
+        if self._image is not None:
             self._describe()
 
-    def _on_layers(self, event: Event) -> None:
+    def _on_layers(self) -> None:
         if self._image is not None:
             self._list_others()
             self._describe()
@@ -288,7 +292,7 @@ class ScopeChoice(QWidget):
         if event.type not in PLACING:
             return
         before = self.added
-        self._on_layers(event)
+        self._on_layers()
         if self.added != before:
             self.changed.emit()
 
@@ -300,7 +304,7 @@ class ScopeChoice(QWidget):
         for layer in self._viewer.layers:
             if layer is image or not isinstance(layer, Image) or not same_field(layer, image):
                 continue
-            action = QAction(layer.name, menu)
+            action = QAction(layer.name.replace("&", "&&"), menu)  # no mark of a key to press
             action.setCheckable(True)
             action.setData(layer)
             action.setChecked(layer in chosen)

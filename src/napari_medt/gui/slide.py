@@ -17,7 +17,7 @@ from napari_medt.engine.axes import guess_axes
 from napari_medt.engine.progress import IsCancelled, Progress
 from napari_medt.engine.source import Level
 from napari_medt.gui.filerun import FileRun
-from napari_medt.gui.layers import finest, placement, plane_shape
+from napari_medt.gui.layers import finest, layer_placement, plane_shape
 from napari_medt.gui.loading import import_engine
 from napari_medt.gui.outcome import Place
 from napari_medt.gui.progress import RunProgress
@@ -143,7 +143,7 @@ class SlideRun(FileRun):
             levels if len(levels) > 1 else levels[0],
             multiscale=len(levels) > 1,
             name=f"{self._image.name} - {settings.model} labels",
-            **placement(self._image, guess_axes(plane_shape(self._image)), Place(step=step)),
+            **layer_placement(self._image, guess_axes(plane_shape(self._image)), Place(step=step)),
         )
         layer.editable = False  # it is a file
         self._viewer.add_layer(layer)

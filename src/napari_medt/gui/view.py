@@ -105,7 +105,7 @@ def shapes_region(image: Image, viewer: napari.Viewer, axes: Axes, frame: Frame 
     Raises
     ------
     ImageError
-        If there are none, or they do not touch the image.
+        If there are none or only lines, or they do not touch the image.
     """
     found = [layer for layer in viewer.layers if isinstance(layer, Shapes) and len(layer.data)]
     if not found:
@@ -117,6 +117,12 @@ def shapes_region(image: Image, viewer: napari.Viewer, axes: Axes, frame: Frame 
     # napari leaves the shape drawn last selected, though nobody selected it.
     selected = layer.selected_data if layer.mode in SELECTING else ()
     chosen = sorted(selected) or range(len(layer.data))
+    chosen = [index for index in chosen if layer.shape_type[index] != "line"]
+    if not chosen:
+        raise ImageError(
+            "The shapes are lines, which have no inside: draw around what you want with another "
+            "tool."
+        )
     outlines = []
     for index in chosen:
         vertices = outline(layer.data[index], layer.shape_type[index])

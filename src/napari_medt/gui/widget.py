@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image
 from napari.utils.events import Event
 from napari.utils.notifications import notification_manager
+from napari.utils.theme import get_theme
 from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import (
     QApplication,
@@ -33,7 +34,8 @@ from napari_medt.gui.folder import FolderRun
 from napari_medt.gui.job import Job, NewestJob, run_job
 from napari_medt.gui.layers import LARGEST, axes_of, mm_per_pixel
 from napari_medt.gui.loading import warm_up
-from napari_medt.gui.masks import Mask, masks_in
+from napari_medt.gui.mask import Mask
+from napari_medt.gui.masks import masks_in
 from napari_medt.gui.outcome import Outcome, corrected_in_words, landed_in_words, next_step, relabel
 from napari_medt.gui.progress import RunProgress
 from napari_medt.gui.run import Request, carry_out
@@ -49,7 +51,7 @@ logger = logging.getLogger("napari_medt")
 
 EDITS_WAIT = 300  # ms after an edit until a mask is counted again
 MOUSE_WAIT = 100  # ms between looks whether the mouse is released
-ERROR_COLOUR = "#e0501c"  # readable on napari's dark and light themes
+ERROR_COLOURS = {"dark": "#f0733f", "light": "#a8330a"}  # with a contrast of 4.5 or more
 SEGMENT_STYLE = """
 QPushButton {font-size: 16px; font-weight: bold; padding: 10px}
 QPushButton:enabled {background-color: #3d5fc9; color: white}
@@ -148,17 +150,19 @@ class SegmentWidget(QWidget):
         grid = QGridLayout(self._choices)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setColumnStretch(1, 1)
-        rows = {
-            "Image": self.image,
-            "": self.scope,
-            "Model": self.model,
-            " ": self.fit,
-            "Branches": self.branches,
-        }
-        for row, (name, part) in enumerate(rows.items()):
-            if name.strip():  # an empty label would keep the row open where nothing is in it
-                grid.addWidget(QLabel(name), row, 0, Qt.AlignmentFlag.AlignTop)
+        rows = (
+            ("Image", self.image),
+            ("", self.scope),
+            ("Model", self.model),
+            ("", self.fit),
+            ("Branches", self.branches),
+        )
+        for row, (name, part) in enumerate(rows):
             grid.addWidget(part, row, 1)
+            if name:  # an empty label would keep the row open where nothing is in it
+                label = QLabel(name)
+                label.setBuddy(part)
+                grid.addWidget(label, row, 0, Qt.AlignmentFlag.AlignTop)
         adjust = QGroupBox("How the mask is made")
         QVBoxLayout(adjust).addWidget(self.settings)
         self.segment.setStyleSheet(SEGMENT_STYLE)
@@ -206,6 +210,7 @@ class SegmentWidget(QWidget):
         self._relabelling.crashed.connect(self._report)
         for failed in (self._relabelling.refused, self._relabelling.crashed):
             failed.connect(self._refresh)
+        self._viewer.events.theme.connect(self._on_theme)
         self._viewer.layers.events.removed.connect(self._on_layer_removed)
         self._viewer.layers.selection.events.active.connect(self._follow_selected)
 
@@ -221,8 +226,12 @@ class SegmentWidget(QWidget):
         """Show what the user can mend."""
         self._told, self._tried = None, False
         logger.error(sentence)
-        self.message.setStyleSheet(f"color: {ERROR_COLOUR};")
+        self.message.setStyleSheet(f"color: {error_colour(self._viewer.theme)};")
         self.message.setText(sentence)
+
+    def _on_theme(self, event: Event) -> None:
+        if self.message.styleSheet():
+            self.message.setStyleSheet(f"color: {error_colour(event.value)};")
 
     def _report(self, error: Exception) -> None:
         """Show a defect: a sentence here, and napari's own report for the details."""
@@ -243,7 +252,7 @@ class SegmentWidget(QWidget):
         self.progress.setVisible(not idle)
         self.settings.setEnabled(idle)
         why = self._why_left_alone(mask)
-        self.settings.explain(why)
+        self.settings.note.show_sentence(why)
         if mask is None or why:  # the sliders are for the next run
             return
         self._ahead = self._ahead and mask is not self._masks.selected()
@@ -561,6 +570,12 @@ class SegmentWidget(QWidget):
         if sentence and sentence != self._counted and mask is self._told:
             self._counted = sentence
             self.say(sentence, mask)
+
+
+def error_colour(theme: str) -> str:
+    """Return the colour of errors that is readable on a theme's background."""
+    background = get_theme(theme).background.as_rgb_tuple(alpha=False)
+    return ERROR_COLOURS["dark" if sum(background) < 3 * 128 else "light"]
 
 
 def relabel_mask(mask: Mask, threshold: float, min_size: int) -> tuple[Mask, Outcome, Outcome]:
