@@ -376,6 +376,7 @@ def test_settings_that_do_not_fit(tmp_path, capsys):
         ({"augmentation": "magic"}, "unknown augmentation 'magic'"),
         ({"image_size": 100}, "multiple of 32"),
         ({"classes": ["tumour", "stroma"]}, "must be 'background'"),
+        ({"classes": ["background", "core", "rim"]}, "no class can be named 'core'"),
         ({"input": {"object_size": 20}}, "object_size needs"),
         ({"input": {"object_size": math.inf}}, "object_size must be a number that is not negative"),
         ({"start_from": 5}, "start_from must be the name or folder"),

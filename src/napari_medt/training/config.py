@@ -44,8 +44,8 @@ class TrainingConfig:
     target : {"instances", "classes"}
         Labels are objects, learned as background, rim and core; or they are classes.
     classes : tuple of str
-        Class names for ``"classes"``, background first. With two classes every label above 0 is
-        foreground, so that masks of 0 and 255 work.
+        Class names for ``"classes"``, background first and none of them ``"core"``. With two
+        classes every label above 0 is foreground, so that masks of 0 and 255 work.
     input : InputRule
         How an image becomes the network's input.
     augmentation : str
@@ -135,6 +135,11 @@ class TrainingConfig:
             raise ValueError("branch_dropout must be two shares from 0 to 1, together at most 1")
         if self.target == "instances":
             object.__setattr__(self, "classes", INSTANCE_CLASSES)
+        elif CORE in self.classes:  # by which a card says that its labels are objects
+            raise ValueError(
+                f"no class can be named {CORE!r}, which marks objects that are told apart: choose "
+                "another name, or the target 'instances'"
+            )
         if len(self.classes) > HARD:  # whose bit marks pixels of a target
             raise ValueError(f"there must be at most {HARD} classes")
         _ = self.card  # refuses what makes no network, or no card
