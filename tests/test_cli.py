@@ -414,7 +414,14 @@ def test_settings_that_do_not_fit(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "option", [("--images-per-epoch", -5), ("--learning-rate", "nan"), ("--seed", -1)]
+    "option",
+    [
+        ("--images-per-epoch", -5),
+        ("--learning-rate", "nan"),
+        ("--seed", -1),
+        ("--name", "a\udcff"),
+        ("--start-from", "a\udcff"),
+    ],
 )
 def test_options_of_training_that_do_not_fit(tmp_path, capsys, option):
     data = write_data(tmp_path / "data", 3)

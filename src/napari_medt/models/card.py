@@ -183,6 +183,11 @@ class ModelCard:
             raise ValueError(f"unknown shape {self.shape!r}: choose one of {', '.join(SHAPES)}")
         if self.shape != "any" and len(self.classes) != 2:
             raise ValueError("one object needs a single class beside the background")
+        try:
+            self.to_json().encode()
+        except UnicodeEncodeError as error:  # of a name that a shell or a file system handed over
+            bad = ascii(error.object[error.start])
+            raise ValueError(f"text with {bad} cannot be written: leave it out") from None
 
     @property
     def splits_objects(self) -> bool:
