@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from napari_medt.engine.device import choose_device
-from napari_medt.engine.files import make_folder
+from napari_medt.engine.files import make_folder, write_whole
 from napari_medt.errors import DataError, ModelError
 from napari_medt.models.accuracy import MEASURES
 from napari_medt.models.card import CARD_FILE, ModelCard
@@ -87,7 +87,7 @@ def train(
     training, validation = find_splits(data)
     domain = find_domain(training, config.input)
     state = learn(config, training, validation, output, device=device, quiet=quiet)
-    (output / DOMAIN_FILE).write_text(domain.to_json(), encoding="utf-8")
+    write_text(output / DOMAIN_FILE, domain.to_json())
     return finish(state, config, validation, output, device)
 
 
@@ -121,7 +121,7 @@ def learn(
     make_folder(output)
     state = start(config, output, where, build)
     keep_to_images(state, training, validation, output)
-    (output / CONFIG_FILE).write_text(config.to_json(), encoding="utf-8")
+    write_text(output / CONFIG_FILE, config.to_json())
     pairs = [
         read_training_pair(
             sample,
@@ -155,6 +155,11 @@ def learn(
             bar.set_postfix(loss=f"{loss:.3f}", best=f"{state.best:.4f}")
     state.average.load_state_dict(state.best_weights)
     return state
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
+    write_whole(path, lambda beside: beside.write_text(text, encoding="utf-8"))
 
 
 def start(
