@@ -4,6 +4,8 @@ import csv
 from dataclasses import replace
 from pathlib import Path
 
+import imageio.v3 as imageio
+import numpy as np
 import pytest
 import torch
 
@@ -133,6 +135,13 @@ def test_no_file_is_left_half_written(data, tmp_path, monkeypatch, file):
     with pytest.raises(OSError, match="No space left"):
         train(replace(CONFIG, epochs=1), data, tmp_path / "m", device="cpu", quiet=True)
     assert not (tmp_path / "m" / file).exists()
+
+
+def test_images_to_validate_on_are_checked_before_the_first_epoch(data, tmp_path, monkeypatch):
+    imageio.imwrite(data / "val" / "labels" / "1.png", np.zeros((5, 6), np.uint8))
+    monkeypatch.setattr(loop, "train_epoch", None)
+    with pytest.raises(DataError, match=r"1\.png is 5 x 6 pixels, its image 40 x 40"):
+        train(CONFIG, data, tmp_path / "m", device="cpu", quiet=True)
 
 
 def test_objects_are_chosen_by_panoptic_quality_and_masks_by_dice():

@@ -39,6 +39,7 @@ from napari_medt.training.data import (
     Sample,
     TrainingPair,
     find_splits,
+    read_pair,
     read_training_pair,
 )
 from napari_medt.training.domain import find_domain
@@ -122,16 +123,7 @@ def learn(
     state = start(config, output, where, build)
     keep_to_images(state, training, validation, output)
     write_text(output / CONFIG_FILE, config.to_json())
-    pairs = [
-        read_training_pair(
-            sample,
-            config.input,
-            config.image_size,
-            target=config.target,
-            num_classes=len(config.classes),
-        )
-        for sample in tqdm(training, desc="Reading images", disable=quiet)
-    ]
+    pairs = read_images(config, training, validation, quiet)
     steps_per_epoch = math.ceil((config.images_per_epoch or len(pairs)) / config.batch_size)
     bar = tqdm(
         total=config.epochs * steps_per_epoch, initial=state.step, desc="Training", disable=quiet
@@ -155,6 +147,22 @@ def learn(
             bar.set_postfix(loss=f"{loss:.3f}", best=f"{state.best:.4f}")
     state.average.load_state_dict(state.best_weights)
     return state
+
+
+def read_images(
+    config: TrainingConfig, training: list[Sample], validation: list[Sample], quiet: bool
+) -> list[TrainingPair]:
+    """Read the images to train on; those to validate on once too, for what is wrong with them."""
+    labels: dict[str, Any] = {"target": config.target, "num_classes": len(config.classes)}
+    pairs = []
+    with tqdm(total=len(training) + len(validation), desc="Reading images", disable=quiet) as bar:
+        for sample in validation:  # else it would be told epochs later
+            read_pair(sample, **labels)
+            bar.update()
+        for sample in training:
+            pairs.append(read_training_pair(sample, config.input, config.image_size, **labels))
+            bar.update()
+    return pairs
 
 
 def write_text(path: Path, text: str) -> None:
