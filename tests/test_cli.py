@@ -462,6 +462,18 @@ def test_nobody_reads_on(unbuffered):
     assert (shown.returncode, shown.stderr) == (141, b"")
 
 
+@pytest.mark.parametrize(("model", "status"), [("nuclei-fluorescence", 0), ("nothing", 1)])
+def test_there_may_be_no_place_to_print(image, tmp_path, monkeypatch, model, status):
+    """As under ``pythonw``, in services and after ``>&-``."""
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, None)
+    try:
+        assert run("segment", image, "--model", model, "--output", tmp_path / "out") == status
+    finally:
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            stream.close()
+
+
 def test_a_pipe_that_broke_elsewhere_is_an_error(capsys, monkeypatch):
     broken = Mock(side_effect=BrokenPipeError(32, "Broken pipe", "a.json"))
     monkeypatch.setattr(cli, "run_models", broken)

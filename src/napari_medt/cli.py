@@ -44,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Exit status: 0, 1 if anything failed, 2 for a misspelt command, 130 when interrupted,
         141 when nobody reads on what is printed.
     """
+    open_streams()
     options = make_parser().parse_args(arguments)
     print_any_name()
     try:
@@ -67,6 +68,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("napari-medt: stopped.", file=sys.stderr)
         return 130
+
+
+def open_streams() -> None:
+    """Let what is printed go nowhere where there is no place for it, as in services."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
 
 
 def print_any_name() -> None:
