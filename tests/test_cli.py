@@ -401,6 +401,10 @@ def test_settings_that_do_not_fit(tmp_path, capsys):
         ({"contact_weight": -4}, "contact_weight must not be negative"),
         ({"contact_weight": [4]}, "contact_weight must be a number"),
         ({"average_decay": 1}, "average_decay must be from 0 to below 1"),
+        ({"average_decay": 10**400}, "average_decay must be a number"),
+        ({"input": {"gamma": 10**400}}, "gamma must be a number"),
+        ({"sources": "abc"}, "sources must be objects"),
+        ({"sources": [1]}, "sources must be objects"),
         ({"average_decay": -0.5}, "average_decay must be from 0 to below 1"),
         ({"patch_statistics": "none"}, "patch_statistics must be one of pooled, per_patch"),
         ({"input": {"low": 60, "high": 40}}, "low and high must be percentiles"),
@@ -410,6 +414,9 @@ def test_settings_that_do_not_fit(tmp_path, capsys):
         error = capsys.readouterr().err
         assert reason in error
         assert error.count("\n") == 1
+    config.write_text("[" * 100000)
+    assert run("train", "--data", data, "--output", tmp_path / "m", "--config", config) == 1
+    assert "config.json cannot be read" in capsys.readouterr().err
     assert not (tmp_path / "m").exists()
 
 
@@ -509,10 +516,11 @@ def test_benchmark_tells_the_time_of_an_image(tiny_model, capsys):
     report = json.loads(capsys.readouterr().out)
     assert report["size"] == [100, 200]
     assert {row["branches"] for row in report["speeds"]} == {"both", "global", "patch"}
-    assert run("benchmark", *options) == 0
+    assert run("benchmark", *options, "--size", 10**9, 10**9) == 0
     assert "tiles/s" in capsys.readouterr().out
-    assert run("benchmark", "--model", tiny_model, "--size", 0, 5) == 1
-    assert "at least 1 x 1" in capsys.readouterr().err
+    for size in [(0, 5), (99999999999999, 99999999999999)]:
+        assert run("benchmark", "--model", tiny_model, "--size", *size) == 1
+        assert "must be from 1 to 1000000000 pixels a side" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
         run("benchmark", "--seconds", 0)
     assert "must be above 0" in capsys.readouterr().err

@@ -23,6 +23,7 @@ from napari_medt.errors import (
 )
 from napari_medt.network.config import ARCHITECTURES, BRANCHES
 
+LARGEST_SIDE = 10**9  # in pixels: more tiles cannot be counted
 WITH_LESS_MEMORY = {
     "segment": "segment a smaller part of the image, or use a machine with more",
     "evaluate": "measure on smaller images, or use a machine with more",
@@ -534,8 +535,8 @@ def run_benchmark(options: argparse.Namespace) -> int:
     from napari_medt.models.store import load_model
 
     height, width = options.size
-    if height < 1 or width < 1:
-        raise ImageError("The size must be at least 1 x 1 pixels.")
+    if not (1 <= height <= LARGEST_SIDE and 1 <= width <= LARGEST_SIDE):
+        raise ImageError(f"The size must be from 1 to {LARGEST_SIDE} pixels a side.")
     model = load_model(options.model)
     speeds = measure_machine(model, options.seconds)
     rows = [

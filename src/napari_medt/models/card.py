@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from dataclasses import asdict, dataclass, field
 from numbers import Real
 from pathlib import Path
@@ -248,7 +249,8 @@ def check_numbers(holder: object, names: tuple[str, ...]) -> None:
     """
     for name in names:
         value = getattr(holder, name)
-        if isinstance(value, bool) or not isinstance(value, Real):  # True is a number, too
+        beyond = isinstance(value, int) and abs(value) > sys.float_info.max  # JSON knows no limit
+        if beyond or isinstance(value, bool) or not isinstance(value, Real):  # True is one, too
             raise ValueError(f"{name} must be a number")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -129,6 +129,8 @@ class TrainingConfig:
             raise ValueError(f"patch_statistics must be one of {', '.join(PATCH_STATISTICS)}")
         if not isinstance(self.start_from, str):
             raise ValueError("start_from must be the name or folder of a model")
+        if not all(isinstance(source, dict) for source in self.sources):
+            raise ValueError("sources must be objects with name, source, licence and attribution")
         self._check_numbers()
         shares = list(self.branch_dropout)
         if len(shares) != 2 or not all(0 <= share <= 1 for share in shares) or sum(shares) > 1:
@@ -153,7 +155,7 @@ class TrainingConfig:
             raise ValueError("seed must be below 2^63")
         for name in ("learning_rate", "crop_spread", "average_decay", *NOT_NEGATIVE):
             value = getattr(self, name)
-            if type(value) not in (int, float) or not math.isfinite(value):
+            if type(value) not in (int, float) or not abs(value) <= sys.float_info.max:
                 raise ValueError(f"{name} must be a number")
             if name in NOT_NEGATIVE and value < 0:
                 raise ValueError(f"{name} must not be negative")
@@ -216,7 +218,7 @@ def read_config(path: Path) -> dict[str, Any]:
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"The training configuration {path} cannot be read: {error}.") from None
     if not isinstance(values, dict):
         raise DataError(f"The training configuration {path} must be a JSON object.")
