@@ -3,6 +3,7 @@
 import csv
 import os
 import sys
+import unicodedata
 from dataclasses import replace
 
 import imageio.v3 as imageio
@@ -85,6 +86,21 @@ def test_a_group_that_is_trained_on_and_validated_is_refused(tmp_path):
         find_splits(tmp_path)
     (tmp_path / "val/index.csv").write_text("id,group\n0,d\n1,\n2,e\n3,a\n")
     assert [len(part) for part in find_splits(tmp_path)] == [3, 3]  # of a there is no image
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_accents_may_be_written_in_two_ways(tmp_path, form):
+    """As in copies from a Mac."""
+    other = {"NFC": "NFD", "NFD": "NFC"}[form]
+    write_data(tmp_path, 1)
+    for folder, kind in (("images", form), ("labels", other)):
+        name = unicodedata.normalize(kind, "é.png")
+        (tmp_path / folder / "0.png").rename(tmp_path / folder / name)
+    index = unicodedata.normalize(other, "id,group\né,Zoé\n")
+    (tmp_path / "index.csv").write_text(index, encoding="utf-8")
+    [sample] = find_samples(tmp_path)
+    assert sample.label.parent.name == "labels"
+    assert unicodedata.normalize("NFC", sample.group) == "Zoé"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names of files are Unicode elsewhere")

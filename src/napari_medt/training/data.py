@@ -22,7 +22,7 @@ from napari_medt.engine.labels import typical_area
 from napari_medt.engine.magnify import magnification_for, typical_diameter
 from napari_medt.errors import DataError, ImageError
 from napari_medt.models.card import InputRule
-from napari_medt.training.index import read_index, read_size, row_of
+from napari_medt.training.index import composed, read_index, read_size, row_of
 from napari_medt.training.targets import (
     HARD,
     HARD_WIDTH,
@@ -101,11 +101,12 @@ def find_samples(folder: Path) -> list[Sample]:
     else:
         raise DataError(f"{folder} needs the folders images/ and labels/ (or img/ and labelcol/).")
     files = find_images(folder / labels)
-    by_name = {path.stem: path for path in files} | {path.name: path for path in files}
+    by_name = {composed(path.stem): path for path in files}
+    by_name |= {composed(path.name): path for path in files}
     index = read_index(folder / "index.csv")
     samples = []
     for image in find_images(folder / images):
-        label = by_name.get(image.name) or by_name.get(image.stem)
+        label = by_name.get(composed(image.name)) or by_name.get(composed(image.stem))
         if label is None:
             raise DataError(f"{image.name} has no labels of the same name in {folder / labels}.")
         row = {} if index is None else row_of(image, index, folder)
