@@ -498,6 +498,16 @@ def test_demo_without_a_display_writes_mask_and_picture(tmp_path, capsys, monkey
     assert labels.max() > 10
 
 
+def test_a_demo_without_qt_says_how_to_install_it(capsys, monkeypatch):
+    monkeypatch.setattr(cli, "has_display", lambda: True)
+    missing = Mock(side_effect=ImportError("No Qt bindings could be found"))
+    monkeypatch.setattr("napari_medt.gui.demo.show_demo", missing)
+    assert run("demo") == 1
+    error = capsys.readouterr().err
+    assert 'pip install "napari-medt[all]"' in error
+    assert error.count("\n") == 1
+
+
 def test_the_command_is_installed_and_importing_is_quick():
     code = "import sys, napari_medt; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

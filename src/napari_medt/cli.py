@@ -563,9 +563,14 @@ def add_demo(commands: Any) -> None:
 def run_demo(options: argparse.Namespace) -> int:
     """Open the viewer on a sample; without a display, do the same job without one."""
     if has_display():
-        from napari_medt.gui.demo import show_demo
+        try:
+            from napari_medt.gui.demo import show_demo
 
-        show_demo()
+            show_demo()
+        except ImportError:  # napari comes without Qt
+            raise UserError(
+                'The viewer needs Qt: install it with `pip install "napari-medt[all]"`.'
+            ) from None
         return 0
     from napari_medt.engine.files import make_folder
     from napari_medt.review.overlay import write_demo
