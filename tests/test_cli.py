@@ -326,6 +326,17 @@ def test_a_channel_of_a_slide_that_could_be_in_colour(tiny_model, tmp_path):
         assert json.loads((output / ".medt" / "settings.json").read_text())["channel"] == channel
 
 
+def test_a_slide_that_is_done_says_so(image, tiny_model, tmp_path, capsys):
+    slide = tmp_path / "slide.tif"
+    tifffile.imwrite(slide, imageio.imread(image))
+    arguments = ("segment", slide, "--model", tiny_model, "--output", tmp_path / "x.zarr")
+    assert run(*arguments) == 0
+    told = capsys.readouterr().out.strip()
+    assert "before" not in told
+    assert run(*arguments) == 0
+    assert capsys.readouterr().out.strip() == f"{told} It was done before."
+
+
 def test_a_slide_has_no_options_of_a_batch(image, tiny_model, tmp_path, capsys):
     for option in ("--link", "--again"):
         arguments = ("--model", tiny_model, "--output", tmp_path / "x.zarr", option)

@@ -240,6 +240,7 @@ def run_slide(options: argparse.Namespace) -> int:
     """
     from tqdm import tqdm
 
+    from napari_medt.engine.labelfile import STATE
     from napari_medt.engine.pyramid import open_levels
     from napari_medt.engine.slide import segment_slide
     from napari_medt.models.store import load_model
@@ -251,6 +252,7 @@ def run_slide(options: argparse.Namespace) -> int:
         raise DataError("A .zarr output has neither --probability nor --mm-per-pixel.")
     if options.scheduler and options.workers:
         raise DataError("--workers starts a scheduler of its own: leave out --scheduler.")
+    done_before = (options.output / STATE / "summary.json").exists()
     levels = open_levels(image, options.channel and options.channel - 1)
     model = load_model(options.model)
     if options.resolution and options.resolution > len(levels):
@@ -275,7 +277,7 @@ def run_slide(options: argparse.Namespace) -> int:
             execute=execute,
             progress=show,
         )
-    print(summary.in_words())
+    print(summary.in_words() + " It was done before." * done_before)
     return 0
 
 
@@ -449,7 +451,12 @@ def show_gates(name: str) -> int:
 def add_train(commands: Any) -> None:
     """Add ``train`` and its options."""
     command = commands.add_parser("train", help="train a model on your own images")
-    command.add_argument("--data", required=True, type=Path, help="folder of train/ and val/")
+    command.add_argument(
+        "--data",
+        required=True,
+        type=Path,
+        help="folder of train/ and val/, or of images/ and labels/, which is split",
+    )
     command.add_argument("--output", required=True, type=Path, help="model folder to make")
     command.add_argument("--config", type=Path, help="JSON file of settings; options below win")
     command.add_argument("--name", help="the model's name")
