@@ -326,6 +326,17 @@ def test_a_channel_of_a_slide_that_could_be_in_colour(tiny_model, tmp_path):
         assert json.loads((output / ".medt" / "settings.json").read_text())["channel"] == channel
 
 
+def test_a_slide_that_is_done_says_so(image, tiny_model, tmp_path, capsys):
+    slide = tmp_path / "slide.tif"
+    tifffile.imwrite(slide, imageio.imread(image))
+    arguments = ("segment", slide, "--model", tiny_model, "--output", tmp_path / "x.zarr")
+    assert run(*arguments) == 0
+    told = capsys.readouterr().out.strip()
+    assert "before" not in told
+    assert run(*arguments) == 0
+    assert capsys.readouterr().out.strip() == f"{told} It was done before."
+
+
 def test_a_slide_has_no_options_of_a_batch(image, tiny_model, tmp_path, capsys):
     for option in ("--link", "--again"):
         arguments = ("--model", tiny_model, "--output", tmp_path / "x.zarr", option)
@@ -376,6 +387,7 @@ def test_settings_that_do_not_fit(tmp_path, capsys):
         ({"augmentation": "magic"}, "unknown augmentation 'magic'"),
         ({"image_size": 100}, "multiple of 32"),
         ({"classes": ["tumour", "stroma"]}, "must be 'background'"),
+        ({"classes": ["background", "core", "rim"]}, "no class can be named 'core'"),
         ({"input": {"object_size": 20}}, "object_size needs"),
         ({"input": {"object_size": math.inf}}, "object_size must be a number that is not negative"),
         ({"start_from": 5}, "start_from must be the name or folder"),
@@ -400,6 +412,10 @@ def test_settings_that_do_not_fit(tmp_path, capsys):
         ({"contact_weight": -4}, "contact_weight must not be negative"),
         ({"contact_weight": [4]}, "contact_weight must be a number"),
         ({"average_decay": 1}, "average_decay must be from 0 to below 1"),
+        ({"average_decay": 10**400}, "average_decay must be a number"),
+        ({"input": {"gamma": 10**400}}, "gamma must be a number"),
+        ({"sources": "abc"}, "sources must be objects"),
+        ({"sources": [1]}, "sources must be objects"),
         ({"average_decay": -0.5}, "average_decay must be from 0 to below 1"),
         ({"patch_statistics": "none"}, "patch_statistics must be one of pooled, per_patch"),
         ({"input": {"low": 60, "high": 40}}, "low and high must be percentiles"),
@@ -409,11 +425,21 @@ def test_settings_that_do_not_fit(tmp_path, capsys):
         error = capsys.readouterr().err
         assert reason in error
         assert error.count("\n") == 1
+    config.write_text("[" * 100000)
+    assert run("train", "--data", data, "--output", tmp_path / "m", "--config", config) == 1
+    assert "config.json cannot be read" in capsys.readouterr().err
     assert not (tmp_path / "m").exists()
 
 
 @pytest.mark.parametrize(
-    "option", [("--images-per-epoch", -5), ("--learning-rate", "nan"), ("--seed", -1)]
+    "option",
+    [
+        ("--images-per-epoch", -5),
+        ("--learning-rate", "nan"),
+        ("--seed", -1),
+        ("--name", "a\udcff"),
+        ("--start-from", "a\udcff"),
+    ],
 )
 def test_options_of_training_that_do_not_fit(tmp_path, capsys, option):
     data = write_data(tmp_path / "data", 3)
@@ -454,6 +480,18 @@ def test_nobody_reads_on(unbuffered):
     assert (shown.returncode, shown.stderr) == (141, b"")
 
 
+@pytest.mark.parametrize(("model", "status"), [("nuclei-fluorescence", 0), ("nothing", 1)])
+def test_there_may_be_no_place_to_print(image, tmp_path, monkeypatch, model, status):
+    """As under ``pythonw``, in services and after ``>&-``."""
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, None)
+    try:
+        assert run("segment", image, "--model", model, "--output", tmp_path / "out") == status
+    finally:
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            stream.close()
+
+
 def test_a_pipe_that_broke_elsewhere_is_an_error(capsys, monkeypatch):
     broken = Mock(side_effect=BrokenPipeError(32, "Broken pipe", "a.json"))
     monkeypatch.setattr(cli, "run_models", broken)
@@ -469,6 +507,16 @@ def test_demo_without_a_display_writes_mask_and_picture(tmp_path, capsys, monkey
     labels = tifffile.imread(tmp_path / "demo" / "fluorescence_nuclei.labels.tif")
     assert overlay.shape == (*labels.shape, 3)
     assert labels.max() > 10
+
+
+def test_a_demo_without_qt_says_how_to_install_it(capsys, monkeypatch):
+    monkeypatch.setattr(cli, "has_display", lambda: True)
+    missing = Mock(side_effect=ImportError("No Qt bindings could be found"))
+    monkeypatch.setattr("napari_medt.gui.demo.show_demo", missing)
+    assert run("demo") == 1
+    error = capsys.readouterr().err
+    assert 'pip install "napari-medt[all]"' in error
+    assert error.count("\n") == 1
 
 
 def test_the_command_is_installed_and_importing_is_quick():
@@ -489,10 +537,11 @@ def test_benchmark_tells_the_time_of_an_image(tiny_model, capsys):
     report = json.loads(capsys.readouterr().out)
     assert report["size"] == [100, 200]
     assert {row["branches"] for row in report["speeds"]} == {"both", "global", "patch"}
-    assert run("benchmark", *options) == 0
+    assert run("benchmark", *options, "--size", 10**9, 10**9) == 0
     assert "tiles/s" in capsys.readouterr().out
-    assert run("benchmark", "--model", tiny_model, "--size", 0, 5) == 1
-    assert "at least 1 x 1" in capsys.readouterr().err
+    for size in [(0, 5), (99999999999999, 99999999999999)]:
+        assert run("benchmark", "--model", tiny_model, "--size", *size) == 1
+        assert "must be from 1 to 1000000000 pixels a side" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
         run("benchmark", "--seconds", 0)
     assert "must be above 0" in capsys.readouterr().err

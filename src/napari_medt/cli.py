@@ -23,6 +23,7 @@ from napari_medt.errors import (
 )
 from napari_medt.network.config import ARCHITECTURES, BRANCHES
 
+LARGEST_SIDE = 10**9  # in pixels: more tiles cannot be counted
 WITH_LESS_MEMORY = {
     "segment": "segment a smaller part of the image, or use a machine with more",
     "evaluate": "measure on smaller images, or use a machine with more",
@@ -44,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Exit status: 0, 1 if anything failed, 2 for a misspelt command, 130 when interrupted,
         141 when nobody reads on what is printed.
     """
+    open_streams()
     options = make_parser().parse_args(arguments)
     print_any_name()
     try:
@@ -67,6 +69,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("napari-medt: stopped.", file=sys.stderr)
         return 130
+
+
+def open_streams() -> None:
+    """Let what is printed go nowhere where there is no place for it, as in services."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
 
 
 def print_any_name() -> None:
@@ -231,6 +240,7 @@ def run_slide(options: argparse.Namespace) -> int:
     """
     from tqdm import tqdm
 
+    from napari_medt.engine.labelfile import STATE
     from napari_medt.engine.pyramid import open_levels
     from napari_medt.engine.slide import segment_slide
     from napari_medt.models.store import load_model
@@ -242,6 +252,7 @@ def run_slide(options: argparse.Namespace) -> int:
         raise DataError("A .zarr output has neither --probability nor --mm-per-pixel.")
     if options.scheduler and options.workers:
         raise DataError("--workers starts a scheduler of its own: leave out --scheduler.")
+    done_before = (options.output / STATE / "summary.json").exists()
     levels = open_levels(image, options.channel and options.channel - 1)
     model = load_model(options.model)
     if options.resolution and options.resolution > len(levels):
@@ -266,7 +277,7 @@ def run_slide(options: argparse.Namespace) -> int:
             execute=execute,
             progress=show,
         )
-    print(summary.in_words())
+    print(summary.in_words() + " It was done before." * done_before)
     return 0
 
 
@@ -440,7 +451,12 @@ def show_gates(name: str) -> int:
 def add_train(commands: Any) -> None:
     """Add ``train`` and its options."""
     command = commands.add_parser("train", help="train a model on your own images")
-    command.add_argument("--data", required=True, type=Path, help="folder of train/ and val/")
+    command.add_argument(
+        "--data",
+        required=True,
+        type=Path,
+        help="folder of train/ and val/, or of images/ and labels/, which is split",
+    )
     command.add_argument("--output", required=True, type=Path, help="model folder to make")
     command.add_argument("--config", type=Path, help="JSON file of settings; options below win")
     command.add_argument("--name", help="the model's name")
@@ -526,8 +542,8 @@ def run_benchmark(options: argparse.Namespace) -> int:
     from napari_medt.models.store import load_model
 
     height, width = options.size
-    if height < 1 or width < 1:
-        raise ImageError("The size must be at least 1 x 1 pixels.")
+    if not (1 <= height <= LARGEST_SIDE and 1 <= width <= LARGEST_SIDE):
+        raise ImageError(f"The size must be from 1 to {LARGEST_SIDE} pixels a side.")
     model = load_model(options.model)
     speeds = measure_machine(model, options.seconds)
     rows = [
@@ -554,9 +570,14 @@ def add_demo(commands: Any) -> None:
 def run_demo(options: argparse.Namespace) -> int:
     """Open the viewer on a sample; without a display, do the same job without one."""
     if has_display():
-        from napari_medt.gui.demo import show_demo
+        try:
+            from napari_medt.gui.demo import show_demo
 
-        show_demo()
+            show_demo()
+        except ImportError:  # napari comes without Qt
+            raise UserError(
+                'The viewer needs Qt: install it with `pip install "napari-medt[all]"`.'
+            ) from None
         return 0
     from napari_medt.engine.files import make_folder
     from napari_medt.review.overlay import write_demo

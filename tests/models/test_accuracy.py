@@ -43,7 +43,8 @@ def test_every_bundled_card_tells_how_good_it_is(card):
 def test_how_good_a_model_is_in_a_sentence():
     accuracy = {"both": {"images": 103, "dice": 0.9612, "failures": 1}}
     words = reliability(accuracy)
-    assert "On 103 images" in words
+    assert "On 103 validation images" in words
+    assert "not trained on these images, but they were used to choose its weights" in words
     assert "96 % on average" in words
     assert "1 of 103 failed" in words
     accuracy["both"]["failures"] = 0

@@ -47,6 +47,7 @@ def test_whole_images_have_no_zooms():
         ({"temperature": True}, "temperature must be a number"),
         ({"temperature": np.inf}, "temperature and report_scale must be above 0"),
         ({"name": 5}, "name must be text"),
+        ({"limits": "a\udcff"}, "text with '.udcff' cannot be written: leave it out"),
         ({"input": {"object_size": np.nan}}, "object_size must be a number that is not negative"),
         ({"input": {"gamma": "0.5"}}, "gamma must be a number"),
         ({"network": {"image_size": 128.0}}, "image_size must be a whole number"),

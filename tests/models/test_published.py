@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import sys
 
 import pytest
 import torch
@@ -134,3 +135,11 @@ def test_a_checkpoint_can_be_used_like_any_model(tmp_path):
     assert model.card.input.channels == "bgr"
     assert model.card.input.scaling == "whole"
     assert model.card.classes == ("background", "class 1")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are Unicode elsewhere")
+def test_the_name_of_a_checkpoint_may_be_no_text(tmp_path):
+    path = tmp_path / os.fsdecode(b"M\xfcller.pth")
+    torch.save(small("medt"), tmp_path / "medt.pth")
+    (tmp_path / "medt.pth").rename(path)
+    assert load_model(path).card.name == r"M\udcfcller"

@@ -3,6 +3,7 @@
 import csv
 import os
 import sys
+import unicodedata
 from dataclasses import replace
 
 import imageio.v3 as imageio
@@ -87,6 +88,21 @@ def test_a_group_that_is_trained_on_and_validated_is_refused(tmp_path):
     assert [len(part) for part in find_splits(tmp_path)] == [3, 3]  # of a there is no image
 
 
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_accents_may_be_written_in_two_ways(tmp_path, form):
+    """As in copies from a Mac."""
+    other = {"NFC": "NFD", "NFD": "NFC"}[form]
+    write_data(tmp_path, 1)
+    for folder, kind in (("images", form), ("labels", other)):
+        name = unicodedata.normalize(kind, "é.png")
+        (tmp_path / folder / "0.png").rename(tmp_path / folder / name)
+    index = unicodedata.normalize(other, "id,group\né,Zoé\n")
+    (tmp_path / "index.csv").write_text(index, encoding="utf-8")
+    [sample] = find_samples(tmp_path)
+    assert sample.label.parent.name == "labels"
+    assert unicodedata.normalize("NFC", sample.group) == "Zoé"
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="names of files are Unicode elsewhere")
 def test_names_of_files_may_be_no_text(tmp_path):
     write_data(tmp_path, 2)
@@ -169,7 +185,7 @@ def test_pictures_and_labels_may_be_gif(tmp_path, levels):
     pixels = np.resize(np.array(levels, np.uint8), (40, 30))
     for path in (sample.image, sample.label):
         Image.fromarray(pixels).save(path)
-    image, label = read_pair(sample, target="instances", num_classes=3)
+    image, label = read_pair(sample, target="classes", num_classes=256)
     assert np.array_equal(label, pixels)
     assert image.shape[:2] == pixels.shape
 
@@ -194,6 +210,36 @@ def test_labels_that_are_no_numbers_of_objects_are_refused(tmp_path, value, targ
     tifffile.imwrite(path, labels)
     with pytest.raises(DataError, match=r"0\.tif has labels from .*: number them from 0"):
         read_pair(replace(sample, label=path), target=target, num_classes=2)
+
+
+@pytest.mark.parametrize("target", ["instances", "classes"])
+def test_labels_that_are_not_whole_numbers_are_refused(tmp_path, target):
+    """As probabilities, of which every pixel would be foreground."""
+    (sample,) = find_samples(write_data(tmp_path, 1))
+    sample = replace(sample, label=sample.label.with_name("0.tif"))
+    mask = np.zeros((40, 40), np.float32)
+    mask[5:15, 5:15] = 1
+    tifffile.imwrite(sample.label, mask)
+    assert np.array_equal(read_pair(sample, target=target, num_classes=2)[1], mask)
+    tifffile.imwrite(sample.label, np.maximum(mask, 0.001))
+    with pytest.raises(DataError, match=r"0\.tif has labels that are not whole numbers: save them"):
+        read_pair(sample, target=target, num_classes=2)
+
+
+def test_objects_that_are_not_told_apart_are_refused(tmp_path):
+    (sample,) = find_samples(write_data(tmp_path, 1))
+    mask = np.zeros((40, 40), np.uint8)
+    mask[2:12, 2:12] = mask[2:12, 20:30] = mask[30, ::4] = 255  # in two pieces, with splinters
+    imageio.imwrite(sample.label, mask)
+    assert np.array_equal(read_pair(sample, target="instances", num_classes=3)[1], mask)
+    mask[20:28, 2:12] = 255
+    imageio.imwrite(sample.label, mask)
+    with pytest.raises(DataError, match=r"0\.png has 3 separate objects of the same number: give"):
+        read_pair(sample, target="instances", num_classes=3)
+    assert read_pair(sample, target="classes", num_classes=2)[1].max() == 1
+    mask[20:28, 2:12] = 254
+    imageio.imwrite(sample.label, mask)
+    assert np.array_equal(read_pair(sample, target="instances", num_classes=3)[1], mask)
 
 
 def test_gray_pictures_may_have_alpha(tmp_path):

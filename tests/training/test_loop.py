@@ -2,7 +2,10 @@
 
 import csv
 from dataclasses import replace
+from pathlib import Path
 
+import imageio.v3 as imageio
+import numpy as np
 import pytest
 import torch
 
@@ -116,6 +119,29 @@ def test_a_run_goes_on_with_its_images_only(data, tmp_path, monkeypatch):
     for kind in ("images", "labels"):
         (data / "val" / kind / "5.png").rename(data / "train" / kind / "5.png")
     assert train(CONFIG, data, output, device="cpu", quiet=True).training["epochs"] == 4
+
+
+@pytest.mark.parametrize("file", ["training.json", "domain.json"])
+def test_no_file_is_left_half_written(data, tmp_path, monkeypatch, file):
+    write = Path.write_text
+
+    def on_a_full_disk(path, text, **options):
+        if ("reach" in text) == (file == "domain.json"):
+            write(path, text[: len(text) // 2], **options)
+            raise OSError(28, "No space left on device")
+        write(path, text, **options)
+
+    monkeypatch.setattr(Path, "write_text", on_a_full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        train(replace(CONFIG, epochs=1), data, tmp_path / "m", device="cpu", quiet=True)
+    assert not (tmp_path / "m" / file).exists()
+
+
+def test_images_to_validate_on_are_checked_before_the_first_epoch(data, tmp_path, monkeypatch):
+    imageio.imwrite(data / "val" / "labels" / "1.png", np.zeros((5, 6), np.uint8))
+    monkeypatch.setattr(loop, "train_epoch", None)
+    with pytest.raises(DataError, match=r"1\.png is 5 x 6 pixels, its image 40 x 40"):
+        train(CONFIG, data, tmp_path / "m", device="cpu", quiet=True)
 
 
 def test_objects_are_chosen_by_panoptic_quality_and_masks_by_dice():

@@ -67,9 +67,10 @@ def reliability(accuracy: Mapping[str, Mapping[str, Any]]) -> str:
         return ""
     count, failed = row["images"], row["failures"] or "none"
     return (
-        f"On {count} images it was not trained on, its masks matched those of experts to "
+        f"On {count} validation images, its masks matched those of experts to "
         f"{100 * row['dice']:.0f} % on average (Dice); {failed} of {count} failed, with less than "
-        f"{100 * FAILURE_DICE:.0f} %."
+        f"{100 * FAILURE_DICE:.0f} %. It was not trained on these images, but they were used to "
+        "choose its weights and settings."
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from dataclasses import asdict, dataclass, field
 from numbers import Real
 from pathlib import Path
@@ -183,6 +184,11 @@ class ModelCard:
             raise ValueError(f"unknown shape {self.shape!r}: choose one of {', '.join(SHAPES)}")
         if self.shape != "any" and len(self.classes) != 2:
             raise ValueError("one object needs a single class beside the background")
+        try:
+            self.to_json().encode()
+        except UnicodeEncodeError as error:  # of a name that a shell or a file system handed over
+            bad = ascii(error.object[error.start])
+            raise ValueError(f"text with {bad} cannot be written: leave it out") from None
 
     @property
     def splits_objects(self) -> bool:
@@ -243,7 +249,8 @@ def check_numbers(holder: object, names: tuple[str, ...]) -> None:
     """
     for name in names:
         value = getattr(holder, name)
-        if isinstance(value, bool) or not isinstance(value, Real):  # True is a number, too
+        beyond = isinstance(value, int) and abs(value) > sys.float_info.max  # JSON knows no limit
+        if beyond or isinstance(value, bool) or not isinstance(value, Real):  # True is one, too
             raise ValueError(f"{name} must be a number")
 
 

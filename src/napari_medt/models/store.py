@@ -163,7 +163,7 @@ def _load_checkpoint(path: Path) -> Model:
             "classes; only gray or colour images and two or more classes can be segmented."
         )
     card = ModelCard(
-        name=path.stem,
+        name=path.stem.encode(errors="backslashreplace").decode(),  # it may be any bytes
         purpose="Checkpoint of the published MedT code, with unknown training data.",
         network=config,
         classes=(BACKGROUND, *(f"class {i}" for i in range(1, config.num_classes))),

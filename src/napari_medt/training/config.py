@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -44,8 +44,8 @@ class TrainingConfig:
     target : {"instances", "classes"}
         Labels are objects, learned as background, rim and core; or they are classes.
     classes : tuple of str
-        Class names for ``"classes"``, background first. With two classes every label above 0 is
-        foreground, so that masks of 0 and 255 work.
+        Class names for ``"classes"``, background first and none of them ``"core"``. With two
+        classes every label above 0 is foreground, so that masks of 0 and 255 work.
     input : InputRule
         How an image becomes the network's input.
     augmentation : str
@@ -129,12 +129,19 @@ class TrainingConfig:
             raise ValueError(f"patch_statistics must be one of {', '.join(PATCH_STATISTICS)}")
         if not isinstance(self.start_from, str):
             raise ValueError("start_from must be the name or folder of a model")
+        if not all(isinstance(source, dict) for source in self.sources):
+            raise ValueError("sources must be objects with name, source, licence and attribution")
         self._check_numbers()
         shares = list(self.branch_dropout)
         if len(shares) != 2 or not all(0 <= share <= 1 for share in shares) or sum(shares) > 1:
             raise ValueError("branch_dropout must be two shares from 0 to 1, together at most 1")
         if self.target == "instances":
             object.__setattr__(self, "classes", INSTANCE_CLASSES)
+        elif CORE in self.classes:  # by which a card says that its labels are objects
+            raise ValueError(
+                f"no class can be named {CORE!r}, which marks objects that are told apart: choose "
+                "another name, or the target 'instances'"
+            )
         if len(self.classes) > HARD:  # whose bit marks pixels of a target
             raise ValueError(f"there must be at most {HARD} classes")
         _ = self.card  # refuses what makes no network, or no card
@@ -148,7 +155,7 @@ class TrainingConfig:
             raise ValueError("seed must be below 2^63")
         for name in ("learning_rate", "crop_spread", "average_decay", *NOT_NEGATIVE):
             value = getattr(self, name)
-            if type(value) not in (int, float) or not math.isfinite(value):
+            if type(value) not in (int, float) or not abs(value) <= sys.float_info.max:
                 raise ValueError(f"{name} must be a number")
             if name in NOT_NEGATIVE and value < 0:
                 raise ValueError(f"{name} must not be negative")
@@ -211,7 +218,7 @@ def read_config(path: Path) -> dict[str, Any]:
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"The training configuration {path} cannot be read: {error}.") from None
     if not isinstance(values, dict):
         raise DataError(f"The training configuration {path} must be a JSON object.")

@@ -34,7 +34,8 @@ def draw_curve(path: Path, rows: list[dict[str, Any]], title: str) -> None:
     figure = Figure(figsize=(7, 4), layout="constrained")
     loss = figure.subplots()
     loss.plot([row["epoch"] for row in rows], [row["loss"] for row in rows], color="tab:gray")
-    loss.set(xlabel="epoch", ylabel="training loss", title=title)
+    loss.set(xlabel="epoch", ylabel="training loss")
+    loss.set_title(title, parse_math=False)  # a name may have dollars
     loss.set_ylim(bottom=0)
     measured = [row for row in rows if row.get("val_dice") is not None]
     dice = loss.twinx()

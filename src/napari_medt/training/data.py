@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from napari_medt.engine.formats.plain import (
     find_images,
@@ -21,7 +22,7 @@ from napari_medt.engine.labels import typical_area
 from napari_medt.engine.magnify import magnification_for, typical_diameter
 from napari_medt.errors import DataError, ImageError
 from napari_medt.models.card import InputRule
-from napari_medt.training.index import read_index, read_size, row_of
+from napari_medt.training.index import composed, read_index, read_size, row_of
 from napari_medt.training.targets import (
     HARD,
     HARD_WIDTH,
@@ -100,11 +101,12 @@ def find_samples(folder: Path) -> list[Sample]:
     else:
         raise DataError(f"{folder} needs the folders images/ and labels/ (or img/ and labelcol/).")
     files = find_images(folder / labels)
-    by_name = {path.stem: path for path in files} | {path.name: path for path in files}
+    by_name = {composed(path.stem): path for path in files}
+    by_name |= {composed(path.name): path for path in files}
     index = read_index(folder / "index.csv")
     samples = []
     for image in find_images(folder / images):
-        label = by_name.get(image.name) or by_name.get(image.stem)
+        label = by_name.get(composed(image.name)) or by_name.get(composed(image.stem))
         if label is None:
             raise DataError(f"{image.name} has no labels of the same name in {folder / labels}.")
         row = {} if index is None else row_of(image, index, folder)
@@ -172,8 +174,8 @@ def read_pair(
     Raises
     ------
     DataError
-        If they do not fit together, or the labels are colours or negative; the message names the
-        file.
+        If they do not fit together, or the labels are colours, no whole numbers or negative, or
+        objects that are not told apart; the message names the file.
     """
     image, label = read_checked(sample.image), read_mask(sample.label)
     if label.shape != image.shape[:2]:
@@ -186,7 +188,13 @@ def read_pair(
             f"{sample.label.name} has labels from {label.min()} to {label.max()}: number them from "
             f"0 to at most {LARGEST_LABEL}."
         )
+    if label.dtype.kind == "f" and (label % 1).any():  # as of probabilities
+        raise DataError(
+            f"{sample.label.name} has labels that are not whole numbers: save them as 0 where "
+            "there is nothing, and 1 or more elsewhere."
+        )
     if target == "instances":
+        check_apart(label, sample.label.name)
         return image, numbered_closely(label).astype(np.int32)
     if num_classes == 2:
         return image, (label > 0).astype(np.uint8)
@@ -195,6 +203,29 @@ def read_pair(
             f"{sample.label.name} has label {label.max()}, but there are {num_classes} classes."
         )
     return image, label.astype(np.min_scalar_type(num_classes - 1))
+
+
+def check_apart(label: NDArray, name: str) -> None:
+    """Refuse objects that all have one number, as in a mask of 0 and 255.
+
+    They would be learned as one, and none would match those that are found. An object may lie in
+    two pieces, though, and drawing by hand leaves splinters.
+
+    Raises
+    ------
+    DataError
+        That names the file.
+    """
+    inside = label > 0
+    if label.max() != label.min(initial=label.max(), where=inside):
+        return
+    areas = np.bincount(ndimage.label(inside, np.ones((3, 3)))[0].ravel())[1:]
+    alike = int((areas > areas.max(initial=0) / 4).sum())
+    if alike > 2:
+        raise DataError(
+            f"{name} has {alike} separate objects of the same number: give each object a number of "
+            "its own, or take labels for classes."
+        )
 
 
 def numbered_closely(label: NDArray) -> NDArray:

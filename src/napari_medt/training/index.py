@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import unicodedata
 from pathlib import Path
 
 from napari_medt.errors import DataError
@@ -11,8 +12,13 @@ from napari_medt.errors import DataError
 INDEX_COLUMNS = ("group", "mm_per_pixel", "head_circumference_mm")  # besides the id
 
 
+def composed(name: str) -> str:
+    """Write accents as parts of their letters: Macs keep them apart in the names of files."""
+    return unicodedata.normalize("NFC", name)
+
+
 def read_index(index: Path) -> dict[str, dict[str, str]] | None:
-    """Read the rows of an index by their ids, without spaces around names and values.
+    """Read the rows of an index by their :func:`composed` ids, without spaces around values.
 
     Returns
     -------
@@ -53,7 +59,7 @@ def row_of(image: Path, index: dict[str, dict[str, str]], folder: Path) -> dict[
     DataError
         If it is not there; the message names `folder`, which holds the index.
     """
-    for name in (image.stem, image.name):
+    for name in (composed(image.stem), composed(image.name)):
         if name in index:
             return index[name]
     raise DataError(
@@ -84,6 +90,6 @@ def read_size(row: dict[str, str], column: str) -> float | None:
 def _by_id(rows: list[dict[str, str]], index: Path) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for row in rows:
-        if "id" in row and found.setdefault(row["id"], row) != row:
+        if "id" in row and found.setdefault(composed(row["id"]), row) != row:
             raise DataError(f"{index} has different rows for id {row['id']!r}: keep one.")
     return found

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from napari_medt.engine.device import choose_device
-from napari_medt.engine.files import make_folder
+from napari_medt.engine.files import make_folder, write_whole
 from napari_medt.errors import DataError, ModelError
 from napari_medt.models.accuracy import MEASURES
 from napari_medt.models.card import CARD_FILE, ModelCard
@@ -39,6 +39,7 @@ from napari_medt.training.data import (
     Sample,
     TrainingPair,
     find_splits,
+    read_pair,
     read_training_pair,
 )
 from napari_medt.training.domain import find_domain
@@ -87,7 +88,7 @@ def train(
     training, validation = find_splits(data)
     domain = find_domain(training, config.input)
     state = learn(config, training, validation, output, device=device, quiet=quiet)
-    (output / DOMAIN_FILE).write_text(domain.to_json(), encoding="utf-8")
+    write_text(output / DOMAIN_FILE, domain.to_json())
     return finish(state, config, validation, output, device)
 
 
@@ -121,17 +122,8 @@ def learn(
     make_folder(output)
     state = start(config, output, where, build)
     keep_to_images(state, training, validation, output)
-    (output / CONFIG_FILE).write_text(config.to_json(), encoding="utf-8")
-    pairs = [
-        read_training_pair(
-            sample,
-            config.input,
-            config.image_size,
-            target=config.target,
-            num_classes=len(config.classes),
-        )
-        for sample in tqdm(training, desc="Reading images", disable=quiet)
-    ]
+    write_text(output / CONFIG_FILE, config.to_json())
+    pairs = read_images(config, training, validation, quiet)
     steps_per_epoch = math.ceil((config.images_per_epoch or len(pairs)) / config.batch_size)
     bar = tqdm(
         total=config.epochs * steps_per_epoch, initial=state.step, desc="Training", disable=quiet
@@ -155,6 +147,27 @@ def learn(
             bar.set_postfix(loss=f"{loss:.3f}", best=f"{state.best:.4f}")
     state.average.load_state_dict(state.best_weights)
     return state
+
+
+def read_images(
+    config: TrainingConfig, training: list[Sample], validation: list[Sample], quiet: bool
+) -> list[TrainingPair]:
+    """Read the images to train on; those to validate on once too, for what is wrong with them."""
+    labels: dict[str, Any] = {"target": config.target, "num_classes": len(config.classes)}
+    pairs = []
+    with tqdm(total=len(training) + len(validation), desc="Reading images", disable=quiet) as bar:
+        for sample in validation:  # else it would be told epochs later
+            read_pair(sample, **labels)
+            bar.update()
+        for sample in training:
+            pairs.append(read_training_pair(sample, config.input, config.image_size, **labels))
+            bar.update()
+    return pairs
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
+    write_whole(path, lambda beside: beside.write_text(text, encoding="utf-8"))
 
 
 def start(
