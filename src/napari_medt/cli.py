@@ -240,7 +240,7 @@ def run_slide(options: argparse.Namespace) -> int:
     """
     from tqdm import tqdm
 
-    from napari_medt.engine.labelfile import STATE
+    from napari_medt.engine.files import STATE
     from napari_medt.engine.pyramid import open_levels
     from napari_medt.engine.slide import segment_slide
     from napari_medt.models.store import load_model
