@@ -1,5 +1,6 @@
 """Many images: any format, a failure stops no other, a table of all."""
 
+import errno
 import os
 import sys
 from unittest.mock import Mock
@@ -73,6 +74,13 @@ def test_an_image_too_large_for_the_memory_is_no_defect(inputs, out, model, monk
     assert set(failures(run(inputs, out, model))) == {
         f"{name}.png: it is too large for the memory: split or crop it." for name in ("one", "two")
     }
+
+
+def test_a_full_disk_is_no_fault_of_the_image(inputs, out, model, monkeypatch):
+    full = OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr(batch, "write_labels", Mock(side_effect=full))
+    told = failures(run(inputs, out, model))
+    assert told[0] == "one.png: its labels find no room: the disk of the output folder is full."
 
 
 def test_cancel_keeps_what_is_done_and_says_so(inputs, out, model):

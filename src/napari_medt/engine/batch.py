@@ -5,6 +5,7 @@ Labels that somebody corrected by hand are never written over, nor taken for tho
 
 from __future__ import annotations
 
+import errno
 import logging
 import time
 from collections.abc import Sequence
@@ -135,6 +136,8 @@ class Batch:
             result = Result(item, "failed", str(error))
         except OSError as error:
             reason = f"it cannot be read or written ({error.strerror or error})."
+            if error.errno == errno.ENOSPC:  # that is no fault of the image
+                reason = "its labels find no room: the disk of the output folder is full."
             result = Result(item, "failed", reason)
         except Cancelled:
             raise
