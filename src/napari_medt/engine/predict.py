@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from skimage.transform import resize
 from torch import nn
 
-from napari_medt.engine.progress import IsCancelled, Progress
+from napari_medt.engine.progress import IsCancelled, Progress, never, silent
 from napari_medt.engine.tiles import Area, TileGrid
 from napari_medt.errors import Cancelled, ModelError, out_of_memory
 from napari_medt.models.card import ModelCard
@@ -38,8 +38,8 @@ def predict(
     *,
     branches: Branches = "both",
     device: torch.device | str = "cpu",
-    progress: Progress | None = None,
-    cancelled: IsCancelled | None = None,
+    progress: Progress = silent,
+    cancelled: IsCancelled = never,
 ) -> NDArray[np.float32]:
     """Predict class probabilities at the image's own resolution.
 
@@ -127,8 +127,8 @@ def predict_area(
     *,
     branches: Branches = "both",
     device: torch.device | str = "cpu",
-    progress: Progress | None = None,
-    cancelled: IsCancelled | None = None,
+    progress: Progress = silent,
+    cancelled: IsCancelled = never,
 ) -> tuple[NDArray[np.float32], int]:
     """Predict class probabilities of an area: to float rounding those of the whole image there.
 
@@ -148,10 +148,9 @@ def predict_area(
     add_background(total, view, blank)
 
     def tell(done: int) -> None:
-        if cancelled is not None and cancelled():
+        if cancelled():
             raise Cancelled
-        if progress is not None:
-            progress(done, len(blank) + len(busy))
+        progress(done, len(blank) + len(busy))
 
     def ask(tiles: NDArray[np.float32]) -> NDArray[np.float32]:
         return run(network, tiles, branches, device, card)

@@ -18,7 +18,7 @@ from napari_medt.engine.image import check_image, prepare, sample
 from napari_medt.engine.labels import foreground, halo_of, to_labels
 from napari_medt.engine.magnify import find_magnification
 from napari_medt.engine.predict import predict
-from napari_medt.engine.progress import IsCancelled, Progress, counted_from
+from napari_medt.engine.progress import IsCancelled, Progress, counted_from, never, silent
 from napari_medt.engine.region import Region
 from napari_medt.engine.resample import Plane
 from napari_medt.engine.tiles import Area, widened, within
@@ -108,8 +108,8 @@ def segment(
     min_size: int | None = None,
     magnification: float | None = None,
     device: str = "auto",
-    progress: Progress | None = None,
-    cancelled: IsCancelled | None = None,
+    progress: Progress = silent,
+    cancelled: IsCancelled = never,
 ) -> Segmentation:
     """Segment a 2-D image.
 
@@ -168,8 +168,8 @@ def predict_image(
     region: Region | None = None,
     magnification: float | None = None,
     device: str = "auto",
-    progress: Progress | None = None,
-    cancelled: IsCancelled | None = None,
+    progress: Progress = silent,
+    cancelled: IsCancelled = never,
 ) -> Prediction:
     """Predict a 2-D image, or a region's box in it.
 
@@ -207,8 +207,8 @@ def predict_box(
     branches: Branches,
     magnification: float,
     device: torch.device,
-    progress: Progress | None = None,
-    cancelled: IsCancelled | None = None,
+    progress: Progress = silent,
+    cancelled: IsCancelled = never,
 ) -> Prediction:
     """Predict a box of a plane, and what lies around that its labels depend on, in windows."""
     area = widened(box, halo_of(model.card, magnification), plane.height, plane.width)
@@ -234,7 +234,7 @@ def choose_magnification(
     *,
     rgb: bool | None = None,
     device: str = "auto",
-    cancelled: IsCancelled | None = None,
+    cancelled: IsCancelled = never,
 ) -> float:
     """Magnification at which the network should see a 2-D image; see :func:`segment`."""
     plane = prepare(check_image(image, rgb), model.card.input)
@@ -247,7 +247,7 @@ def magnification_of(
     model: Model,
     branches: Branches,
     device: str,
-    cancelled: IsCancelled | None = None,
+    cancelled: IsCancelled = never,
 ) -> float:
     """Magnification for a prepared plane; see :func:`~.magnify.find_magnification`."""
 
@@ -264,8 +264,8 @@ def predict_plane(
     model: Model,
     branches: Branches,
     device: torch.device,
-    progress: Progress | None = None,
-    cancelled: IsCancelled | None = None,
+    progress: Progress = silent,
+    cancelled: IsCancelled = never,
 ) -> NDArray[np.float32]:
     """Class probabilities of a prepared plane, as it is."""
     return predict(

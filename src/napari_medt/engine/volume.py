@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medt.engine.axes import COLOURS, Axes, Frame
-from napari_medt.engine.progress import IsCancelled, Progress, share_of
+from napari_medt.engine.progress import IsCancelled, Progress, never, share_of, silent
 from napari_medt.engine.region import Region, Scope
 from napari_medt.engine.segment import Prediction, choose_magnification, predict_image
 from napari_medt.engine.source import read_plane
@@ -29,8 +29,8 @@ def predict_frames(
     rgb: bool = False,
     magnification: float | None = None,
     device: str = "auto",
-    progress: Progress | None = None,
-    cancelled: IsCancelled | None = None,
+    progress: Progress = silent,
+    cancelled: IsCancelled = never,
 ) -> Iterator[tuple[Frame, Prediction]]:
     """Predict plane by plane.
 
