@@ -15,6 +15,7 @@ from napari_medt.engine.progress import IsCancelled, Progress, never, silent
 from napari_medt.engine.tiles import Area, TileGrid
 from napari_medt.errors import Cancelled, ModelError, out_of_memory
 from napari_medt.models.card import ModelCard
+from napari_medt.models.store import Model
 from napari_medt.network.config import Branches
 
 # Tiles in a batch: few on a CPU, so that cancelling on a laptop is felt at once.
@@ -33,8 +34,7 @@ BLANK_CONTRAST = 0.02
 
 def predict(
     image: NDArray[np.float32],
-    network: nn.Module,
-    card: ModelCard,
+    model: Model,
     *,
     branches: Branches = "both",
     device: torch.device | str = "cpu",
@@ -47,10 +47,8 @@ def predict(
     ----------
     image : array of float32
         ``(H, W, C)`` in [0, 1], as :func:`napari_medt.engine.image.prepare` returns it.
-    network : torch.nn.Module
-        In eval mode, on `device`.
-    card : ModelCard
-        Tile size, overlap, scaling and temperature.
+    model : Model
+        Its card tells tile size, overlap, scaling and temperature.
     branches : {"both", "global", "patch"}
         Which branches run.
     device : torch.device
@@ -74,7 +72,7 @@ def predict(
     RuntimeError
         If the device has too little memory for a single tile.
     """
-    size = card.network.image_size
+    card, size = model.card, model.card.network.image_size
     height, width = image.shape[:2]
     if card.input.scaling == "whole":
         # One tile the size of the network: the same way through, with a resize at both ends.
@@ -82,7 +80,7 @@ def predict(
     grid = tile_grid(card, height, width)
     total, _ = predict_area(
         View(image, grid, grid.whole),
-        network,
+        model.inference_network(device),
         card,
         branches=branches,
         device=device,

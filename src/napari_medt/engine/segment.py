@@ -187,9 +187,7 @@ def predict_image(
     box = (slice(0, height), slice(0, width)) if region is None else region.box
 
     def run_on(place: torch.device) -> Prediction:
-        run = partial(
-            predict_plane, model=model, branches=branches, device=place, cancelled=cancelled
-        )
+        run = partial(predict, model=model, branches=branches, device=place, cancelled=cancelled)
         if model.card.input.scaling == "whole":
             area = widened(box, halo_of(model.card, 1), height, width)
             return Prediction(run(plane, progress=progress)[:, *area], 1.0, within(box, area))
@@ -252,31 +250,10 @@ def magnification_of(
     """Magnification for a prepared plane; see :func:`~.magnify.find_magnification`."""
 
     def look(place: torch.device) -> float:
-        run = partial(predict_plane, model=model, branches=branches, device=place)
+        run = partial(predict, model=model, branches=branches, device=place)
         return find_magnification(plane, small, model.card, partial(run, cancelled=cancelled))
 
     return with_fallback(look, branches, model, device)
-
-
-def predict_plane(
-    plane: NDArray[np.float32],
-    *,
-    model: Model,
-    branches: Branches,
-    device: torch.device,
-    progress: Progress = silent,
-    cancelled: IsCancelled = never,
-) -> NDArray[np.float32]:
-    """Class probabilities of a prepared plane, as it is."""
-    return predict(
-        plane,
-        model.inference_network(device),
-        model.card,
-        branches=branches,
-        device=device,
-        progress=progress,
-        cancelled=cancelled,
-    )
 
 
 def with_fallback(
