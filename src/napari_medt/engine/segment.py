@@ -225,20 +225,6 @@ def predict_box(
     return Prediction(seen, magnification, within(box, area), blank / total)
 
 
-def choose_magnification(
-    image: NDArray,
-    model: Model,
-    branches: Branches = "both",
-    *,
-    rgb: bool | None = None,
-    device: str = "auto",
-    cancelled: IsCancelled = never,
-) -> float:
-    """Magnification at which the network should see a 2-D image; see :func:`segment`."""
-    plane = prepare(check_image(image, rgb), model.card.input)
-    return magnification_of(Held(plane), sample(plane), model, branches, device, cancelled)
-
-
 def magnification_of(
     plane: Plane,
     small: NDArray[np.float32],
