@@ -350,6 +350,16 @@ def test_millimetres_are_refused_where_nothing_is_measured(image, tiny_model, tm
     assert "leave out --mm-per-pixel" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["segment", "evaluate"])
+def test_branches_that_a_model_does_not_have_are_refused(image, tmp_path, capsys, command):
+    model = make_model(tmp_path, architecture="axialunet")
+    given = {"segment": (image, "--output", tmp_path / "out")}
+    given["evaluate"] = ("--data", write_data(tmp_path / "data", 1))
+    assert run(command, *given[command], "--model", model, "--branches", "patch") == 1
+    assert "has a single branch: leave the branches at 'both'." in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_gates_are_shown(tmp_path, tiny_model, capsys):
     assert run("models", "--gates", tiny_model) == 0
     printed = capsys.readouterr().out

@@ -175,7 +175,6 @@ def run_segment(options: argparse.Namespace) -> int:
     from napari_medt.engine.device import choose_device
     from napari_medt.engine.inputs import find_items
     from napari_medt.engine.record import Settings
-    from napari_medt.engine.segment import check_branches
     from napari_medt.engine.summary import SUMMARY_FILE, failures, in_words
     from napari_medt.models.store import load_model
 
@@ -189,7 +188,6 @@ def run_segment(options: argparse.Namespace) -> int:
     items = find_items(options.inputs)
     choose_device(options.device)
     model = load_model(options.model)
-    check_branches(options.branches, model)
     if options.mm_per_pixel and not model.card.report:
         raise ModelError(f"{model.card.name} measures no lengths: leave out --mm-per-pixel.")
     settings = Settings(
@@ -327,7 +325,6 @@ def run_evaluate(options: argparse.Namespace) -> int:
 
     from tqdm import tqdm
 
-    from napari_medt.engine.segment import check_branches
     from napari_medt.models.accuracy import accuracy_lines
     from napari_medt.models.store import load_model, save_model
     from napari_medt.training.calibrate import calibrated
@@ -339,7 +336,6 @@ def run_evaluate(options: argparse.Namespace) -> int:
     check_outputs(options)
     model = load_model(options.model)
     settings = model.card.branch_settings if options.branches == "all" else (options.branches,)
-    check_branches(settings[0], model)
     if options.save_card:
         model = calibrated(model, samples, device=options.device)
     scores = {}

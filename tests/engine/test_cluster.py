@@ -71,8 +71,8 @@ def note_blocks(folder):
     """Let a worker write down which blocks it does."""
     do = Run.do
 
-    def told(self, index, cancelled=None):
-        do(self, index, cancelled)
+    def told(self, index):
+        do(self, index)
         (folder / f"{index}-{os.getpid()}").touch()
 
     Run.do = told

@@ -1,4 +1,5 @@
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from skimage.measure import label
 from skimage.transform import resize
 
 from napari_medt.engine import magnify
-from napari_medt.engine.image import sample
+from napari_medt.engine.image import prepare, sample
 from napari_medt.engine.magnify import (
     Look,
     fields,
@@ -17,7 +18,7 @@ from napari_medt.engine.magnify import (
     trusted_diameter,
     typical_diameter,
 )
-from napari_medt.engine.segment import choose_magnification
+from napari_medt.engine.predict import predict
 from napari_medt.engine.window import Held
 from napari_medt.models.card import InputRule, ModelCard
 from napari_medt.models.store import load_model
@@ -133,8 +134,10 @@ def test_few_objects_are_doubted_more():
 
 def test_a_larger_image_of_the_same_tissue_is_seen_as_the_smaller_one():
     model = load_model("nuclei-histology")
-    image = draw("histology_nuclei")[0]
-    seen = [choose_magnification(np.tile(image, (n, n, 1)), model, "global") for n in (1, 2)]
+    plane = prepare(draw("histology_nuclei")[0], model.card.input)
+    look = partial(predict, model=model, branches="global")
+    tissues = [np.tile(plane, (n, n, 1)) for n in (1, 2)]
+    seen = [magnification_of(tissue, model.card, look) for tissue in tissues]
     assert seen[0] == seen[1] == 2
 
 

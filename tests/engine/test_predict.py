@@ -32,7 +32,7 @@ def test_an_area_is_as_in_the_whole_image(height, width, data):
     area = (data.draw(parts(height)), data.draw(parts(width)))
     plane = np.random.default_rng(height * 999 + width).random((height, width, 1), np.float32)
     plane[: height // 3] = 0.5  # blank
-    whole = predict(plane, MODEL.network, MODEL.card)
+    whole = predict(plane, MODEL)
     found, _ = predict_area(view_of(plane, area, MODEL.card), MODEL.network, MODEL.card)
     np.testing.assert_allclose(found, whole[:, *area], atol=1e-5)
 
@@ -41,7 +41,7 @@ def test_large_images_too():
     model = standin(Uneven(128), 128)
     plane = np.random.default_rng(0).random((1501, 2999, 1), np.float32)
     area = (slice(700, 1300), slice(1024, 2048))
-    whole = predict(plane, model.network, model.card)
+    whole = predict(plane, model)
     found, _ = predict_area(view_of(plane, area, model.card), model.network, model.card)
     np.testing.assert_allclose(found, whole[:, *area], atol=1e-5)
 
@@ -79,7 +79,7 @@ def test_nothing_is_blank_where_labels_are_classes():
 def test_progress_is_told_even_where_all_is_blank():
     seen = []
     plane = np.full((64, 64, 1), 0.9, np.float32)
-    predict(plane, Painted(), MODEL.card, progress=lambda *counts: seen.append(counts))
+    predict(plane, standin(Painted()), progress=lambda *counts: seen.append(counts))
     assert seen == [(seen[0][1], seen[0][1])]
     assert seen[0][1] == pytest.approx(9)
 
@@ -88,10 +88,10 @@ def test_progress_is_told_even_where_all_is_blank():
 def test_with_flips_a_mirrored_image_has_the_mirrored_answer(flips, axis):
     model = standin(Uneven(32), flips=flips)
     plane = np.random.default_rng(0).random((32, 32, 1), np.float32)
-    there = predict(plane, model.network, model.card)
-    back = predict(np.flip(plane, axis), model.network, model.card)
+    there = predict(plane, model)
+    back = predict(np.flip(plane, axis), model)
     np.testing.assert_allclose(np.flip(back, axis + 1), there, atol=1e-5)
-    plain = predict(plane, model.network, MODEL.card)
+    plain = predict(plane, replace(model, card=MODEL.card))
     assert np.abs(plain - there).max() > 0.01
     np.testing.assert_allclose(there.sum(axis=0), 1, atol=1e-5)
 
@@ -99,8 +99,7 @@ def test_with_flips_a_mirrored_image_has_the_mirrored_answer(flips, axis):
 def test_a_model_that_knows_one_way_up_sees_nothing_upside_down():
     plane = np.random.default_rng(0).random((32, 32, 1), np.float32)
     there, back = (
-        predict(image, Uneven(32), standin(Uneven(32), flips="columns").card)
-        for image in (plane, plane[::-1])
+        predict(image, standin(Uneven(32), flips="columns")) for image in (plane, plane[::-1])
     )
     assert np.abs(back[:, ::-1] - there).max() > 0.01
 
@@ -115,4 +114,4 @@ class Diverged(Painted):
 def test_weights_that_give_no_numbers_are_refused():
     plane = np.random.default_rng(0).random((50, 70, 1), np.float32)
     with pytest.raises(ModelError, match="weights give no numbers"):
-        predict(plane, Diverged(), MODEL.card)
+        predict(plane, standin(Diverged()))

@@ -13,9 +13,3 @@ def test_a_part_is_told_as_part_of_the_whole(part, told):
     seen = []
     part(lambda *counts: seen.append(counts), 2, 10)(3, 7)
     assert seen == [told]
-
-
-def test_nobody_has_to_listen():
-    assert counted_from(None, 0, 1) is None
-    assert share_of(None, 0, 1) is None
-    steps_of(None, 0, 1)(1, 1)

@@ -107,7 +107,7 @@ def test_progress_counts_the_tiles_and_cancelling_stops_between_batches(model):
 def test_the_image_is_left_alone(model):
     image = picture(70, 70).astype(np.float32) / 255
     before = image.copy()
-    predict(prepare(image, model.card.input), model.network, model.card)
+    predict(prepare(image, model.card.input), model)
     assert np.array_equal(image, before)
 
 

@@ -22,7 +22,7 @@ from napari_medt.engine.formats.picture import Picture
 from napari_medt.engine.inputs import PROBABILITY_SUFFIX, Item, read_item
 from napari_medt.engine.labels import foreground
 from napari_medt.engine.measure import measure
-from napari_medt.engine.progress import IsCancelled, Progress, steps_of
+from napari_medt.engine.progress import IsCancelled, Progress, never, silent, steps_of
 from napari_medt.engine.record import (
     Record,
     Settings,
@@ -109,7 +109,7 @@ class Batch:
         for number, item in enumerate(items):
             if cancelled is not None and cancelled():
                 raise Cancelled
-            share = steps_of(progress, number, len(items))
+            share = steps_of(progress or silent, number, len(items))
             results[number] = self._do(item, share, cancelled)
             share(1, 1)
             self._update_summary(results)
@@ -238,7 +238,7 @@ class Batch:
             rgb=picture.rgb,
             device=self.device,
             progress=progress,
-            cancelled=cancelled,
+            cancelled=cancelled or never,
         ):
             planes[frame] = label_plane(
                 prediction, scope, card, threshold=settings.threshold, min_size=settings.min_size

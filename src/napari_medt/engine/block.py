@@ -26,7 +26,7 @@ from napari_medt import __version__
 from napari_medt.engine.files import STATE, write_whole
 from napari_medt.engine.labelfile import LabelFile
 from napari_medt.engine.labels import HALO, halo_of, to_labels
-from napari_medt.engine.progress import IsCancelled
+from napari_medt.engine.progress import IsCancelled, never
 from napari_medt.engine.segment import with_fallback
 from napari_medt.engine.source import Level, Prepared
 from napari_medt.engine.stitch import BlockGrid, BlockRecord, cut_block, split_block
@@ -154,7 +154,7 @@ class Run:
         """Whether a block is done, or even the whole run, which needs no records any more."""
         return self.record_path(index).exists() or (self.state / "summary.json").exists()
 
-    def do(self, index: int, cancelled: IsCancelled | None = None) -> None:
+    def do(self, index: int, cancelled: IsCancelled = never) -> None:
         """Do one block: labels into the file, then its record."""
         probabilities, tiles, blank = self.predict(self.grid.area(index, self.halo), cancelled)
         labels, record = self.label(probabilities, index)
@@ -164,7 +164,7 @@ class Run:
         write_whole(self.record_path(index), replace(record, tiles=tiles, blank=blank).save)
 
     def predict(
-        self, area: Area, cancelled: IsCancelled | None = None
+        self, area: Area, cancelled: IsCancelled = never
     ) -> tuple[NDArray[np.float32], int, int]:
         """Class probabilities of an area; how many tiles touch it, and how many are blank."""
         settings = self.settings

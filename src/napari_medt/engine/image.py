@@ -114,6 +114,11 @@ def prepare(image: NDArray, rule: InputRule, limits: Limits | None = None) -> ND
     return match_channels(scale_intensity(image, rule, limits), rule.channels)
 
 
+def as_rgb(image: NDArray) -> NDArray[np.float32]:
+    """Show a checked image to people: ``(H, W, 3)``, values in [0, 1]."""
+    return prepare(image, InputRule(channels="rgb"))
+
+
 def scale_intensity(
     image: NDArray, rule: InputRule, limits: Limits | None = None
 ) -> NDArray[np.float32]:

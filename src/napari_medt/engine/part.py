@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from napari_medt.engine.overview import look_over
-from napari_medt.engine.progress import IsCancelled, Progress
+from napari_medt.engine.progress import IsCancelled, Progress, never, silent
 from napari_medt.engine.segment import (
     Prediction,
     check_branches,
@@ -54,8 +54,8 @@ def predict_part(
     branches: Branches = "both",
     *,
     device: str = "auto",
-    progress: Progress | None = None,
-    cancelled: IsCancelled | None = None,
+    progress: Progress = silent,
+    cancelled: IsCancelled = never,
 ) -> Part:
     """Predict class probabilities of a part: to float rounding those of the whole image there.
 

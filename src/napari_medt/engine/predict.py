@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from skimage.transform import resize
 from torch import nn
 
-from napari_medt.engine.progress import IsCancelled, Progress
+from napari_medt.engine.progress import IsCancelled, Progress, never, silent
 from napari_medt.engine.tiles import Area, TileGrid
 from napari_medt.errors import Cancelled, ModelError, out_of_memory
 from napari_medt.models.card import ModelCard
+from napari_medt.models.store import Model
 from napari_medt.network.config import Branches
 
 # Tiles in a batch: few on a CPU, so that cancelling on a laptop is felt at once.
@@ -33,13 +34,12 @@ BLANK_CONTRAST = 0.02
 
 def predict(
     image: NDArray[np.float32],
-    network: nn.Module,
-    card: ModelCard,
+    model: Model,
     *,
     branches: Branches = "both",
     device: torch.device | str = "cpu",
-    progress: Progress | None = None,
-    cancelled: IsCancelled | None = None,
+    progress: Progress = silent,
+    cancelled: IsCancelled = never,
 ) -> NDArray[np.float32]:
     """Predict class probabilities at the image's own resolution.
 
@@ -47,10 +47,8 @@ def predict(
     ----------
     image : array of float32
         ``(H, W, C)`` in [0, 1], as :func:`napari_medt.engine.image.prepare` returns it.
-    network : torch.nn.Module
-        In eval mode, on `device`.
-    card : ModelCard
-        Tile size, overlap, scaling and temperature.
+    model : Model
+        Its card tells tile size, overlap, scaling and temperature.
     branches : {"both", "global", "patch"}
         Which branches run.
     device : torch.device
@@ -74,7 +72,7 @@ def predict(
     RuntimeError
         If the device has too little memory for a single tile.
     """
-    size = card.network.image_size
+    card, size = model.card, model.card.network.image_size
     height, width = image.shape[:2]
     if card.input.scaling == "whole":
         # One tile the size of the network: the same way through, with a resize at both ends.
@@ -82,7 +80,7 @@ def predict(
     grid = tile_grid(card, height, width)
     total, _ = predict_area(
         View(image, grid, grid.whole),
-        network,
+        model.inference_network(device),
         card,
         branches=branches,
         device=device,
@@ -127,8 +125,8 @@ def predict_area(
     *,
     branches: Branches = "both",
     device: torch.device | str = "cpu",
-    progress: Progress | None = None,
-    cancelled: IsCancelled | None = None,
+    progress: Progress = silent,
+    cancelled: IsCancelled = never,
 ) -> tuple[NDArray[np.float32], int]:
     """Predict class probabilities of an area: to float rounding those of the whole image there.
 
@@ -148,10 +146,9 @@ def predict_area(
     add_background(total, view, blank)
 
     def tell(done: int) -> None:
-        if cancelled is not None and cancelled():
+        if cancelled():
             raise Cancelled
-        if progress is not None:
-            progress(done, len(blank) + len(busy))
+        progress(done, len(blank) + len(busy))
 
     def ask(tiles: NDArray[np.float32]) -> NDArray[np.float32]:
         return run(network, tiles, branches, device, card)

@@ -10,20 +10,25 @@ IsCancelled = Callable[[], bool]
 STEPS = 1000  # of progress, for every image
 
 
-def counted_from(progress: Progress | None, first: int, total: int) -> Progress | None:
+def silent(done: int, total: int) -> None:
+    """Tell nobody of progress."""
+
+
+def never() -> bool:
+    """Say that nobody cancelled."""
+    return False
+
+
+def counted_from(progress: Progress, first: int, total: int) -> Progress:
     """Progress of a part, told as that of all `total` tiles, of which `first` came before."""
-    return None if progress is None else lambda done, _: progress(first + done, total)
+    return lambda done, _: progress(first + done, total)
 
 
-def share_of(progress: Progress | None, number: int, total: int) -> Progress | None:
+def share_of(progress: Progress, number: int, total: int) -> Progress:
     """Progress of one of several equal pieces of work, told as that of all."""
-    if progress is None:
-        return None
     return lambda done, count: progress(number * count + done, total * count)
 
 
-def steps_of(progress: Progress | None, number: int, total: int) -> Progress:
+def steps_of(progress: Progress, number: int, total: int) -> Progress:
     """Progress of one of several images, told as that of all; images count the same."""
-    if progress is None:
-        return lambda done, count: None
     return lambda done, count: progress(number * STEPS + STEPS * done // count, total * STEPS)

@@ -18,7 +18,7 @@ from napari_medt.engine.image import check_image, prepare, sample
 from napari_medt.engine.labels import foreground, halo_of, to_labels
 from napari_medt.engine.magnify import find_magnification
 from napari_medt.engine.predict import predict
-from napari_medt.engine.progress import IsCancelled, Progress, counted_from
+from napari_medt.engine.progress import IsCancelled, Progress, counted_from, never, silent
 from napari_medt.engine.region import Region
 from napari_medt.engine.resample import Plane
 from napari_medt.engine.tiles import Area, widened, within
@@ -108,8 +108,8 @@ def segment(
     min_size: int | None = None,
     magnification: float | None = None,
     device: str = "auto",
-    progress: Progress | None = None,
-    cancelled: IsCancelled | None = None,
+    progress: Progress = silent,
+    cancelled: IsCancelled = never,
 ) -> Segmentation:
     """Segment a 2-D image.
 
@@ -168,8 +168,8 @@ def predict_image(
     region: Region | None = None,
     magnification: float | None = None,
     device: str = "auto",
-    progress: Progress | None = None,
-    cancelled: IsCancelled | None = None,
+    progress: Progress = silent,
+    cancelled: IsCancelled = never,
 ) -> Prediction:
     """Predict a 2-D image, or a region's box in it.
 
@@ -187,9 +187,7 @@ def predict_image(
     box = (slice(0, height), slice(0, width)) if region is None else region.box
 
     def run_on(place: torch.device) -> Prediction:
-        run = partial(
-            predict_plane, model=model, branches=branches, device=place, cancelled=cancelled
-        )
+        run = partial(predict, model=model, branches=branches, device=place, cancelled=cancelled)
         if model.card.input.scaling == "whole":
             area = widened(box, halo_of(model.card, 1), height, width)
             return Prediction(run(plane, progress=progress)[:, *area], 1.0, within(box, area))
@@ -207,8 +205,8 @@ def predict_box(
     branches: Branches,
     magnification: float,
     device: torch.device,
-    progress: Progress | None = None,
-    cancelled: IsCancelled | None = None,
+    progress: Progress = silent,
+    cancelled: IsCancelled = never,
 ) -> Prediction:
     """Predict a box of a plane, and what lies around that its labels depend on, in windows."""
     area = widened(box, halo_of(model.card, magnification), plane.height, plane.width)
@@ -227,56 +225,21 @@ def predict_box(
     return Prediction(seen, magnification, within(box, area), blank / total)
 
 
-def choose_magnification(
-    image: NDArray,
-    model: Model,
-    branches: Branches = "both",
-    *,
-    rgb: bool | None = None,
-    device: str = "auto",
-    cancelled: IsCancelled | None = None,
-) -> float:
-    """Magnification at which the network should see a 2-D image; see :func:`segment`."""
-    plane = prepare(check_image(image, rgb), model.card.input)
-    return magnification_of(Held(plane), sample(plane), model, branches, device, cancelled)
-
-
 def magnification_of(
     plane: Plane,
     small: NDArray[np.float32],
     model: Model,
     branches: Branches,
     device: str,
-    cancelled: IsCancelled | None = None,
+    cancelled: IsCancelled = never,
 ) -> float:
     """Magnification for a prepared plane; see :func:`~.magnify.find_magnification`."""
 
     def look(place: torch.device) -> float:
-        run = partial(predict_plane, model=model, branches=branches, device=place)
+        run = partial(predict, model=model, branches=branches, device=place)
         return find_magnification(plane, small, model.card, partial(run, cancelled=cancelled))
 
     return with_fallback(look, branches, model, device)
-
-
-def predict_plane(
-    plane: NDArray[np.float32],
-    *,
-    model: Model,
-    branches: Branches,
-    device: torch.device,
-    progress: Progress | None = None,
-    cancelled: IsCancelled | None = None,
-) -> NDArray[np.float32]:
-    """Class probabilities of a prepared plane, as it is."""
-    return predict(
-        plane,
-        model.inference_network(device),
-        model.card,
-        branches=branches,
-        device=device,
-        progress=progress,
-        cancelled=cancelled,
-    )
 
 
 def with_fallback(

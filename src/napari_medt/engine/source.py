@@ -220,8 +220,7 @@ class Prepared:
         check_finite(raw)
         if raw.ndim == 3:
             raw = raw[..., :3]
-        channels = 1 if self.rule.channels == "gray" else 3
-        plane = np.empty((*raw.shape[:2], channels), np.float32)
+        plane = np.empty((*raw.shape[:2], self.rule.count), np.float32)
         for rows in pieces(len(raw), STRIP):  # a strip at a time, for the memory
             plane[rows] = prepare(raw[rows], self.rule, self.limits)
         return plane

@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medt.engine.axes import COLOURS, Axes, Frame
-from napari_medt.engine.progress import IsCancelled, Progress, share_of
+from napari_medt.engine.image import check_image, prepare, sample
+from napari_medt.engine.progress import IsCancelled, Progress, never, share_of, silent
 from napari_medt.engine.region import Region, Scope
-from napari_medt.engine.segment import Prediction, choose_magnification, predict_image
+from napari_medt.engine.segment import Prediction, magnification_of, predict_image
 from napari_medt.engine.source import read_plane
 from napari_medt.engine.stack import link_slices
+from napari_medt.engine.window import Held
 from napari_medt.errors import ImageError
 from napari_medt.models.card import ModelCard
 from napari_medt.models.store import Model
@@ -29,8 +31,8 @@ def predict_frames(
     rgb: bool = False,
     magnification: float | None = None,
     device: str = "auto",
-    progress: Progress | None = None,
-    cancelled: IsCancelled | None = None,
+    progress: Progress = silent,
+    cancelled: IsCancelled = never,
 ) -> Iterator[tuple[Frame, Prediction]]:
     """Predict plane by plane.
 
@@ -83,8 +85,9 @@ def predict_frames(
         if magnification is None and total > 1:  # for a single plane predict_image finds it
             middle = plane_at(scope.frames[total // 2])
             middle = plane if is_blank(middle) else middle
-            magnification = choose_magnification(
-                middle, model, branches, rgb=colour, device=device, cancelled=cancelled
+            seen = prepare(check_image(middle, colour), model.card.input)
+            magnification = magnification_of(
+                Held(seen), sample(seen), model, branches, device, cancelled
             )
         yield (
             frame,

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from napari_medt.engine.predict import View, predict_area, tile_grid
-from napari_medt.engine.progress import IsCancelled, Progress, counted_from
+from napari_medt.engine.progress import IsCancelled, Progress, counted_from, never, silent
 from napari_medt.engine.resample import Plane, Resized, Resizing
 from napari_medt.engine.tiles import Area, TileGrid
 from napari_medt.models.card import ModelCard
@@ -81,8 +81,8 @@ class Window:
     def predict(
         self,
         device: torch.device,
-        progress: Progress | None = None,
-        cancelled: IsCancelled | None = None,
+        progress: Progress = silent,
+        cancelled: IsCancelled = never,
     ) -> tuple[NDArray[np.float32], int]:
         """Class probabilities ``(classes, h, w)`` of the window, and how many tiles were blank."""
         done, total, blank = 0, self.tiles, 0
@@ -107,8 +107,8 @@ class Window:
         self,
         magnification: float,
         device: torch.device,
-        progress: Progress | None,
-        cancelled: IsCancelled | None,
+        progress: Progress,
+        cancelled: IsCancelled,
     ) -> tuple[NDArray[np.float32], int]:
         """See :meth:`predict`, at one magnification."""
         grid, area = self._larger(magnification)

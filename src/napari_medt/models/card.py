@@ -93,6 +93,11 @@ class InputRule:
         if len(self.zooms) > 1 and self.scaling == "whole":
             raise ValueError("zooms must be 1 alone where whole images are seen")
 
+    @property
+    def count(self) -> int:
+        """How many channels there are."""
+        return 1 if self.channels == "gray" else 3
+
 
 @dataclass(frozen=True)
 class ModelCard:
@@ -166,11 +171,10 @@ class ModelCard:
             )
         if len(self.classes) < 2 or self.classes[0] != BACKGROUND:
             raise ValueError(f"the first of at least two classes must be {BACKGROUND!r}")
-        expected = 1 if self.input.channels == "gray" else 3
         if self.input.object_size and not self.splits_objects:
             raise ValueError(f"object_size needs a class {CORE!r}, which tells objects apart")
-        if self.network.in_channels != expected:
-            raise ValueError(f"{self.input.channels} input needs {expected} channels")
+        if self.network.in_channels != self.input.count:
+            raise ValueError(f"{self.input.channels} input needs {self.input.count} channels")
         check_numbers(self, ("threshold", "temperature", "report_scale"))
         if not 0 <= self.threshold <= 1:
             raise ValueError("threshold must be from 0 to 1")

@@ -11,9 +11,8 @@ from skimage.segmentation import mark_boundaries
 
 from napari_medt.engine.files import write_tiff, write_whole
 from napari_medt.engine.formats.plain import read_image
-from napari_medt.engine.image import check_image, match_channels, scale_intensity
+from napari_medt.engine.image import as_rgb, check_image
 from napari_medt.engine.segment import segment
-from napari_medt.models.card import InputRule
 from napari_medt.models.store import load_model
 
 OUTLINE = (1.0, 0.85, 0.0)
@@ -36,7 +35,7 @@ def draw_overlay(image: NDArray, labels: NDArray[np.integer]) -> NDArray[np.uint
     array of uint8
         ``(H, W, 3)``.
     """
-    rgb = match_channels(scale_intensity(check_image(image), InputRule()), "rgb")
+    rgb = as_rgb(check_image(image))
     return (mark_boundaries(rgb, labels, color=OUTLINE) * 255).astype(np.uint8)
 
 

@@ -170,7 +170,7 @@ class TrainingConfig:
         return NetworkConfig(
             architecture=self.architecture,
             image_size=self.image_size,
-            in_channels=1 if self.input.channels == "gray" else 3,
+            in_channels=self.input.count,
             num_classes=len(self.classes),
             patch_size=self.patch_size,
         )

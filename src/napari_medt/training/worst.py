@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from skimage.color import label2rgb
 
 from napari_medt.engine.files import write_whole
-from napari_medt.engine.image import match_channels, scale_intensity
+from napari_medt.engine.image import as_rgb
 from napari_medt.engine.segment import segment
-from napari_medt.models.card import InputRule
 from napari_medt.models.store import Model
 from napari_medt.network.config import Branches
 from napari_medt.training.evaluate import Score, read_pair_for
@@ -64,7 +63,7 @@ def draw_worst(
 
 def colour(image: NDArray, labels: NDArray[np.integer] | None) -> NDArray[np.floating]:
     """Image ``(H, W[, 3])`` as RGB in [0, 1], with labels ``(H, W)`` as coloured glass on it."""
-    rgb = match_channels(scale_intensity(image, InputRule()), "rgb")
+    rgb = as_rgb(image)
     if labels is None:
         return rgb
     glass = label2rgb(labels, rgb, alpha=OPACITY, bg_label=0, bg_color=None, saturation=1)
