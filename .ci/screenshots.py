@@ -12,7 +12,7 @@ import zarr
 from qtpy.QtWidgets import QApplication
 
 from napari_medt.gui import samples
-from napari_medt.gui.demo import PLUGIN, WIDGET
+from napari_medt.gui.demo import dock
 from napari_medt.gui.scope import VIEW
 
 FOLDER = Path(__file__).parent / "screenshots"
@@ -35,8 +35,7 @@ def open_window(name):
     """Open a viewer of the pictures' size with the widget docked."""
     viewer = napari.Viewer(title=name)
     viewer.window._qt_window.resize(1400, 860)
-    _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET)
-    return viewer, widget
+    return viewer, dock(viewer)
 
 
 def take(viewer, name):

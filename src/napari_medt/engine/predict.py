@@ -54,7 +54,7 @@ def predict(
     device : torch.device
         Where to run.
     progress : callable, optional
-        Called with ``(tiles done, tiles in all)``, first with 0.
+        Called with ``(tiles done, tiles in all)``, first with those that are blank.
     cancelled : callable, optional
         Asked before every batch; true stops the run.
 

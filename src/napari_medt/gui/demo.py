@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import napari
 
 from napari_medt.gui.loading import import_engine
+
+if TYPE_CHECKING:
+    from napari_medt.gui.widget import SegmentWidget
 
 PLUGIN, SAMPLE, WIDGET = "napari-medt", "fluorescence", "Segment"
 
@@ -18,9 +23,15 @@ def show_demo() -> None:
 
 def fill(viewer: napari.Viewer) -> None:
     """Open the sample, choose its image, and dock the widget."""
-    from napari_medt.gui.widget import SegmentWidget  # brings Qt
-
     image, *_ = viewer.open_sample(PLUGIN, SAMPLE)
     viewer.layers.selection.active = image
-    # Named as the menus name it, which then show and hide this one and open no second one.
-    viewer.window.add_dock_widget(SegmentWidget(viewer), name=f"{WIDGET} (MedT)")
+    dock(viewer)
+
+
+def dock(viewer: napari.Viewer) -> SegmentWidget:
+    """Dock the widget as the menus do, which then show and hide this one and open no second one."""
+    from napari_medt.gui.widget import SegmentWidget  # brings Qt
+
+    widget = SegmentWidget(viewer)
+    viewer.window.add_dock_widget(widget, name=f"{WIDGET} (MedT)")
+    return widget
