@@ -70,3 +70,17 @@ def test_names_may_be_as_long_as_the_drive_allows(tmp_path):
         pytest.skip("this drive has shorter names")
     write_whole(path, hello)
     assert list(tmp_path.iterdir()) == [path]
+
+
+@needs_rights
+def test_a_link_to_a_pipe_without_a_name_is_refused(tmp_path):
+    """As /dev/stdout is where the output goes to another program."""
+    ends, link = os.pipe(), tmp_path / "link"
+    link.symlink_to(f"/dev/fd/{ends[1]}")
+    try:
+        with pytest.raises(DataError, match="not a file"):
+            write_whole(link, hello)
+    finally:
+        for end in ends:
+            os.close(end)
+    assert list(tmp_path.iterdir()) == [link]

@@ -3,6 +3,7 @@
 import json
 import os
 from dataclasses import replace
+from unittest.mock import Mock
 
 import imageio.v3 as imageio
 import numpy as np
@@ -201,3 +202,30 @@ def test_records_name_no_file_and_no_time(inputs, out, model):
     assert record["made"]["weights_sha256"] == model.card.sha256
     assert record["made"]["threshold"] == model.card.threshold
     assert str(inputs) not in json.dumps(record)
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("before", [False, True])
+def test_probabilities_that_no_run_wrote_stay(inputs, out, model, before, after):
+    """Both those put beside labels that were written without, and those that were changed."""
+    run(inputs, out, model, probability=before)
+    (out / "one.probability.tif").write_bytes(b"the work of a day")
+    results = run(inputs, out, model, probability=after, again=True)
+    assert statuses(results) == {"one": "failed", "two": "done"}
+    assert "move it away" in table(out)["one.png"]["error"]
+    assert (out / "one.probability.tif").read_bytes() == b"the work of a day"
+
+
+@pytest.mark.parametrize("done", [False, True])
+def test_killed_after_the_probabilities_a_run_goes_on(inputs, out, model, monkeypatch, done):
+    """They are known to be ours, but not to be those of the labels of a run before."""
+    if done:
+        run(inputs, out, model)
+    with monkeypatch.context() as patch:
+        patch.setattr(batch, "write_labels", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run(inputs, out, model, Settings(threshold=0.4), probability=True)
+    assert (out / "one.probability.tif").exists()
+    results = run(inputs, out, model, probability=True)
+    assert set(statuses(results).values()) == {"done"}
+    assert set(statuses(run(inputs, out, model, probability=True)).values()) == {"skipped"}

@@ -1,6 +1,8 @@
 """Labels lie on their image, also when saved again, and the table keeps what other runs found."""
 
 import codecs
+from pathlib import Path
+from unittest.mock import Mock
 
 import imageio.v3 as imageio
 import nibabel
@@ -156,3 +158,13 @@ def test_times_in_nifti_keep_their_distance(tmp_path, out, model):
     header = nibabel.load(out / "beat.labels.nii.gz").header
     assert header.get_zooms() == (0.5, 0.5, 2, 2.5)
     assert header.get_xyzt_units() == ("mm", "sec")
+
+
+def test_a_table_that_cannot_be_read_is_left(inputs, out, model, monkeypatch):
+    """Its rows would be lost."""
+    run(inputs, out, model)
+    before = (out / "summary.csv").read_bytes()
+    monkeypatch.setattr(Path, "read_text", Mock(side_effect=PermissionError(13, "No permission")))
+    with pytest.raises(DataError, match="cannot be read"):
+        run(inputs, out, model)
+    assert (out / "summary.csv").read_bytes() == before

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import weakref
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -392,3 +393,32 @@ def test_no_two_blocks_share_a_chunk(tmp_path, monkeypatch):
             segment_slide(levels_of([drawn(0, (100, 90))]), standin(Painted()), output, block=block)
         [chunk, _] = zarr.open_array(output / "0", mode="r").chunks
         assert block % chunk == 0
+
+
+@pytest.mark.parametrize("stop", [None, 8])
+def test_another_process_may_finish_at_the_same_time(tmp_path, monkeypatch, stop):
+    """It ends, or has numbered most blocks, while objects across blocks are looked for here."""
+    levels, model = levels_of([drawn(0, (300, 300))]), standin(Painted(), 64)
+    output, find = tmp_path / "out.zarr", slides.find_pairs
+    expected, summary = slide_labels(levels, model, tmp_path, block=100)
+
+    def run():
+        return segment_slide(levels, model, output, block=100, device="cpu")
+
+    def killed(grid, index, *more):
+        if index == stop:
+            raise KeyboardInterrupt
+        write_numbers(grid, index, *more)
+
+    def overtaken(*arguments):
+        monkeypatch.setattr(slides, "find_pairs", find)
+        monkeypatch.setattr(slides, "write_numbers", killed)
+        with suppress(KeyboardInterrupt):
+            run()
+        monkeypatch.setattr(slides, "write_numbers", write_numbers)
+        return find(*arguments)
+
+    monkeypatch.setattr(slides, "find_pairs", overtaken)
+    assert run() == summary
+    assert np.array_equal(zarr.open_array(output / "0", mode="r")[:], expected)
+    assert not list((output / STATE).glob("*.npz"))

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medt.engine.axes import axes_of, check_channel, upright, with_colours_apart
-from napari_medt.engine.files import make_folder, write_tiff
+from napari_medt.engine.files import make_folder, write_tiff, write_whole
 from napari_medt.engine.formats.picture import Picture
 from napari_medt.engine.inputs import PROBABILITY_SUFFIX, Item, read_item
 from napari_medt.engine.labels import foreground
@@ -162,7 +162,7 @@ class Batch:
         labels, probability = self._predict(picture, progress, cancelled)
         if is_corrected(record, file, made):  # meanwhile
             return self._keep(item, file, picture)
-        told = self._write_probability(item, probability)
+        told = self._write_probability(item, probability, record)
         found = measure(labels, picture, self.model.card, self.settings)
         known = record.known(file)  # what it stays if it cannot be replaced
 
@@ -194,13 +194,15 @@ class Batch:
 
     def _check_probability(self, item: Item, record: Record) -> None:
         file = self._probability_file(item)
-        if file.exists() and not record.labels:
+        if file.exists() and sha256(file) not in record.probability:
             raise ImageError(
-                f"{file.name} in the output folder was not made by a run before: move it away, or "
-                "choose another output folder."
+                f"{file.name} in the output folder was not made by a run before, or was changed: "
+                "move it away, or choose another output folder."
             )
 
-    def _write_probability(self, item: Item, probability: NDArray[np.float32]) -> str:
+    def _write_probability(
+        self, item: Item, probability: NDArray[np.float32], record: Record
+    ) -> list[str]:
         """Write probabilities, if they are wanted, and return their SHA-256.
 
         If not, those of a run before are removed: they would be taken for those of the new labels.
@@ -208,9 +210,16 @@ class Batch:
         file = self._probability_file(item)
         if not self.probability:
             file.unlink(missing_ok=True)
-            return ""
-        write_tiff(file, probability)
-        return sha256(file)
+            return []
+        before = sha256(file) if file.exists() else ""
+
+        def write(beside: Path) -> None:
+            write_tiff(beside, probability)
+            written = [before, sha256(beside)]
+            write_record(self.output, item.name, replace(record, probability=written))
+
+        write_whole(file, write)
+        return [sha256(file)]
 
     def _keep(self, item: Item, file: Path, picture: Picture) -> Result:
         """Measure labels that somebody corrected; blank if they do not fit the image any more."""

@@ -54,10 +54,10 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     DataError
         If there is something at `path` that is no file.
     """
-    if path.is_symlink():
-        path = path.resolve()
     if path.exists() and not path.is_file():  # a device would be gone for the whole machine
         raise DataError(f"{path} is there and is not a file: give another name.")
+    if path.is_symlink():  # only now: of a link to a pipe, as /dev/stdout is, nothing is there
+        path = path.resolve()
     beside = unused_name(path.parent, path.suffix)
     beside.touch(exist_ok=False)  # with the rights that the user's new files have
     try:

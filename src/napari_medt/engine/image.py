@@ -7,6 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_medt.engine.formats.picture import SAMPLES
 from napari_medt.errors import ImageError
 from napari_medt.models.card import InputRule
 
@@ -40,7 +41,7 @@ def check_image(image: NDArray, rgb: bool | None = None) -> NDArray:
     """
     image = np.asarray(image)
     rgb = image.ndim == 3 if rgb is None else rgb
-    if image.ndim != 2 + rgb or (rgb and image.shape[-1] not in (3, 4)):
+    if image.ndim != 2 + rgb or (rgb and image.shape[-1] not in SAMPLES):
         raise ImageError(
             f"The image has shape {image.shape}: a 2-D gray, RGB or RGBA image is needed."
         )

@@ -74,15 +74,16 @@ class Record:
         first, so a file that is neither holds somebody's work even if a run was killed.
     found : dict
         What was measured; see :class:`napari_medt.engine.summary.Found`.
-    probability : str
-        SHA-256 of the probabilities written with the labels; empty if there were none.
+    probability : list of str
+        SHA-256 of the probabilities written with the labels; empty if there were none. Two, of what
+        was there before and of what comes, while they are written: a run may be killed then.
     """
 
     made: dict[str, Any] = field(default_factory=dict)
     labels: str = ""
     written: list[str] = field(default_factory=list)
     found: dict[str, Any] = field(default_factory=dict)
-    probability: str = ""
+    probability: list[str] = field(default_factory=list)
 
     def is_current(self, output: Path, made: dict[str, Any]) -> bool:
         """Whether the labels are there, as they were written, and would be made the same again."""
@@ -91,7 +92,7 @@ class Record:
 
     def has_probability(self, file: Path) -> bool:
         """Whether a file holds the probabilities that were written with the labels."""
-        return file.is_file() and sha256(file) == self.probability
+        return file.is_file() and [sha256(file)] == self.probability
 
     def known(self, labels: Path) -> list[str]:
         """SHA-256 of a label file, in a list, if it is there and is as it was written."""

@@ -85,14 +85,20 @@ def earlier_rows(folder: Path, names: Collection[str]) -> list[dict[str, str]]:
     Raises
     ------
     DataError
-        If there is such a file that is not a table of ours: it is not to be written over.
+        If there is such a file that cannot be read or is not a table of ours: it is not to be
+        written over.
     """
     path = folder / SUMMARY_FILE
     try:
         # The byte-order mark would be part of the first name.
         text = path.read_text(encoding="utf-8-sig", errors="replace")
-    except OSError:
+    except FileNotFoundError:
         return []
+    except OSError as error:
+        raise DataError(
+            f"{path} cannot be read ({error.strerror}): close it if another program has it open, "
+            "or choose another output folder."
+        ) from None
     head = text.partition("\n")[0]
     # In many countries Excel saves semicolons.
     table = csv.DictReader(io.StringIO(text), delimiter=";" if ";" in head else ",")

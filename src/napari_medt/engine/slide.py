@@ -155,12 +155,23 @@ def segment_slide(
     if not ended.exists():
         do_blocks(run, execute or one_by_one, progress, cancelled or never)
     if not ended.exists():  # another process may have done the rest meanwhile
-        summary = finish(run, cancelled or never)
+        end(run, ended, cancelled or never)
+    return Summary(**json.loads(ended.read_text(encoding="utf-8")))
+
+
+def end(run: Run, ended: Path, cancelled: IsCancelled) -> None:
+    """Finish a run, note what there is to tell, and clear up, unless another process was first."""
+    try:
+        summary = finish(run, cancelled)
+    except FileNotFoundError:
+        if ended.exists():  # and the other one has cleared up
+            return
+        raise
+    if not ended.exists():
         text = json.dumps(asdict(summary), indent=2) + "\n"
         write_whole(ended, lambda beside: beside.write_text(text, encoding="utf-8"))
-        for path in run.state.glob("*.npz"):
-            path.unlink()
-    return Summary(**json.loads(ended.read_text(encoding="utf-8")))
+    for path in run.state.glob("*.npz"):
+        path.unlink(missing_ok=True)
 
 
 def never() -> bool:
@@ -299,7 +310,9 @@ def stitch(
         strips = (read_strips(run.record_path(index)) for index in range(len(run.grid)))
         pairs = find_pairs(run.grid, run.halo, starts, strips, labels)
         numbers = number_objects(np.concatenate(sizes), pairs, run.settings.min_size)
-        write_whole(path, lambda beside: np.savez(beside, numbers=numbers))
+        # Once there are numbers, another process may have replaced labels that these follow from.
+        if not path.exists():
+            write_whole(path, lambda beside: np.savez(beside, numbers=numbers))
     with np.load(path) as values:
         return np.split(values["numbers"], starts[1:-1])
 

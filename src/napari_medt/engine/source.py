@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medt.engine.axes import Axes, Frame, check_channel
+from napari_medt.engine.formats.picture import SAMPLES
 from napari_medt.engine.image import Limits, check_finite, prepare, sample_step
 from napari_medt.engine.tiles import Area
 from napari_medt.errors import ImageError, UserError
 from napari_medt.models.card import InputRule
 
-SAMPLES = (3, 4)  # of a pixel in colour, without and with transparency
 BAND = 2048  # rows and columns read at a time where a whole image has to be gone through
 STRIP = 256  # rows turned into floats at a time
 MARKS = 4  # windows a side that tell an image from another one

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 Affine = NDArray[np.float64]  # (4, 4), for (x, y, z, 1)
 
 COLOUR = "s"
+SAMPLES = (3, 4)  # of a pixel in colour, without and with transparency
 MILLIMETRES = {"nm": 1e-6, "um": 1e-3, "mm": 1.0, "cm": 10.0, "m": 1e3}
 PATIENT = "patient_space"  # key of a layer's metadata that holds Patient.to_dict()
 INVERTED = "low_is_bright"  # key that says so of a layer

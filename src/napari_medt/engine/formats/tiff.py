@@ -7,7 +7,7 @@ import tifffile
 from numpy.typing import NDArray
 from tifffile import PHOTOMETRIC
 
-from napari_medt.engine.formats.picture import COLOUR
+from napari_medt.engine.formats.picture import COLOUR, SAMPLES
 from napari_medt.errors import ImageError
 
 SUFFIXES = (".tif", ".tiff")
@@ -63,7 +63,7 @@ def _colours_last(array: NDArray, axes: str) -> tuple[NDArray, str]:
     if COLOUR not in axes:
         return array, axes
     samples = axes.index(COLOUR)
-    if array.shape[samples] not in (3, 4):
+    if array.shape[samples] not in SAMPLES:
         return array, axes.replace(COLOUR, "c")
     return np.moveaxis(array, samples, -1), axes.replace(COLOUR, "") + COLOUR
 
