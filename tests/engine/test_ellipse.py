@@ -116,7 +116,7 @@ def test_points_without_an_ellipse(points):
 def test_a_filled_ellipse_has_its_own_size(centre, width, ratio, angle):
     ellipse = fit_to_outline(draw(centre, (ratio * width, width), angle))
     assert ellipse.centre == pytest.approx(centre, abs=0.2)
-    assert ellipse.semi_axes == pytest.approx((ratio * width, width), abs=0.25)
+    assert ellipse.semi_axes == pytest.approx((ratio * width, width), abs=0.3)
     assert ellipse.perimeter() == pytest.approx(exact_perimeter(ratio * width, width), rel=0.006)
 
 
