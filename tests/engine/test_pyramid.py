@@ -67,6 +67,16 @@ def test_pyramidal_tiff(tmp_path):
     assert (first.pixel_size, second.pixel_size) == ((0.5, 0.25), (1, 0.5))
 
 
+@pytest.mark.parametrize("size", [0, -1, float("nan")])
+def test_a_scale_that_is_none_is_not_known(tmp_path, size):
+    folder = write_ome_zarr(tmp_path / "slide.zarr", "0.4")
+    attributes = zarr.open_group(folder, mode="r+").attrs
+    [image] = attributes["multiscales"]
+    image["coordinateTransformations"] = [{"type": "scale", "scale": [size] * len(AXES)}]
+    attributes["multiscales"] = [image]
+    assert [(level.pixel_size, level.unit) for level in open_levels(folder)] == [((1, 1), "")] * 2
+
+
 def test_without_a_unit_levels_are_counted_in_pixels_of_the_finest(tmp_path):
     with tifffile.TiffWriter(tmp_path / "slide.tif") as tiff:
         options = {"tile": (64, 48), "photometric": "rgb", "metadata": {"axes": "YXS"}}

@@ -72,8 +72,8 @@ class Batch:
     def run(
         self,
         items: Sequence[Item],
-        progress: Progress | None = None,
-        cancelled: IsCancelled | None = None,
+        progress: Progress = silent,
+        cancelled: IsCancelled = never,
     ) -> list[Result]:
         """Segment images. A failure of one does not stop the others.
 
@@ -107,9 +107,9 @@ class Batch:
         make_folder(self.output)
         self._write_summary(results)  # what cannot be written is known before the work
         for number, item in enumerate(items):
-            if cancelled is not None and cancelled():
+            if cancelled():
                 raise Cancelled
-            share = steps_of(progress or silent, number, len(items))
+            share = steps_of(progress, number, len(items))
             results[number] = self._do(item, share, cancelled)
             share(1, 1)
             self._update_summary(results)
@@ -127,7 +127,7 @@ class Batch:
         except DataError as error:  # somebody may be looking at it; there is the next time
             logger.warning("%s", error)
 
-    def _do(self, item: Item, progress: Progress, cancelled: IsCancelled | None) -> Result:
+    def _do(self, item: Item, progress: Progress, cancelled: IsCancelled) -> Result:
         """Segment one image, whatever happens."""
         start = time.perf_counter()
         try:
@@ -149,7 +149,7 @@ class Batch:
             result = Result(item, "failed", reason)
         return replace(result, seconds=time.perf_counter() - start)
 
-    def _segment(self, item: Item, progress: Progress, cancelled: IsCancelled | None) -> Result:
+    def _segment(self, item: Item, progress: Progress, cancelled: IsCancelled) -> Result:
         record = read_record(self.output, item.name)
         made = self.settings.made_with(self.model.card) | {"image": fingerprint(item.files)}
         if not self.again and self._is_current(item, record, made):
@@ -230,7 +230,7 @@ class Batch:
         return Result(item, "kept", labels=file.name, found=found)
 
     def _predict(
-        self, picture: Picture, progress: Progress, cancelled: IsCancelled | None
+        self, picture: Picture, progress: Progress, cancelled: IsCancelled
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Labels, and if they are wanted probabilities, shaped as the axes less the channels."""
         settings, card = self.settings, self.model.card
@@ -247,7 +247,7 @@ class Batch:
             rgb=picture.rgb,
             device=self.device,
             progress=progress,
-            cancelled=cancelled or never,
+            cancelled=cancelled,
         ):
             planes[frame] = label_plane(
                 prediction, scope, card, threshold=settings.threshold, min_size=settings.min_size

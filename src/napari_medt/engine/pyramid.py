@@ -100,15 +100,14 @@ def in_micrometres(*sides: tuple[float, str]) -> tuple[tuple[float, float], str]
     Returns
     -------
     tuple of float, str
-        Height and width, and the unit: none if they are as they were.
+        Height and width, and the unit: none if they are as they were, or 1 if they are no sizes.
     """
-    factors = [MICROMETRES.get(unit) for _, unit in sides]
-    known = None not in factors
-    height, width = (
-        side * (factor or 1.0) if known else side
-        for (side, _), factor in zip(sides, factors, strict=True)
-    )
-    return (height, width), MICROMETRE if known else ""
+    (height, in_height), (width, in_width) = sides
+    if not (0 < height < math.inf and 0 < width < math.inf):  # some programs write 0
+        return (1.0, 1.0), ""
+    if not (in_height in MICROMETRES and in_width in MICROMETRES):
+        return (height, width), ""
+    return (height * MICROMETRES[in_height], width * MICROMETRES[in_width]), MICROMETRE
 
 
 def check_values(file: tifffile.TiffFile) -> None:

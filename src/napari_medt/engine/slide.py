@@ -18,7 +18,7 @@ from napari_medt.engine.block import PROVISIONAL, Run, Settings, provisional, re
 from napari_medt.engine.files import STATE, make_folder, unused_name, write_whole
 from napari_medt.engine.labelfile import CHUNK, LabelFile
 from napari_medt.engine.overview import look_over
-from napari_medt.engine.progress import IsCancelled, Progress
+from napari_medt.engine.progress import IsCancelled, Progress, never, silent
 from napari_medt.engine.segment import check_branches, check_tiled
 from napari_medt.engine.source import Level
 from napari_medt.engine.stitch import (
@@ -93,8 +93,8 @@ def segment_slide(
     block: int | None = None,
     device: str = "auto",
     execute: Execute | None = None,
-    progress: Progress | None = None,
-    cancelled: IsCancelled | None = None,
+    progress: Progress = silent,
+    cancelled: IsCancelled = never,
 ) -> Summary:
     """Segment an image of any size into an OME-Zarr label file.
 
@@ -153,9 +153,9 @@ def segment_slide(
     run = Run.open(output, levels, model, device)
     ended = run.state / "summary.json"
     if not ended.exists():
-        do_blocks(run, execute or one_by_one, progress, cancelled or never)
+        do_blocks(run, execute or one_by_one, progress, cancelled)
     if not ended.exists():  # another process may have done the rest meanwhile
-        end(run, ended, cancelled or never)
+        end(run, ended, cancelled)
     return Summary(**json.loads(ended.read_text(encoding="utf-8")))
 
 
@@ -172,11 +172,6 @@ def end(run: Run, ended: Path, cancelled: IsCancelled) -> None:
         write_whole(ended, lambda beside: beside.write_text(text, encoding="utf-8"))
     for path in run.state.glob("*.npz"):
         path.unlink(missing_ok=True)
-
-
-def never() -> bool:
-    """Say that nobody cancelled."""
-    return False
 
 
 def begin(
@@ -249,21 +244,18 @@ def check_same(folder: Path, asked: dict[str, Any], levels: Sequence[Level]) -> 
         )
 
 
-def do_blocks(
-    run: Run, execute: Execute, progress: Progress | None, cancelled: IsCancelled
-) -> None:
+def do_blocks(run: Run, execute: Execute, progress: Progress, cancelled: IsCancelled) -> None:
     """Do the blocks that are left, and let the coarser levels of the labels grow with them."""
     labels, todo, total = LabelFile.open(run.folder), run.todo(), len(run.grid)
     count = total - len(todo)
-    tell = progress or (lambda done, total: None)
 
     def done(index: int) -> None:
         nonlocal count
         labels.refresh(run.grid.area(index))
         count += 1
-        tell(count, total)
+        progress(count, total)
 
-    tell(count, total)
+    progress(count, total)
     execute(run, todo, done, cancelled)
 
 
