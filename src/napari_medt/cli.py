@@ -238,7 +238,7 @@ def run_slide(options: argparse.Namespace) -> int:
     """
     from tqdm import tqdm
 
-    from napari_medt.engine.files import STATE
+    from napari_medt.engine.block import summary_path
     from napari_medt.engine.pyramid import open_levels
     from napari_medt.engine.slide import segment_slide
     from napari_medt.models.store import load_model
@@ -250,7 +250,7 @@ def run_slide(options: argparse.Namespace) -> int:
         raise DataError("A .zarr output has neither --probability nor --mm-per-pixel.")
     if options.scheduler and options.workers:
         raise DataError("--workers starts a scheduler of its own: leave out --scheduler.")
-    done_before = (options.output / STATE / "summary.json").exists()
+    done_before = summary_path(options.output).exists()
     levels = open_levels(image, options.channel and options.channel - 1)
     model = load_model(options.model)
     if options.resolution and options.resolution > len(levels):
@@ -383,7 +383,7 @@ def check_outputs(options: argparse.Namespace) -> None:
 
 def write_scores(path: Path, model: Any, accuracy: dict[str, Any], scores: dict[str, Any]) -> None:
     """Write what was measured as JSON: the summary, and every image, per branch setting."""
-    from napari_medt.engine.files import write_whole
+    from napari_medt.engine.files import write_text
 
     report = {
         "model": model.card.name,
@@ -395,7 +395,7 @@ def write_scores(path: Path, model: Any, accuracy: dict[str, Any], scores: dict[
         },
     }
     text = json.dumps(report, indent=2) + "\n"
-    write_whole(path, lambda beside: beside.write_text(text, encoding="utf-8"))
+    write_text(path, text)
 
 
 def add_models(commands: Any) -> None:

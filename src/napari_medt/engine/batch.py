@@ -8,8 +8,9 @@ from __future__ import annotations
 import errno
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,13 @@ from napari_medt.engine.record import (
     write_record,
 )
 from napari_medt.engine.region import Scope
-from napari_medt.engine.results import earlier_rows, labels_suffix, read_labels, write_labels
+from napari_medt.engine.results import (
+    earlier_rows,
+    is_as_written,
+    labels_suffix,
+    read_labels,
+    write_labels,
+)
 from napari_medt.engine.segment import check_branches
 from napari_medt.engine.summary import Found, Result, write_summary
 from napari_medt.engine.volume import label_plane, predict_frames, put_together
@@ -105,25 +112,31 @@ class Batch:
         check_branches(self.settings.branches, self.model)
         results = [Result(item) for item in items]
         make_folder(self.output)
-        self._write_summary(results)  # what cannot be written is known before the work
+        is_written = cache(is_as_written)  # else all labels were read again after every image
+        self._write_summary(results, is_written)  # what cannot be written is known before the work
         for number, item in enumerate(items):
             if cancelled():
                 raise Cancelled
             share = steps_of(progress, number, len(items))
             results[number] = self._do(item, share, cancelled)
             share(1, 1)
-            self._update_summary(results)
-        self._write_summary(results)
+            self._update_summary(results, is_written)
+        self._write_summary(results, is_as_written)
         return results
 
-    def _write_summary(self, results: list[Result]) -> None:
+    def _write_summary(
+        self, results: list[Result], is_written: Callable[[Path, str], bool]
+    ) -> None:
         # Read again every time: another run may write into the same folder.
-        earlier = earlier_rows(self.output, {result.item.name for result in results})
+        names = {result.item.name for result in results}
+        earlier = earlier_rows(self.output, names, is_written)
         write_summary(self.output, results, earlier)
 
-    def _update_summary(self, results: list[Result]) -> None:
+    def _update_summary(
+        self, results: list[Result], is_written: Callable[[Path, str], bool]
+    ) -> None:
         try:
-            self._write_summary(results)
+            self._write_summary(results, is_written)
         except DataError as error:  # somebody may be looking at it; there is the next time
             logger.warning("%s", error)
 

@@ -142,6 +142,11 @@ class Run:
         """The folder of the run's state."""
         return self.folder / STATE
 
+    @property
+    def ended(self) -> Path:
+        """See :func:`summary_path`."""
+        return summary_path(self.folder)
+
     def record_path(self, index: int) -> Path:
         """Where a block's record is; it is there once the block is done."""
         return self.state / f"block-{index}.npz"
@@ -152,7 +157,7 @@ class Run:
 
     def is_done(self, index: int) -> bool:
         """Whether a block is done, or even the whole run, which needs no records any more."""
-        return self.record_path(index).exists() or (self.state / "summary.json").exists()
+        return self.record_path(index).exists() or self.ended.exists()
 
     def do(self, index: int, cancelled: IsCancelled = never) -> None:
         """Do one block: labels into the file, then its record."""
@@ -203,6 +208,11 @@ class Run:
             raise ImageError("There are more objects than can be numbered: raise the threshold.")
         own[own > 0] += np.uint32(first - 1)
         return own, record
+
+
+def summary_path(folder: Path) -> Path:
+    """Where a run tells what it found; it is there once all is done."""
+    return folder / STATE / "summary.json"
 
 
 def recipe_hash(card: ModelCard) -> str:

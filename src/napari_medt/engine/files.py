@@ -67,6 +67,11 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         beside.unlink(missing_ok=True)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
+    write_whole(path, lambda beside: beside.write_text(text, encoding="utf-8"))
+
+
 def unused_name(folder: Path, suffix: str = "") -> Path:
     """Name a hidden file or folder that is not there; short, as a drive allows 255 characters.
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_medt import __version__
-from napari_medt.engine.files import STATE, write_whole
+from napari_medt.engine.files import STATE, write_text
 from napari_medt.models.card import ModelCard
 from napari_medt.network.config import Branches
 
@@ -118,7 +118,7 @@ def write_record(output: Path, name: str, record: Record) -> None:
     folder = output / STATE
     folder.mkdir(exist_ok=True)
     text = json.dumps(asdict(record), indent=2) + "\n"
-    write_whole(folder / f"{name}.json", lambda beside: beside.write_text(text, encoding="utf-8"))
+    write_text(folder / f"{name}.json", text)
 
 
 def fingerprint(files: Sequence[Path]) -> str:

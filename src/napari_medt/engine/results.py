@@ -72,7 +72,17 @@ def read_labels(path: Path, image: Picture) -> NDArray:
     return np.moveaxis(labels.array, -1, -3) if labels.rgb else labels.array
 
 
-def earlier_rows(folder: Path, names: Collection[str]) -> list[dict[str, str]]:
+def is_as_written(folder: Path, labels: str) -> bool:
+    """Whether a label file of a folder is as a run wrote it; reads all of it."""
+    record = read_record(folder, item_name(labels))
+    return bool(labels) and record.labels == labels and bool(record.known(folder / labels))
+
+
+def earlier_rows(
+    folder: Path,
+    names: Collection[str],
+    is_written: Callable[[Path, str], bool] = is_as_written,
+) -> list[dict[str, str]]:
     """Rows of a folder's table that a run is to keep: of labels that are as they were written.
 
     Parameters
@@ -81,6 +91,8 @@ def earlier_rows(folder: Path, names: Collection[str]) -> list[dict[str, str]]:
         With ``summary.csv``, if there was a run before.
     names : collection of str
         Of the items of the new run, which tells of them itself.
+    is_written : callable
+        :func:`is_as_written`, or what remembers its answers.
 
     Raises
     ------
@@ -105,15 +117,14 @@ def earlier_rows(folder: Path, names: Collection[str]) -> list[dict[str, str]]:
     try:
         if not {"image", "status", "labels"} <= set(table.fieldnames or ()):
             raise csv.Error
-        return [row for row in table if _is_kept(folder, row["labels"] or "", names)]
+        rows = [row for row in table if item_name(row["labels"] or "") not in names]
+        return [row for row in rows if is_written(folder, row["labels"] or "")]
     except csv.Error:
         raise DataError(
             f"{path} is not a table of a run before: move it away, or choose another output folder."
         ) from None
 
 
-def _is_kept(folder: Path, labels: str, names: Collection[str]) -> bool:
-    name = labels.removesuffix(PLAIN_LABELS_SUFFIX).removesuffix(PLACED_LABELS_SUFFIX)
-    record = read_record(folder, name)
-    is_record = bool(labels) and name not in names and record.labels == labels
-    return is_record and bool(record.known(folder / labels))
+def item_name(labels: str) -> str:
+    """Name of the item that a label file is of."""
+    return labels.removesuffix(PLAIN_LABELS_SUFFIX).removesuffix(PLACED_LABELS_SUFFIX)

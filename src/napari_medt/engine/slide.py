@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from napari_medt import __version__
 from napari_medt.engine.block import PROVISIONAL, Run, Settings, provisional, recipe_hash
-from napari_medt.engine.files import STATE, make_folder, unused_name, write_whole
+from napari_medt.engine.files import STATE, make_folder, unused_name, write_text, write_whole
 from napari_medt.engine.labelfile import CHUNK, LabelFile
 from napari_medt.engine.overview import look_over
 from napari_medt.engine.progress import IsCancelled, Progress, never, silent
@@ -151,25 +151,23 @@ def segment_slide(
         begin(levels, model, output, asked, device)
     check_same(output, asked, levels)
     run = Run.open(output, levels, model, device)
-    ended = run.state / "summary.json"
-    if not ended.exists():
+    if not run.ended.exists():
         do_blocks(run, execute or one_by_one, progress, cancelled)
-    if not ended.exists():  # another process may have done the rest meanwhile
-        end(run, ended, cancelled)
-    return Summary(**json.loads(ended.read_text(encoding="utf-8")))
+    if not run.ended.exists():  # another process may have done the rest meanwhile
+        end(run, cancelled)
+    return Summary(**json.loads(run.ended.read_text(encoding="utf-8")))
 
 
-def end(run: Run, ended: Path, cancelled: IsCancelled) -> None:
+def end(run: Run, cancelled: IsCancelled) -> None:
     """Finish a run, note what there is to tell, and clear up, unless another process was first."""
     try:
         summary = finish(run, cancelled)
     except FileNotFoundError:
-        if ended.exists():  # and the other one has cleared up
+        if run.ended.exists():  # and the other one has cleared up
             return
         raise
-    if not ended.exists():
-        text = json.dumps(asdict(summary), indent=2) + "\n"
-        write_whole(ended, lambda beside: beside.write_text(text, encoding="utf-8"))
+    if not run.ended.exists():
+        write_text(run.ended, json.dumps(asdict(summary), indent=2) + "\n")
     for path in run.state.glob("*.npz"):
         path.unlink(missing_ok=True)
 

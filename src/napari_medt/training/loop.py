@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from napari_medt.engine.device import choose_device
-from napari_medt.engine.files import make_folder, write_whole
+from napari_medt.engine.files import make_folder, write_text
 from napari_medt.errors import DataError, ModelError
 from napari_medt.models.accuracy import MEASURES
 from napari_medt.models.card import CARD_FILE, ModelCard
@@ -163,11 +163,6 @@ def read_images(
             pairs.append(read_training_pair(sample, config.input, config.image_size, **labels))
             bar.update()
     return pairs
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all."""
-    write_whole(path, lambda beside: beside.write_text(text, encoding="utf-8"))
 
 
 def start(
