@@ -150,6 +150,17 @@ class Hands:
         self.qtbot.mouseMove(canvas.native, position)
         self.qtbot.mouseClick(canvas.native, Qt.MouseButton.LeftButton, pos=position)
 
+    def activate(self):
+        """Bring the window to the front, where its widgets get the keys."""
+        window = self.viewer.window._qt_window
+        window.activateWindow()
+        self.wait(window.isActiveWindow)
+
+    def close_dock(self):
+        """Click the x of the widget's dock."""
+        [button] = self.widget.parent().findChildren(QPushButton, "QTitleBarCloseButton")
+        self.qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
     def wait(self, true):
         self.qtbot.waitUntil(lambda: bool(true()), timeout=60_000)
 

@@ -62,7 +62,7 @@ def test_long_names_and_paths_do_not_widen_the_panel(viewer, widget, qtbot):
     qtbot.waitUntil(dock.isVisible)
     width, hint = dock.width(), dock.minimumSizeHint().width()
     path = "C:\\images\\" + "_".join(20 * ["dermatology"])
-    widget.say(f"The labels are in {path}.")
+    widget.message.say(f"The labels are in {path}.")
     qtbot.wait(100)
     assert (dock.width(), dock.minimumSizeHint().width()) == (width, hint)
     assert widget.message.text() == f"The labels are in {path}."

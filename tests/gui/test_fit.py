@@ -14,7 +14,7 @@ def test_the_model_that_fits_is_chosen_until_the_user_chooses(qtbot, viewer):
     widget = SegmentWidget(viewer)
     viewer.window.add_dock_widget(widget)
     started = []
-    widget._begin = lambda image, request: started.append(request.model)
+    widget.run.start = lambda image, request, mixed: started.append(request.model)
     nuclei, _ = draw("fluorescence_nuclei")
     noise = np.random.default_rng(0).integers(0, 40, nuclei.shape).astype(np.uint8)
     viewer.add_image(np.stack([noise, nuclei]), axis_labels=("c", "y", "x"))
@@ -38,7 +38,7 @@ def test_another_image_ends_the_wait_for_a_model(qtbot, viewer, blobs, monkeypat
     monkeypatch.setattr("napari_medt.gui.fit.compare", lambda read: compared.wait(20) and {})
     widget = SegmentWidget(viewer)
     viewer.window.add_dock_widget(widget)
-    widget._begin = lambda *_: pytest.fail("Segment was clicked for another image")
+    widget.run.start = lambda *_: pytest.fail("Segment was clicked for another image")
     viewer.add_image(blobs)
     widget.segment.click()
     assert "Looking at the image" in widget.message.text()

@@ -219,7 +219,7 @@ def test_a_defect_is_reported(hands, widget, pick, tmp_path, monkeypatch):
     reported = []
     monkeypatch.setattr(module, "segment_folder", crash)
     monkeypatch.setattr(
-        "napari_medt.gui.widget.notification_manager.receive_error",
+        "napari_medt.gui.message.notification_manager.receive_error",
         lambda kind, error, trace: reported.append(error),
     )
     pick(tmp_path)

@@ -280,7 +280,7 @@ def test_a_run_without_result_no_longer_watches_what_was_in_hand(
     if how == "cancelled":
         hands.click("Cancel")
     elif how == "refused":
-        widget._run.job.refused.emit("It cannot be done.")
+        widget.run._job.refused.emit("It cannot be done.")
     else:
         image.data = blobs
     batches.go_on()

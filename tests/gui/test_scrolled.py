@@ -9,7 +9,7 @@ def test_in_a_small_window_choices_are_scrolled_not_squeezed(hands, viewer, widg
     window = viewer.window._qt_window
     window.resize(1024, 600)
     viewer.add_image(stack)
-    widget.say("A long sentence of what can be mended. " * 8)
+    widget.message.say("A long sentence of what can be mended. " * 8)
     area = widget.findChild(Scrolled)
     hands.wait(area.verticalScrollBar().isVisible)
     boxes = [box for box in widget.findChildren(QComboBox) if box.isVisible()]

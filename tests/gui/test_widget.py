@@ -6,18 +6,17 @@ import re
 import threading
 
 import dask.array
-import imageio.v3 as imageio
 import numpy as np
 import pytest
 from napari.layers import Labels
-from napari.utils.theme import get_theme
 from qtpy.QtCore import QPoint, Qt
-from qtpy.QtWidgets import QApplication, QProgressBar, QPushButton
+from qtpy.QtWidgets import QApplication, QProgressBar
 
-from napari_medt.gui import run
+from napari_medt.gui import request
 from napari_medt.gui.demo import PLUGIN, WIDGET
 from napari_medt.gui.mask import Mask
 from napari_medt.gui.masks import METADATA
+from napari_medt.gui.message import Message
 from napari_medt.gui.outcome import relabel
 from napari_medt.gui.widget import EDITS_WAIT, SegmentWidget, relabel_mask
 from tests.conftest import make_model
@@ -81,16 +80,9 @@ def test_click_to_mask_to_correction(hands, viewer, widget, batches, blobs):
     assert 0 < np.count_nonzero(again.data) < np.count_nonzero(painted)
 
 
-def activate(hands):
-    """Bring the window to the front, where its widgets get the keys."""
-    window = hands.viewer.window._qt_window
-    window.activateWindow()
-    hands.wait(window.isActiveWindow)
-
-
 def test_the_space_bar_moves_the_image_after_a_run(hands, viewer, widget, batches, blobs):
     """As napari has it, and does not press the button that hides the panel."""
-    activate(hands)
+    hands.activate()
     viewer.add_image(blobs)
     batches.hold()
     hands.click("Segment")
@@ -104,17 +96,6 @@ def test_the_space_bar_moves_the_image_after_a_run(hands, viewer, widget, batche
     assert mask.mode == "pan_zoom"
     hands.qtbot.keyRelease(QApplication.focusWidget(), Qt.Key.Key_Space)
     assert mask.mode == "paint"
-
-
-def test_a_run_that_is_cancelled_by_key_leaves_the_panel(hands, viewer, widget, batches, blobs):
-    activate(hands)
-    viewer.add_image(blobs)
-    batches.hold()
-    hands.click("Segment")
-    widget.progress._cancel.setFocus()
-    hands.qtbot.keyClick(widget.progress._cancel, Qt.Key.Key_Space)
-    assert widget.message.text() == "Cancelled."
-    assert QApplication.focusWidget() is widget
 
 
 def test_what_is_not_there_takes_no_room(viewer, widget):
@@ -355,7 +336,7 @@ def test_the_mask_of_an_image_that_is_gone_is_left_alone(hands, viewer, widget, 
 def test_sliders_count_for_the_next_run_of_a_large_mask(
     hands, viewer, widget, batches, blobs, monkeypatch
 ):
-    monkeypatch.setattr(run, "KEPT_BYTES", 1000)
+    monkeypatch.setattr(request, "KEPT_BYTES", 1000)
     image = viewer.add_image(blobs, name="scan")
     mask = hands.click_segment_and_wait()
     assert "very large" in widget.settings.note.text()
@@ -533,35 +514,6 @@ def test_sliders_set_while_a_mask_is_left_alone_count_for_the_next_run(
     set_threshold(hands, 0.7)
 
 
-def test_result_waits_for_the_end_of_a_stroke(hands, viewer, widget, batches, blobs, monkeypatch):
-    """A new active layer would cut the stroke off."""
-    viewer.add_image(blobs)
-    pressed = [Qt.MouseButton.LeftButton]
-    monkeypatch.setattr(
-        "napari_medt.gui.widget.QApplication.mouseButtons",
-        lambda: pressed[0] if pressed else Qt.MouseButton.NoButton,
-    )
-    hands.click("Segment")
-    hands.wait(lambda: widget._run.outcome is not None)
-    hands.qtbot.wait(150)
-    assert not hands.masks()
-    pressed.clear()
-    hands.wait(lambda: len(hands.masks()) == 1)
-
-
-def test_result_lands_on_the_image_of_the_click(hands, viewer, widget, batches, blobs):
-    image = viewer.add_image(blobs, name="first", translate=(5, 6))
-    batches.hold()
-    hands.click("Segment")
-    viewer.add_image(blobs[:50, :60], name="second")
-    batches.go_on()
-    hands.wait(hands.masks)
-    [mask] = hands.masks()
-    assert mask.name == "first - tiny mask"
-    assert mask.data.shape == blobs.shape
-    assert tuple(mask.translate) == tuple(image.translate)
-
-
 def test_class_models_number_classes(hands, viewer, widget, batches, blobs, tmp_path):
     model = make_model(tmp_path, "classes", classes=("background", "left", "right"))
     widget.model.open_folder(model)
@@ -660,29 +612,6 @@ def refusal(hands, caplog):
     return record.getMessage()
 
 
-def luminance(colour):
-    """Relative luminance, as WCAG defines it."""
-    parts = np.array([int(colour[index : index + 2], 16) for index in (1, 3, 5)]) / 255
-    linear = np.where(parts <= 0.03928, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
-    return linear @ (0.2126, 0.7152, 0.0722)
-
-
-def test_errors_are_readable_on_every_theme(viewer, widget):
-    for theme in ("dark", "light"):
-        widget.refuse("It cannot be done.")
-        for other in ("light", "dark", theme):  # whatever was on when it was said
-            viewer.theme = other
-        background = "#{:02x}{:02x}{:02x}".format(
-            *get_theme(theme).background.as_rgb_tuple(alpha=False)
-        )
-        [colour] = re.findall("#[0-9a-f]{6}", widget.message.styleSheet())
-        dark, light = sorted(luminance(one) + 0.05 for one in (background, colour))
-        assert light / dark >= 4.5
-    widget.say("It is done.")
-    viewer.theme = "dark"
-    assert not widget.message.styleSheet()
-
-
 def test_no_image_is_a_sentence(hands, caplog):
     assert refusal(hands, caplog) == "There is no image to segment: open one first."
 
@@ -723,7 +652,7 @@ def test_an_image_that_cannot_be_read_is_chosen_in_silence(
     hands, viewer, widget, caplog, monkeypatch
 ):
     """Segment says why; napari shows another plane than the one that is compared."""
-    monkeypatch.setattr(SegmentWidget, "_report", lambda _, error: pytest.fail(repr(error)))
+    monkeypatch.setattr(Message, "report", lambda _, error: pytest.fail(repr(error)))
 
     def read(block_info=None):
         if block_info[None]["array-location"][0][0] == 3:
@@ -738,124 +667,7 @@ def test_an_image_that_cannot_be_read_is_chosen_in_silence(
     assert "cannot be read" in refusal(hands, caplog)
 
 
-def test_defect_is_reported_and_the_widget_goes_on(hands, viewer, widget, blobs, monkeypatch):
-    reports = []
-    monkeypatch.setattr(
-        "napari_medt.gui.widget.notification_manager.receive_error",
-        lambda *error: reports.append(error),
-    )
-
-    def broken(*_):
-        raise RuntimeError("a defect")
-
-    with monkeypatch.context() as patch:
-        patch.setattr("napari_medt.engine.predict.run", broken)
-        viewer.add_image(blobs)
-        hands.click("Segment")
-        hands.wait(lambda: reports)
-    assert "a defect" in widget.message.text()
-    assert reports[0][0] is RuntimeError
-    assert isinstance(hands.click_segment_and_wait(), Labels)
-
-
-# What goes away
-
-
-def test_removed_image_drops_the_run(hands, viewer, widget, batches, blobs):
-    image = viewer.add_image(blobs)
-    batches.hold()
-    hands.click("Segment")
-    viewer.layers.remove(image)
-    assert widget.message.text() == "The image was removed, so its result was dropped."
-    assert widget.segment.isEnabled()
-    batches.go_on()
-    hands.qtbot.wait(200)
-    assert not viewer.layers
-
-
-def test_data_replaced_during_a_run_get_a_mask_of_their_own(hands, viewer, widget, batches, blobs):
-    image = viewer.add_image(blobs)
-    batches.hold()
-    hands.click("Segment")
-    image.data = 255 - blobs
-    batches.go_on()
-    hands.wait(widget.segment.isEnabled)
-    [mask] = hands.masks()
-    assert "has changed since" in widget.message.text()
-    kept = mask.data.copy()
-    assert hands.click_segment_and_wait() is not mask
-    assert "has changed since" not in widget.message.text()
-    assert np.array_equal(mask.data, kept)
-
-
-def test_an_image_of_another_size_drops_the_run(hands, viewer, widget, batches, blobs):
-    image = viewer.add_image(np.stack([blobs] * 6))
-    batches.hold()
-    hands.click("Segment")
-    image.data = blobs
-    batches.go_on()
-    hands.wait(widget.segment.isEnabled)
-    assert "another size" in widget.message.text()
-    assert not hands.masks()
-
-
-def test_window_closed_during_a_run(hands, viewer, widget, batches, blobs, recwarn):
-    viewer.add_image(blobs)
-    batches.hold()
-    hands.click("Segment")
-    job = widget._run.job
-    viewer.close()
-    hands.qtbot.wait(50)
-    assert job._cancelled.is_set()
-    batches.let(1)
-    hands.wait(lambda: not job._thread.is_alive())
-    assert len(batches.settings) <= 1, "the thread stops at the next batch"
-    hands.qtbot.wait(50)
-    assert not [str(w.message) for w in recwarn]
-
-
-def close_dock(hands, widget):
-    """Click the x of its dock."""
-    [button] = widget.parent().findChildren(QPushButton, "QTitleBarCloseButton")
-    hands.qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
-
-
-def test_dock_closed_during_a_run(hands, viewer, widget, batches, blobs):
-    viewer.add_image(blobs)
-    batches.hold()
-    hands.click("Segment")
-    job = widget._run.job
-    close_dock(hands, widget)
-    assert job._cancelled.is_set()
-    batches.go_on()
-    hands.wait(lambda: not job._thread.is_alive())
-    hands.qtbot.wait(200)
-    assert not hands.masks()
-    viewer.add_image(blobs)
-    viewer.layers.clear()
-    assert not viewer.layers
-
-
-def test_dock_closed_during_the_run_of_a_folder(hands, viewer, widget, batches, blobs, tmp_path):
-    imageio.imwrite(tmp_path / "one.png", blobs)
-    batches.hold()
-    widget.folder.start(tmp_path, tmp_path / "labels")
-    job = widget.folder._job
-    close_dock(hands, widget)
-    assert job._cancelled.is_set()
-
-
-def test_a_dock_that_floats_or_is_hidden_goes_on(hands, viewer, widget, batches, blobs):
-    viewer.add_image(blobs)
-    batches.hold()
-    hands.click("Segment")
-    dock = widget.parent()
-    dock.setFloating(True)
-    dock.setFloating(False)
-    dock.hide()  # as napari's menu does, or another tab
-    assert not widget.isVisible()
-    batches.go_on()
-    hands.wait(hands.masks)
+# Several widgets
 
 
 def test_two_widgets_do_not_disturb_each_other(hands, viewer, widget, batches, blobs, tiny_model):
@@ -898,7 +710,7 @@ def test_masks_go_on_when_the_widget_is_opened_again(
     viewer.add_image(blobs)
     mask = hands.click_segment_and_wait()
     set_threshold(hands, 0.6)
-    close_dock(hands, widget)
+    hands.close_dock()
     _, hands.widget = viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET)
     if listed:
         hands.widget.model.open_folder(tiny_model)

@@ -25,9 +25,9 @@ from napari_medt.engine.progress import STEPS, IsCancelled, Progress
 from napari_medt.engine.record import Settings
 from napari_medt.engine.summary import SUMMARY_FILE, Result, failures, in_words
 from napari_medt.errors import UserError
-from napari_medt.gui.filerun import FileRun
 from napari_medt.gui.loading import import_engine
 from napari_medt.gui.progress import RunProgress
+from napari_medt.gui.run import FileRun
 
 NAMED_FAILURES = 5  # in the widget; the table has all
 BRANCHES_IN_WORDS = {"both": "all branches", "global": "global branch", "patch": "patch branch"}
@@ -209,7 +209,8 @@ class FolderRun(FileRun):
         request = FolderRequest(
             images, output, model, replace(settings, link=link, channel=channel)
         )
-        self._begin(partial(segment_folder, request), output)
+        self._table = output / SUMMARY_FILE
+        self._begin_in(output, partial(segment_folder, request))
 
     def _on_progress(self, done: int, total: int) -> None:
         super()._on_progress(done, total)
@@ -218,7 +219,7 @@ class FolderRun(FileRun):
 
     def _on_succeeded(self, results: list[Result]) -> None:
         self._end()
-        table = f"The table of results is {self._output / SUMMARY_FILE}."
+        table = f"The table of results is {self._table}."
         problems = failures(results)
         said = self.refused if problems else self.said
         said.emit(" ".join([in_words(results), *first_of(problems), table]))

@@ -1,227 +1,108 @@
-"""What one click asks for, and how it is carried out. Runs on a worker thread; knows no Qt."""
+"""A run begun by the user: shown, cancelled and ended in one way, whatever it makes."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-from napari_medt.engine.axes import guess_axes
-from napari_medt.engine.progress import IsCancelled, Progress
-from napari_medt.engine.region import Region, Scope
-from napari_medt.gui.loading import import_engine
-from napari_medt.gui.outcome import Outcome, Place, held, in_words
-from napari_medt.network.config import Branches
-from napari_medt.review.provenance import provenance
+from qtpy.QtCore import QObject, Signal
+from qtpy.QtWidgets import QWidget
 
-if TYPE_CHECKING:
-    from napari_medt.engine.ellipse import Sides
-    from napari_medt.engine.source import Level
-    from napari_medt.models.store import Model
-
-Tell = Callable[..., dict[str, Any]]
-KEPT_BYTES = 1 << 29  # of probabilities, for the sliders
+from napari_medt.gui.job import Job, Work, run_job
+from napari_medt.gui.progress import RunProgress
 
 
-@dataclass(frozen=True, eq=False)
-class Request:
-    """What was chosen when Segment was clicked.
+class Run(QObject):
+    """One run at a time. A subclass says what it does and what becomes of its result.
 
-    Attributes
+    Parameters
     ----------
-    image : array or array-like
-        Shaped as the scope's axes, with `rgb` and a colour axis behind; a lazy one is read by the
-        run.
-    rgb : bool
-        Whether there is a colour axis.
-    scope : Scope
-        Which planes, channel and region.
-    model : str
-        Name of a bundled model, or the path of a folder.
-    branches, threshold, min_size
-        As for :func:`napari_medt.engine.segment.segment`.
-    link : bool
-        Whether objects that overlap from slice to slice are one object.
-    mm_per_pixel : tuple of float or None
-        Height and width of a pixel in millimetres, where the layer tells it.
-    levels : sequence of Level, optional
-        The resolutions of an image that is too large to hold, of which the scope's region is
-        segmented; `image` is then not used.
+    progress : RunProgress
+        Shows the run and can cancel it.
+    parent : QWidget
+        Owner of this object.
     """
 
-    image: Any
-    rgb: bool
-    scope: Scope
-    model: str
-    branches: Branches
-    threshold: float
-    min_size: int
-    link: bool = False
-    mm_per_pixel: Sides | None = None
-    levels: Sequence[Level] | None = None
+    changed = Signal()  # a run began or ended
+    said = Signal(str)
+    cancelled = Signal(str)  # a sentence: what is left of it
+    refused = Signal(str)
+    crashed = Signal(object)
 
+    def __init__(self, progress: RunProgress, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._progress = progress
+        self._job: Job | None = None
+        self._left = ""
+        progress.cancelled.connect(self.cancel)
 
-def carry_out(request: Request, progress: Progress, is_cancelled: IsCancelled) -> Outcome:
-    """Load the model, predict and label.
+    @property
+    def running(self) -> bool:
+        """Whether a run is under way."""
+        return self._job is not None
 
-    Raises
-    ------
-    UserError
-        With one sentence for the user.
-    Cancelled
-        If `is_cancelled` said so.
-    """
-    start = time.perf_counter()
-    import_engine()
-    from napari_medt.engine.device import choose_device
-    from napari_medt.models.store import load_model
+    def _begin(self, work: Work, *, promise: str, left: str, tiles_per_second: float = 0.0) -> None:
+        """Begin a run.
 
-    model, device = load_model(request.model), str(choose_device("auto"))
-    segment = segment_planes if request.levels is None else segment_part
-    tell = partial(told_of, request, model, device, start)
-    return segment(request, model, device, tell, progress, is_cancelled)
-
-
-def segment_planes(
-    request: Request,
-    model: Model,
-    device: str,
-    tell: Tell,
-    progress: Progress,
-    is_cancelled: IsCancelled,
-) -> Outcome:
-    """Predict and label planes; `tell` is :func:`told_of` for the run."""
-    from napari_medt.engine.volume import label_plane, predict_frames, put_together
-
-    scope = request.scope
-    kept, planes, size = {}, {}, 0
-    seen = []
-    for frame, prediction in predict_frames(
-        request.image,
-        scope,
-        model,
-        request.branches,
-        rgb=request.rgb,
-        device=device,
-        progress=progress,
-        cancelled=is_cancelled,
-    ):
-        planes[frame] = label_plane(
-            prediction,
-            scope,
-            model.card,
-            threshold=request.threshold,
-            min_size=request.min_size,
+        Parameters
+        ----------
+        work : callable
+            What it does; see :class:`~napari_medt.gui.job.Job`.
+        promise : str
+            What Cancel would leave behind, as a sentence.
+        left : str
+            What it has left behind, once it was clicked.
+        tiles_per_second : float
+            The speed to expect; 0 where that is unknown.
+        """
+        self._left = left
+        self.said.emit("")
+        self._progress.begin(promise, tiles_per_second)
+        self._job = run_job(
+            self,
+            work,
+            progressed=self._on_progress,
+            succeeded=self._on_succeeded,
+            refused=self._on_refused,
+            crashed=self._on_crashed,
         )
-        seen.append((prediction.magnification, prediction.blank))
-        kept[frame] = prediction
-        size += prediction.seen.nbytes
-        if size > KEPT_BYTES:
-            kept.clear()
-    labels = put_together(planes, scope, number_apart=model.card.splits_objects, link=request.link)
-    magnifications, blank = zip(*seen, strict=True)
-    made = tell(
-        magnification=max(magnifications),  # the same of all planes, but 0 of blank ones
-        blank=sum(blank) / len(blank),
-    )
-    words = in_words(labels, scope, model.card, request.mm_per_pixel)
-    return Outcome(
-        **held(labels, scope),
-        predictions=kept,
-        scope=scope,
-        link=request.link,
-        card=model.card,
-        provenance=made,
-        words=words,
-        mm_per_pixel=request.mm_per_pixel,
-    )
+        self.changed.emit()
+
+    def cancel(self) -> None:
+        """Stop the run at once."""
+        if self.running:
+            self._end()
+            self.cancelled.emit(self._left)
+
+    def _end(self) -> None:
+        """Let the next run begin; the work of this one stops if it is not done."""
+        if self._job is not None:
+            self._job.cancel()
+        self._job = None
+        self.changed.emit()
+
+    def _on_progress(self, done: int, total: int) -> None:
+        self._progress.update_to(done, total)
+
+    def _on_succeeded(self, result: Any) -> None:
+        raise NotImplementedError
+
+    def _on_refused(self, sentence: str) -> None:
+        self._end()
+        self.refused.emit(sentence)
+
+    def _on_crashed(self, error: Exception) -> None:
+        self._end()
+        self.crashed.emit(error)
 
 
-def segment_part(
-    request: Request,
-    model: Model,
-    device: str,
-    tell: Tell,
-    progress: Progress,
-    is_cancelled: IsCancelled,
-) -> Outcome:
-    """Predict and label a part of an image that is too large to hold; see `segment_planes`."""
-    from napari_medt.engine.part import predict_part
-    from napari_medt.engine.volume import label_plane
+class FileRun(Run):
+    """A run that writes files, and goes on with them when it is begun again."""
 
-    region = request.scope.region
-    assert request.levels is not None
-    assert region is not None
-    part = predict_part(
-        request.levels,
-        region.box,
-        model,
-        request.branches,
-        device=device,
-        progress=progress,
-        cancelled=is_cancelled,
-    )
-    scope = scope_of_part(part.prediction.probabilities.shape[1:], region)
-    labels = label_plane(
-        part.prediction,
-        scope,
-        model.card,
-        threshold=request.threshold,
-        min_size=request.min_size,
-    )
-    place = Place(part.corner, part.step, part.level + 1 if len(request.levels) > 1 else 0)
-    made = tell(
-        resolution=part.level + 1,
-        magnification=part.prediction.magnification,
-        blank=part.prediction.blank,
-    )
-    return Outcome(
-        **held(labels, scope),
-        predictions={scope.frames[0]: part.prediction},
-        scope=scope,
-        link=False,
-        card=model.card,
-        provenance=made,
-        words=in_words(labels, scope, model.card, None, place=place),
-        place=place,
-    )
-
-
-def told_of(
-    request: Request,
-    model: Model,
-    device: str,
-    start: float,
-    *,
-    magnification: float,
-    blank: float,
-    resolution: int = 1,
-) -> dict[str, Any]:
-    """Describe how a run that began at `start` made its labels."""
-    return provenance(
-        model.card,
-        request.scope,
-        link=request.link,
-        branches=request.branches,
-        threshold=request.threshold,
-        min_size=request.min_size,
-        resolution=resolution,
-        magnification=magnification,
-        blank=blank,
-        device=device,
-        seconds=time.perf_counter() - start,
-    )
-
-
-def scope_of_part(shape: tuple[int, ...], region: Region) -> Scope:
-    """All of a part of `shape` at the model's resolution, or what of it is inside a region."""
-    from skimage.transform import resize
-
-    scope = Scope.everything(guess_axes(shape, ("y", "x")))
-    if region.inside is None:
-        return scope
-    inside = resize(region.inside, shape, order=0)
-    whole = Region(slice(0, shape[0]), slice(0, shape[1]), inside)
-    return replace(scope, region=whole)
+    def _begin_in(self, output: Path, work: Work) -> None:
+        """Begin a run that writes to `output`."""
+        self._begin(
+            work,
+            promise="What is finished stays, and the next run goes on from there.",
+            left=f"Cancelled. What was done until then is in {output}; start again to go on.",
+        )

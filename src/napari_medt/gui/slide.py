@@ -16,11 +16,11 @@ from qtpy.QtWidgets import QFileDialog, QWidget
 from napari_medt.engine.axes import guess_axes
 from napari_medt.engine.progress import IsCancelled, Progress
 from napari_medt.engine.source import Level
-from napari_medt.gui.filerun import FileRun
 from napari_medt.gui.layers import finest, layer_placement, plane_shape
 from napari_medt.gui.loading import import_engine
 from napari_medt.gui.outcome import Place
 from napari_medt.gui.progress import RunProgress
+from napari_medt.gui.run import FileRun
 from napari_medt.network.config import Branches
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class SlideRun(FileRun):
         self._image, self._request = image, request
         self._layer: Labels | None = None
         self._drawn = 0.0
-        self._begin(partial(stream, request), request.output)
+        self._begin_in(request.output, partial(stream, request))
 
     def _on_progress(self, done: int, total: int) -> None:
         super()._on_progress(done, total)

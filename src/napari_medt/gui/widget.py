@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Hashable
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari.layers import Image
-from napari.utils.events import Event
-from napari.utils.notifications import notification_manager
-from napari.utils.theme import get_theme
 from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import (
     QApplication,
@@ -28,30 +22,26 @@ from napari_medt.engine.record import Settings
 from napari_medt.engine.region import Scope
 from napari_medt.engine.source import Level
 from napari_medt.errors import ImageError, ModelError, UserError
-from napari_medt.gui.choices import BranchChoice, ImageChoice, LabelSettings, ModelChoice, Note
+from napari_medt.gui.choices import BranchChoice, ImageChoice, LabelSettings, ModelChoice
 from napari_medt.gui.fit import FitNote
 from napari_medt.gui.folder import FolderRun
-from napari_medt.gui.job import Job, NewestJob, run_job
-from napari_medt.gui.layers import LARGEST, axes_of, mm_per_pixel
-from napari_medt.gui.loading import warm_up
+from napari_medt.gui.job import NewestJob
+from napari_medt.gui.layers import LARGEST, mm_per_pixel
 from napari_medt.gui.mask import Mask
+from napari_medt.gui.maskrun import MaskRun
 from napari_medt.gui.masks import masks_in
-from napari_medt.gui.outcome import Outcome, corrected_in_words, landed_in_words, next_step, relabel
+from napari_medt.gui.message import Message
+from napari_medt.gui.outcome import Outcome, corrected_in_words, relabel
 from napari_medt.gui.progress import RunProgress
-from napari_medt.gui.run import Request, carry_out
+from napari_medt.gui.request import Request
 from napari_medt.gui.scope import ScopeChoice
 from napari_medt.gui.scrolled import Scrolled
 from napari_medt.gui.slide import SlideRequest, SlideRun
-from napari_medt.network.config import Branches
 
 if TYPE_CHECKING:
     import napari
 
-logger = logging.getLogger("napari_medt")
-
 EDITS_WAIT = 300  # ms after an edit until a mask is counted again
-MOUSE_WAIT = 100  # ms between looks whether the mouse is released
-ERROR_COLOURS = {"dark": "#f0733f", "light": "#a8330a"}  # with a contrast of 4.5 or more
 SEGMENT_STYLE = """
 QPushButton {font-size: 16px; font-weight: bold; padding: 10px}
 QPushButton:enabled {background-color: #3d5fc9; color: white}
@@ -78,24 +68,6 @@ GONE = (
 )
 
 
-@dataclass(eq=False)
-class ActiveRun:
-    """A run under way: its job, and what was chosen when Segment was clicked."""
-
-    job: Job
-    image: Image
-    data: Any  # of the image then, since the layer may get others
-    request: Request
-    mixed: frozenset[Hashable]  # unique ids of the layers that were mixed with the image
-    selected: Mask | None
-    outcome: Outcome | None = None
-
-    @property
-    def image_changed(self) -> bool:
-        """Whether the layer has other data than when Segment was clicked."""
-        return self.image.data is not self.data
-
-
 class SegmentWidget(QWidget):
     """Segments one image at a time into an editable Labels layer.
 
@@ -111,14 +83,10 @@ class SegmentWidget(QWidget):
         # a layer that gives a new proxy each time, and none of them is the layer.
         viewer: napari.Viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
         self._viewer = viewer
-        self._run: ActiveRun | None = None
-        self._speeds: dict[Branches, float] = {}  # tiles per second
         self._relabelling, self._counting = NewestJob(self), NewestJob(self)
         self._corrected: Mask | None = None
-        self._told: Mask | None = None  # the mask that the message tells of
         self._counted: str | None = None
         self._waiting = False  # Segment was clicked, and starts once a model was suggested
-        self._tried = False  # the message tells why there is no mask of what is chosen
         self._ahead = False  # the sliders were set for the next Segment
         self._edits = QTimer(self)
         self._edits.setSingleShot(True)
@@ -131,18 +99,17 @@ class SegmentWidget(QWidget):
         self.branches = BranchChoice()
         self.segment = QPushButton("Segment")
         self.progress = RunProgress()
-        self.folder = FolderRun(self.progress, self._folder_choices, self)
+        self.run = MaskRun(viewer, self.progress, self)
         self.slide = SlideRun(viewer, self.progress, self)
-        self.message = Note()
+        self.folder = FolderRun(self.progress, self._folder_choices, self)
+        self._runs = (self.run, self.slide, self.folder)
+        self.message = Message(viewer)
         self.settings = LabelSettings()
         self._build()
         self._connect()
         self.model.load_bundled()
         self._follow_selected()
         self._look()
-        warming = Job(warm_up)
-        warming.succeeded.connect(self._speeds.update)
-        warming.start()
 
     def _build(self) -> None:
         self._choices = QWidget()
@@ -179,23 +146,28 @@ class SegmentWidget(QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)  # napari gets the keys pressed then
 
     def _connect(self) -> None:
+        message = self.message
         self.image.changed.connect(self._on_choice)
         self.image.changed.connect(self._look)
         self.scope.changed.connect(self._look)
         for signal in (self.scope.changed, self.scope.narrowed):
             signal.connect(self._forget_try)
         self.model.changed.connect(self._on_choice)
+        self.model.refused.connect(message.refuse)
         self.fit.found.connect(self.model.suggest)
         self.fit.looked.connect(self._on_looked)
-        self.fit.crashed.connect(self._report)
-        self.model.refused.connect(self.refuse)
+        self.fit.crashed.connect(message.report)
         self.segment.clicked.connect(self.start)
-        self.progress.cancelled.connect(self.cancel)
-        for run in (self.folder, self.slide):
+        for run in self._runs:
             run.changed.connect(self._refresh)
-            run.said.connect(self.say)
-            run.refused.connect(self.refuse)
-            run.crashed.connect(self._report)
+            run.said.connect(message.say)
+            run.crashed.connect(message.report)
+        self.run.landed.connect(self._on_landed)
+        self.run.cancelled.connect(partial(message.say, of_try=True))
+        self.run.refused.connect(partial(message.refuse, of_try=True))
+        for files in (self.slide, self.folder):
+            files.cancelled.connect(message.say)
+            files.refused.connect(message.refuse)
         self.settings.changed.connect(self._on_settings)
         self._masks.changed.connect(self._refresh)
         self._masks.changed.connect(self._tell_of_chosen)
@@ -203,44 +175,19 @@ class SegmentWidget(QWidget):
         self._masks.rewritten.connect(self._on_rewritten)
         self._edits.timeout.connect(self._count_again)
         self._counting.succeeded.connect(self._on_counted)
-        self._counting.refused.connect(self.refuse)
-        self._counting.crashed.connect(self._report)
         self._relabelling.succeeded.connect(self._on_relabelled)
-        self._relabelling.refused.connect(self.refuse)
-        self._relabelling.crashed.connect(self._report)
+        for job in (self._counting, self._relabelling):
+            job.refused.connect(message.refuse)
+            job.crashed.connect(message.report)
         for failed in (self._relabelling.refused, self._relabelling.crashed):
             failed.connect(self._refresh)
-        self._viewer.events.theme.connect(self._on_theme)
-        self._viewer.layers.events.removed.connect(self._on_layer_removed)
         self._viewer.layers.selection.events.active.connect(self._follow_selected)
 
     # What is shown
 
-    def say(self, sentence: str, of: Mask | None = None) -> None:
-        """Show a sentence, perhaps of a mask; then it goes once another one is chosen."""
-        self._told, self._tried = of, False
-        self.message.setStyleSheet("")
-        self.message.setText(sentence)
-
-    def refuse(self, sentence: str) -> None:
-        """Show what the user can mend."""
-        self._told, self._tried = None, False
-        logger.error(sentence)
-        self.message.setStyleSheet(f"color: {error_colour(self._viewer.theme)};")
-        self.message.setText(sentence)
-
-    def _on_theme(self, event: Event) -> None:
-        if self.message.styleSheet():
-            self.message.setStyleSheet(f"color: {error_colour(event.value)};")
-
-    def _report(self, error: Exception) -> None:
-        """Show a defect: a sentence here, and napari's own report for the details."""
-        self.refuse(f"This should not have happened, please report it: {error}")
-        notification_manager.receive_error(type(error), error, error.__traceback__)
-
     @property
     def _idle(self) -> bool:
-        return self._run is None and not self.folder.running and not self.slide.running
+        return not any(run.running for run in self._runs)
 
     def _refresh(self) -> None:
         """Enable what can be used now."""
@@ -298,7 +245,7 @@ class SegmentWidget(QWidget):
         """Compare a newly chosen image with what the models were trained on."""
         if self._waiting:
             self._waiting = False
-            self.say("")  # Segment has to be clicked again
+            self.message.say("")  # Segment has to be clicked again
         try:
             self.fit.look_at(self.scope.middle_plane() if self.image.image else None)
         except ImageError:
@@ -316,7 +263,7 @@ class SegmentWidget(QWidget):
             return
         self._waiting = self.fit.looking and not self.model.settled
         if self._waiting:
-            self.say("Looking at the image, to find the model for it...")
+            self.message.say("Looking at the image, to find the model for it...")
             return
         try:
             image, model = self._chosen_image(), self._chosen_model()
@@ -326,9 +273,11 @@ class SegmentWidget(QWidget):
                 return
             request = self._request(image, model, scope, levels)
         except UserError as error:
-            self._refuse_try(str(error))
+            self.message.refuse(str(error), of_try=True)
             return
-        self._begin(image, request)
+        self._counted = None
+        mixed = frozenset(layer.unique_id for layer in self.scope.added)
+        self.run.start(image, request, mixed)
 
     def _chosen_image(self) -> Image:
         if self.image.image is None:
@@ -369,39 +318,6 @@ class SegmentWidget(QWidget):
             mm_per_pixel=mm_per_pixel(image),
         )
 
-    def _begin(self, image: Image, request: Request) -> None:
-        self.say("")
-        self._counted = None
-        speed = self._speeds.get(request.branches, 0.0)
-        self.progress.begin("Everything stays as it was.", speed)
-        job = run_job(
-            self,
-            partial(carry_out, request),
-            progressed=self.progress.update_to,
-            succeeded=self._on_segmented,
-            refused=self._on_refused,
-            crashed=self._on_crashed,
-        )
-        self._masks.hand.await_result()
-        mixed = frozenset(layer.unique_id for layer in self.scope.added)
-        self._run = ActiveRun(job, image, image.data, request, mixed, self._masks.selected())
-        self._refresh()
-
-    def cancel(self) -> None:
-        """Stop the run and leave everything as it was."""
-        if self._run is None:
-            return
-        self._end()
-        self.say("Cancelled.")
-        self._tried = True
-
-    def _end(self) -> None:
-        if self._run is not None:
-            self._run.job.cancel()
-            self._masks.hand.stop_waiting()
-        self._run = None
-        self._refresh()
-
     def changeEvent(self, event: QEvent | None) -> None:
         """Stop everything once napari closes the dock: it puts the widget out of it and lets go.
 
@@ -410,71 +326,21 @@ class SegmentWidget(QWidget):
         super().changeEvent(event)
         closed = event is not None and event.type() == QEvent.Type.ParentChange
         if closed and self.parent() is None:
-            for run in (self, self.folder, self.slide):
+            for run in self._runs:
                 run.cancel()
             self.deleteLater()  # napari would never show it again
 
-    def _on_refused(self, sentence: str) -> None:
-        self._end()
-        self._refuse_try(sentence)
-
-    def _refuse_try(self, sentence: str) -> None:
-        self.refuse(sentence)
-        self._tried = True
-
     def _forget_try(self) -> None:
         """Take back why there is no mask, once something else is chosen."""
-        if self._tried:
-            self.say("")
+        if self.message.of_try:
+            self.message.say("")
             self._tell_of_chosen()
 
-    def _on_crashed(self, error: Exception) -> None:
-        self._end()
-        self._report(error)
-
-    def _on_layer_removed(self, event: Event) -> None:
-        if self._run is not None and event.value is self._run.image:
-            self._end()
-            self.say("The image was removed, so its result was dropped.")
-
-    def _on_segmented(self, outcome: Outcome) -> None:
-        if self._run is not None:
-            self._run.outcome = outcome
-            self._land()
-
-    def _land(self) -> None:
-        """Put the result in the viewer, once the user is not in the middle of a brush stroke."""
-        run = self._run
-        if run is None or run.outcome is None:
-            return
-        if QApplication.mouseButtons() != Qt.MouseButton.NoButton:
-            QTimer.singleShot(MOUSE_WAIT, self._land)
-            return
-        self._run, self._ahead = None, False
-        if axes_of(run.image).shape != run.request.scope.axes.shape:
-            self._masks.hand.stop_waiting()
-            self.say("The image now has another size, so the result was dropped.")
-        else:
-            found = landed_in_words(run.outcome)
-            self.say(found)  # before the mask is selected, or it would be counted again
-            mask, why = self._masks.place(
-                run.outcome, run.image, run.request.model, run.mixed, run.selected
-            )
-            advice = self._advice(run, mask, why) or next_step(run.outcome)
-            if run.image_changed:
-                self._masks.let_go_of(run.image)
-            self._edits.stop()  # what was laid into a mask is no correction to be counted
-            self.say(f"{found} {advice}", mask)
+    def _on_landed(self, sentence: str, mask: Mask) -> None:
+        self._ahead = False
+        self._edits.stop()  # what was laid into a mask is no correction to be counted
+        self.message.say(sentence, mask)
         self._refresh()
-
-    def _advice(self, run: ActiveRun, mask: Mask, why: str) -> str:
-        """What to know of where a mask has landed; `why` it is another layer, as `place` says."""
-        if run.image_changed:
-            return "The image has changed since: Segment makes a mask of it as it is now."
-        if mask.layer is not self._viewer.layers.selection.active:
-            where = f'The mask is in "{mask.layer.name}"'
-            return f"{why} {where}, since you are at work in another layer.".lstrip()
-        return why
 
     # The mask
 
@@ -517,14 +383,14 @@ class SegmentWidget(QWidget):
         What is told of no mask stays, and so does everything during a run.
         """
         mask = self._mask()
-        other = self._told is None and bool(self.message.text())
-        if mask is self._told or other or self._run is not None:
+        other = self.message.about is None and bool(self.message.text())
+        if mask is self.message.about or other or self.run.running:
             return
         self._counted = None
         if mask is None or mask.words:
-            self.say(f"{mask.words}." if mask else "", mask)
+            self.message.say(f"{mask.words}." if mask else "", mask)
             return
-        self.say("")
+        self.message.say("")
         self._count(mask)
 
     def _on_settings(self) -> None:
@@ -544,8 +410,8 @@ class SegmentWidget(QWidget):
 
     def _on_rewritten(self, mask: Mask) -> None:
         # Perhaps with the sliders of another widget.
-        if mask is self._mask() and self._run is None:
-            self.say(f"{mask.outcome.words}.", mask)
+        if mask is self._mask() and not self.run.running:
+            self.message.say(f"{mask.outcome.words}.", mask)
         self._refresh()
 
     def _on_edited(self, mask: Mask) -> None:
@@ -557,25 +423,19 @@ class SegmentWidget(QWidget):
     def _count_again(self) -> None:
         # Runs that write files leave masks alone, which can be painted meanwhile.
         mask = self._corrected
-        if mask is not None and mask is self._masks.selected() and self._run is None:
+        if mask is not None and mask is self._masks.selected() and not self.run.running:
             self._count(mask)
 
     def _count(self, mask: Mask) -> None:
-        self._told = mask
+        self.message.about = mask
         self._counting.submit(partial(count_mask, mask))
 
     def _on_counted(self, counted: tuple[Mask, str]) -> None:
         mask, sentence = counted
         # Only what is new, since other messages stay when another plane is looked at.
-        if sentence and sentence != self._counted and mask is self._told:
+        if sentence and sentence != self._counted and mask is self.message.about:
             self._counted = sentence
-            self.say(sentence, mask)
-
-
-def error_colour(theme: str) -> str:
-    """Return the colour of errors that is readable on a theme's background."""
-    background = get_theme(theme).background.as_rgb_tuple(alpha=False)
-    return ERROR_COLOURS["dark" if sum(background) < 3 * 128 else "light"]
+            self.message.say(sentence, mask)
 
 
 def relabel_mask(mask: Mask, threshold: float, min_size: int) -> tuple[Mask, Outcome, Outcome]:
