@@ -84,7 +84,7 @@ def test_layers_that_are_mixed_get_a_mask_of_their_own(hands, viewer, widget, ba
     viewer.layers.selection.active = image
     mask = hands.click_segment_and_wait()
     kept = mask.data.copy()
-    [action] = widget.scope._menu.actions()
+    [action] = widget.scope._channels._menu.actions()
     action.setChecked(True)
     both = hands.click_segment_and_wait()
     assert both is not mask

@@ -6,17 +6,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from napari.layers import Image
-from napari.utils.events import Event, EventEmitter
+from napari.utils.events import EventEmitter
 from qtpy.QtCore import Signal
-from qtpy.QtGui import QAction
 from qtpy.QtWidgets import (
     QCheckBox,
     QFormLayout,
     QLabel,
-    QMenu,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -26,6 +22,7 @@ from napari_medt.engine.axes import Axes, Frame, count
 from napari_medt.engine.region import Region, Scope
 from napari_medt.engine.source import Level, read_plane
 from napari_medt.errors import ImageError
+from napari_medt.gui.channels import ChannelMenu
 from napari_medt.gui.choices import Box, Note
 from napari_medt.gui.layers import (
     axes_of,
@@ -33,7 +30,6 @@ from napari_medt.gui.layers import (
     mixed,
     shown_data,
     slide_levels,
-    to_world,
 )
 from napari_medt.gui.view import shapes_region, shown_channel, shown_frame, view_region
 
@@ -41,8 +37,6 @@ if TYPE_CHECKING:
     import napari
 
 WHOLE, VIEW, SHAPES = "Whole image", "In the window", "Inside the shapes"
-PLACING = ("scale", "translate", "rotate", "shear", "affine", "units")  # events of a layer
-ROUNDING = 0.1  # of a pixel
 
 
 class ScopeChoice(QWidget):
@@ -66,8 +60,7 @@ class ScopeChoice(QWidget):
         self._words = Note()
         self._axis, self._channel, self._planes, self._region = Box(), Box(), Box(), Box()
         self._link = QCheckBox("One number per object through all slices")
-        self._more = QToolButton()
-        self._menu = QMenu(self._more)
+        self._channels = ChannelMenu(viewer.layers)
         self._build()
         self._axis.currentIndexChanged.connect(self._on_axis)
         self._channel.currentIndexChanged.connect(self._describe)
@@ -76,9 +69,8 @@ class ScopeChoice(QWidget):
         self._planes.currentIndexChanged.connect(self._describe)
         for box in (self._planes, self._region):
             box.currentIndexChanged.connect(self.narrowed)
-        for emitter in ("inserted", "removed", "renamed"):
-            getattr(viewer.layers.events, emitter).connect(self._on_layers)
-        viewer.layers.events.connect(self._on_any)
+        self._channels.changed.connect(self._describe)
+        self._channels.changed.connect(self.changed)
         for emitter in ("current_step", "order", "ndisplay"):
             getattr(viewer.dims.events, emitter).connect(self._on_view)
 
@@ -91,11 +83,6 @@ class ScopeChoice(QWidget):
             "Labels outside are left as they are. With all planes, every shape counts on all of "
             "them; with the plane that is shown, only the shapes drawn on it."
         )
-        self._more.setText("Add channels")
-        self._more.setStyleSheet("QToolButton {padding-right: 14px}")  # else the arrow is on it
-        self._more.setToolTip("Segment layers that are channels of one image together, as shown.")
-        self._more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        self._more.setMenu(self._menu)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._words)
@@ -111,7 +98,7 @@ class ScopeChoice(QWidget):
         for name, box in rows.items():
             self._labels[box] = QLabel(name)
             form.addRow(self._labels[box], box)
-        for part in (self._link, self._more):
+        for part in (self._link, self._channels):
             layout.addWidget(part)
 
     # What was chosen
@@ -126,7 +113,7 @@ class ScopeChoice(QWidget):
     @property
     def added(self) -> list[Image]:
         """Layers to be mixed with the image."""
-        return [action.data() for action in self._menu.actions() if action.isChecked()]
+        return self._channels.chosen
 
     @property
     def data(self) -> Any:
@@ -214,6 +201,7 @@ class ScopeChoice(QWidget):
         for emitter in self._emitters():
             emitter.connect(self._on_image)
         self.setVisible(image is not None)
+        self._channels.show_image(image)
         if image is not None:
             self._read_axes(image)
 
@@ -224,6 +212,7 @@ class ScopeChoice(QWidget):
 
     def _on_image(self) -> None:
         if self._image is not None and axes_of(self._image) != self._guess:
+            self._channels.show_image(self._image)
             self._read_axes(self._image)
         self.changed.emit()
 
@@ -237,8 +226,6 @@ class ScopeChoice(QWidget):
                 self._axis.addItem(f"axis {name} ({length} long)", axis)
             self._axis.setCurrentIndex(self._axis.findData(self._guess.channel_axis))
         self._show(self._axis, image.ndim > 2 and not image.rgb)
-        self._menu.clear()  # what was mixed with another image is not mixed with this one
-        self._list_others()
         self._on_axis()
 
     def _on_axis(self) -> None:
@@ -282,55 +269,9 @@ class ScopeChoice(QWidget):
         if self._image is not None:
             self._describe()
 
-    def _on_layers(self) -> None:
-        if self._image is not None:
-            self._list_others()
-            self._describe()
-
-    def _on_any(self, event: Event) -> None:
-        """Offer other layers where one was moved."""
-        if event.type not in PLACING:
-            return
-        before = self.added
-        self._on_layers()
-        if self.added != before:
-            self.changed.emit()
-
-    def _list_others(self) -> None:
-        """Offer the layers that may be channels of the same image."""
-        image, chosen = self._image, self.added
-        menu = self._menu
-        menu.clear()
-        for layer in self._viewer.layers:
-            if layer is image or not isinstance(layer, Image) or not same_field(layer, image):
-                continue
-            action = QAction(layer.name.replace("&", "&&"), menu)  # no mark of a key to press
-            action.setCheckable(True)
-            action.setData(layer)
-            action.setChecked(layer in chosen)
-            action.toggled.connect(self._describe)
-            action.toggled.connect(self.changed)
-            menu.addAction(action)
-        self._more.setVisible(bool(menu.actions()))
-
 
 def read_typical(levels: list[Level]) -> Any:
     """Read a part of a large image with much to see; on a worker thread, since it needs torch."""
     from napari_medt.engine.overview import typical_field
 
     return typical_field(levels)
-
-
-def same_field(layer: Image, image: Image | None) -> bool:
-    """Whether two layers may be channels of one image."""
-    if image is None or any(one.rgb or one.multiscale for one in (layer, image)):
-        return False
-    alike = tuple(layer.data.shape) == tuple(image.data.shape) and layer.units == image.units
-    return alike and lie_alike(layer, image)
-
-
-def lie_alike(first: Image, second: Image) -> bool:
-    """Whether the pixels of two layers of one shape lie on each other, but for rounding."""
-    one, other = to_world(first)[:-1], to_world(second)[:-1]
-    off = np.abs(one - other) @ (*first.data.shape, 1)  # at most, along the axes of the world
-    return bool((off <= ROUNDING * np.abs(one[:, :-1]).sum(axis=1)).all())
