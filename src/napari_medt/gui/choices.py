@@ -1,4 +1,4 @@
-"""The parts of the widget in which something is chosen, each a small Qt widget of its own."""
+"""The choices in the widget, each a small Qt widget of its own."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Note(QLabel):
         self.setWordWrap(True)
 
     def setText(self, text: str | None) -> None:
-        """Show a sentence, which may go on in another line within a path."""
+        """Show a sentence, which may be wrapped within a path."""
         super().setText(re.sub(r"([/\\_-])", rf"\1{BREAK}", text or ""))
 
     def show_sentence(self, text: str) -> None:
@@ -70,7 +70,7 @@ class Box(QComboBox):
         self.setMinimumContentsLength(12)
 
     def wheelEvent(self, event: QWheelEvent | None) -> None:
-        """Leave the wheel to what the box lies in."""
+        """Leave the mouse wheel to what the box lies in."""
         if event:
             event.ignore()
 
@@ -130,7 +130,7 @@ class ModelChoice(QWidget):
         self._box, self._purpose = Box(), Note()
         self._box.setAccessibleName("Model")
         self.setFocusProxy(self._box)
-        self.settled = False  # once the user has chosen, nobody else does
+        self.settled = False  # whether the user has chosen; then suggestions are ignored
         self._open = QPushButton("Open model folder...")
         self._open.setToolTip("Use a model of your own: a folder with card.json and weights.")
         layout = QVBoxLayout(self)
@@ -172,7 +172,7 @@ class ModelChoice(QWidget):
         return reference in self._references()
 
     def show_listed(self, reference: str) -> None:
-        """Choose a model that is listed; what the user has chosen or not stays the same."""
+        """Choose a listed model, without counting that as a choice of the user."""
         if self.lists(reference):
             self._box.setCurrentIndex(self._references().index(reference))
 
@@ -301,7 +301,7 @@ class LabelSettings(QWidget):
         return int(self._min_size.value())
 
     def show_values(self, threshold: float, min_size: int) -> None:
-        """Move the sliders without telling anyone."""
+        """Move the sliders without emitting a signal."""
         with signals_blocked(self):
             self._threshold.setRange(min(LOWEST, threshold), max(HIGHEST, threshold))
             self._min_size.setMaximum(max(LARGEST_MIN_SIZE, 4 * min_size))

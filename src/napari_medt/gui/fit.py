@@ -16,13 +16,13 @@ Read = Callable[[], Any]
 
 
 class FitNote(Note):
-    """Says that another model fits the image better, or none does; else it is not seen.
+    """Says that another model fits the image better, or that none does; hidden otherwise.
 
     Comparing takes a moment, so it is done on a worker thread.
     """
 
     found = Signal(str)  # the bundled model trained on images most like this one
-    looked = Signal()  # nothing more is to come for the image that was looked at last
+    looked = Signal()  # the last image has been compared
     crashed = Signal(object)
 
     def __init__(self) -> None:

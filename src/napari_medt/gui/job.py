@@ -62,7 +62,7 @@ class Job(QObject):
         self._thread.start()
 
     def cancel(self) -> None:
-        """Tell the thread to stop, and tell nothing more about the job.
+        """Tell the thread to stop, and emit nothing more.
 
         The thread may still finish the batch it is at; nobody has to wait for that.
         """
@@ -126,7 +126,7 @@ def run_job(
 
 
 class NewestJob(QObject):
-    """Runs one job at a time and, of those asked for meanwhile, only the newest for each thing.
+    """Runs one job at a time and, of those submitted meanwhile, only the newest for each thing.
 
     For work that follows a slider and cannot be cancelled half-way.
     """
@@ -142,7 +142,7 @@ class NewestJob(QObject):
         self._waiting: dict[Hashable, Callable[[], Any]] = {}
 
     def submit(self, work: Callable[[], Any], about: Hashable = None) -> None:
-        """Run `work` on a thing now, or when the job that runs is over."""
+        """Run `work` on a thing now, or when the running job is over."""
         if self._job is not None:
             self._waiting[about] = work
             return
@@ -154,7 +154,7 @@ class NewestJob(QObject):
         self._job.start()
 
     def is_at(self, about: Hashable) -> bool:
-        """Whether work on a thing is running or waiting; no longer while its end is told."""
+        """Whether work on a thing runs or waits; not any more while its signal is emitted."""
         return about in self._waiting or (self._job is not None and self._about == about)
 
     def _on_succeeded(self, result: Any) -> None:
@@ -166,10 +166,10 @@ class NewestJob(QObject):
     def _on_crashed(self, error: Exception) -> None:
         self._end(self.crashed, error)
 
-    def _end(self, signal: SignalInstance, told: Any) -> None:
-        """Tell how a job ended, then go on with what waits."""
+    def _end(self, signal: SignalInstance, value: Any) -> None:
+        """Emit how a job ended, then go on with what waits."""
         self._about = None
-        signal.emit(told)
+        signal.emit(value)
         self._job = None
         if self._waiting:
             about = next(iter(self._waiting))

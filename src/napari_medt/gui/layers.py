@@ -1,4 +1,4 @@
-"""Read image layers, and say where their labels lie."""
+"""Read image layers, and find where their labels lie."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from napari_medt.gui.outcome import Place
 if TYPE_CHECKING:
     from napari_medt.engine.ellipse import Sides
 
-LARGEST = 40_000_000  # pixels of a plane that is still read, and its mask held, as a whole
+LARGEST = 40_000_000  # pixels of a plane that is held in memory as a whole, with its mask
 
 
 def finest(layer: Image | Labels) -> Any:
@@ -47,16 +47,16 @@ def image_data(layer: Image) -> Any:
 
 
 def shown_data(layer: Image) -> Any:
-    """Return the array of a layer, turned round where its file says that low values are bright.
+    """Return the array of a layer, inverted if its file says that low values are bright.
 
-    Models learn from pictures as they are shown. See :func:`image_data`.
+    Models learn from pictures as they are shown. See :func:`image_data` for errors.
     """
     data = image_data(layer)
     return turned(data) if layer.metadata.get(INVERTED) else data
 
 
 def is_slide(layer: Image) -> bool:
-    """Whether a layer is a single plane that is too large to hold; other axes are 1 long."""
+    """Whether a layer is a single plane that is too large to hold in memory."""
     *others, height, width = finest(layer).shape[: layer.ndim]
     return all(length == 1 for length in others) and height * width > LARGEST
 
@@ -132,10 +132,10 @@ def layer_placement(image: Image, axes: Axes, place: Place | None = None) -> dic
 
 
 def channels_within(axes: Axes) -> int | None:
-    """Return the axis of the channels if others lie before it.
+    """Return the axis of the channels if other axes come before it.
 
-    napari lines layers up by their last axes. Without that axis the ones before it would be taken
-    for those behind them, so labels keep it, one channel long.
+    napari aligns layers by their last axes. Without the channel axis, those before it would shift
+    by one, so labels keep it with length 1.
     """
     return axes.channel_axis or None
 
@@ -152,10 +152,10 @@ def as_layer(labels: NDArray[np.int32], axes: Axes) -> NDArray[np.int32]:
 
 
 def layer_index(part: tuple[Any, ...], chosen: NDArray, axes: Axes) -> tuple[NDArray, ...]:
-    """Say where the chosen pixels of a part of labels are in a layer of them.
+    """Return the indices, in a layer, of the chosen pixels of a part of its labels.
 
-    `chosen` is a mask ``(rows, columns)`` of the part. As :func:`numpy.nonzero` says it: for every
-    axis of the layer an array ``(pixels,)``.
+    `chosen` is a mask ``(rows, columns)`` of the part. As from :func:`numpy.nonzero`, there is an
+    array ``(pixels,)`` for every axis of the layer.
     """
     *frame, rows, columns = part
     pixels = np.nonzero(chosen)

@@ -40,7 +40,7 @@ def import_engine() -> None:
         with no_collections():
             _load_torch_library()
             try:
-                import pandas  # noqa: F401  # else napari does, standing still, at the first mask
+                import pandas  # noqa: F401  # or napari does so in its own thread at the first mask
 
                 import_module(ENGINE)
             except (ImportError, OSError) as error:
@@ -53,10 +53,10 @@ def import_engine() -> None:
 
 @contextmanager
 def no_collections() -> Iterator[None]:
-    """Keep Python's garbage collector off, and from what came meanwhile.
+    """Keep the garbage collector off meanwhile, and away from what is created for good.
 
-    What is imported or compiled stays anyway. A full collection that goes through it holds Python's
-    global lock for a quarter of a second, in which no window is drawn.
+    Imported and compiled objects stay anyway. A full collection over them would hold Python's
+    global lock, and so block the window, for a quarter of a second.
     """
     collecting = gc.isenabled()
     gc.disable()
@@ -71,8 +71,8 @@ def no_collections() -> Iterator[None]:
 def _load_torch_library() -> None:
     """Map torch's largest library ahead of its import.
 
-    Python holds its global lock while an import opens a library, for torch a quarter of a second
-    in which no window is drawn. A foreign function, such as ``dlopen`` itself, runs without it.
+    While an import opens a library, Python holds its global lock: for torch a quarter of a second,
+    in which the window is blocked. A foreign function, such as ``dlopen``, runs without the lock.
     """
     if sys.platform != "linux" or "torch" in sys.modules:
         return
@@ -81,16 +81,16 @@ def _load_torch_library() -> None:
         library = Path(spec.origin).parent / "lib" / "libtorch_cpu.so"
         dlopen = ctypes.CDLL(None).dlopen
         dlopen.restype = ctypes.c_void_p
-        dlopen(os.fsencode(library), os.RTLD_NOW)  # a failure shows again, and better, on import
+        dlopen(os.fsencode(library), os.RTLD_NOW)  # the import explains a failure better
 
 
 def warm_up(progress: Progress, is_cancelled: IsCancelled) -> dict[Branches, float]:
-    """Do what the first run of a session would wait for; a :class:`~napari_medt.gui.job.Job`.
+    """Import and compile what the first run of a session would wait for; work for a job.
 
     Returns
     -------
     dict
-        Tiles per second that MedT then does on this machine, per branch setting.
+        Tiles per second that MedT does on this machine, for each branch setting.
     """
     import_engine()
     with no_collections():
@@ -107,7 +107,7 @@ def warm_up(progress: Progress, is_cancelled: IsCancelled) -> dict[Branches, flo
         tiles = torch.zeros(BATCH_SIZES[device.type], 1, 128, 128, device=device)
         speeds: dict[Branches, float] = {}
         with torch.inference_mode():
-            network(tiles)  # what is compiled on first use is compiled here
+            network(tiles)  # compiles what is compiled on first use
             for branches in BRANCHES:
                 start = time.perf_counter()
                 network(tiles, branches=branches).cpu()

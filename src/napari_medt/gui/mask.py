@@ -1,4 +1,4 @@
-"""One mask: a Labels layer, what its runs found, and what was edited or laid into it since."""
+"""One mask: a Labels layer, the result of its runs, and what was edited or inserted since."""
 
 from __future__ import annotations
 
@@ -55,16 +55,16 @@ class Mask:
     layer : Labels
         The layer.
     image : Image or None
-        What it is a mask of, while that is in the viewer with the same data.
+        The image it belongs to, while that is in the viewer with the same data.
     model : str
         Name or path of the model.
     outcome : Outcome
-        What was last written into it.
+        The result that was last written into it.
     mixed : frozenset
         Unique ids of the layers that were mixed with the image.
     painted : bool
-        Whether it is known that the layer was edited. It stays so: there may be something to undo
-        or redo.
+        Whether the layer is known to be edited. It stays so, since there may be edits to undo or
+        redo.
     laid : deque of Laid
         What was laid into it: as many steps as napari keeps, unless they are very large.
     asked : tuple
@@ -82,30 +82,31 @@ class Mask:
 
     @property
     def labels(self) -> NDArray[np.int32]:
-        """The labels as they are, less the axis that stands for the channels: a view."""
+        """A view of the labels as they are now, without the axis that stands for the channels."""
         data: NDArray[np.int32] = np.asarray(self.layer.data)
         axis = channels_within(self.outcome.scope.axes)
         return data if axis is None or data.ndim <= axis else data[(slice(None),) * axis + (0,)]
 
     @property
     def mm_per_pixel(self) -> Sides | None:
-        """Sides of a pixel in millimetres as the layer tells now, unless its run was not told."""
+        """Height and width of a pixel in mm, by the layer's scale; None for a part of a slide."""
         return None if self.outcome.place is not None else mm_per_pixel(self.layer)
 
     @property
     def words(self) -> str:
-        """What it holds, as its run found it; empty where that has to be counted again."""
-        told = self.outcome
-        rescaled = self.measured and self.mm_per_pixel != told.mm_per_pixel
-        return "" if self.painted or rescaled or EARLIER in told.provenance else told.words
+        """What it holds, as its run counted it; empty if that has to be counted again."""
+        outcome = self.outcome
+        rescaled = self.measured and self.mm_per_pixel != outcome.mm_per_pixel
+        stale = self.painted or rescaled or EARLIER in outcome.provenance
+        return "" if stale else outcome.words
 
     @property
     def measured(self) -> bool:
-        """Whether a length is told of it, which depends on how the layer is scaled."""
+        """Whether a length is reported, which depends on the scale of the layer."""
         return bool(self.outcome.card.report)
 
     def is_edited(self) -> bool:
-        """Whether the layer holds, or can redo, anything but what was written into it.
+        """Whether the layer holds, or can redo, anything but what runs have written into it.
 
         Compares the data themselves: not every edit is announced by an event, and a brush stroke
         is announced only when it ends. That takes a while for a large stack.
@@ -115,9 +116,9 @@ class Mask:
         return self.painted
 
     def holds(self, outcome: Outcome, mixed: frozenset[Hashable]) -> bool:
-        """Whether the labels of another run tell of the same pixels, and the layer can take them.
+        """Whether the result of another run is for the same pixels, and the layer can take it.
 
-        `mixed` are the layers that were mixed for it.
+        `mixed` are the layers that were mixed for that run.
         """
         old, new, data = self.outcome, outcome, self.layer.data
         same_axes = old.scope.axes.roles == new.scope.axes.roles
@@ -128,7 +129,7 @@ class Mask:
 
     @property
     def highest(self) -> int:
-        """No label in the layer is larger, nor the one that is painted next."""
+        """The largest label in the layer, or the one that is painted next if that is larger."""
         return max(int(self.labels.max(initial=0)), self.layer.selected_label)
 
     def has_numbers_for(self, outcome: Outcome) -> bool:
@@ -137,29 +138,29 @@ class Mask:
         return last <= np.iinfo(outcome.labels.dtype).max
 
     def become_painted(self) -> None:
-        """Count as edited from now on; no slider needs the predictions then."""
+        """Count as edited from now on; the sliders no longer need the predictions."""
         self.painted = True
         self.drop_predictions()
 
     def drop_predictions(self) -> None:
-        """Free the memory of what the sliders start from."""
+        """Free the memory of the predictions, from which the sliders start."""
         self.outcome = replace(self.outcome, predictions={})
 
     def edited_within(self, scope: Scope) -> bool:
-        """Whether what the layer holds within a scope is not what was written there."""
+        """Whether the layer, within a scope, holds anything but what was written there."""
         data, written, inside = self.labels, self.outcome.written, scope.inside
         return data.shape != written.shape or any(
             not equal_inside(data[part], written[part], inside) for part in scope.parts()
         )
 
     def remember(self, laid: Laid) -> None:
-        """Remember what was laid in, and forget the oldest where that takes much memory."""
+        """Remember what was laid in, and forget the oldest ones if they take too much memory."""
         self.laid.append(laid)
         while sum(one.size for one in self.laid) > KEPT_BYTES:
             self.laid.popleft()
 
     def accept_undo(self) -> None:
-        """Count what was laid in as never written where it was undone, so as no edit."""
+        """Where what was laid in was undone, count it as never written: that is no edit."""
         if self.labels.shape != self.outcome.written.shape:
             return
         for laid in self.laid:
@@ -186,6 +187,6 @@ def write_inside(labels: NDArray, values: NDArray, inside: NDArray[np.bool_] | N
 
 
 def undone(layer: Labels) -> list[Any]:
-    """Return the changes that could be redone in a layer; napari tells them nowhere else."""
+    """Return the changes that could be redone in a layer. napari has no public way to ask."""
     steps = getattr(layer, "_redo_history", ())  # private, so it may go
     return [change for step in steps for change in step]

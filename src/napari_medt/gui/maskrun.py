@@ -88,7 +88,7 @@ class MaskRun(Run):
     def start(self, image: Image, request: Request, mixed: frozenset[Hashable]) -> None:
         """Segment an image; `mixed` are the unique ids of the layers mixed with it."""
         self._chosen = Chosen(image, image.data, request, mixed, self._masks.selected())
-        self._masks.hand.await_result()
+        self._masks.tool.await_result()
         self._begin(
             partial(carry_out, request),
             promise="Everything stays as it was.",
@@ -98,7 +98,7 @@ class MaskRun(Run):
 
     def _end(self) -> None:
         self._chosen = self._outcome = None
-        self._masks.hand.stop_waiting()
+        self._masks.tool.stop_waiting()
         super()._end()
 
     def _on_layer_removed(self, event: Event) -> None:

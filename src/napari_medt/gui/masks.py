@@ -1,4 +1,4 @@
-"""The one place that writes Labels layers, and never over what was edited."""
+"""The masks of a viewer. The one place that writes Labels layers, and never over edits."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from napari.utils.events import Event
 from qtpy.QtCore import QObject, Signal
 
 from napari_medt.engine.formats.picture import PATIENT
-from napari_medt.gui.hand import NO_TOOL, Hand
 from napari_medt.gui.layers import as_layer, layer_index, layer_placement
 from napari_medt.gui.mask import Laid, Mask, write_inside
 from napari_medt.gui.outcome import Outcome, exchanged, merge
+from napari_medt.gui.tool import NO_TOOL, ActiveTool
 
 if TYPE_CHECKING:
     import napari
@@ -36,15 +36,15 @@ class Masks(QObject):
         Those of the viewer, which itself is not held: see :func:`masks_in`.
     """
 
-    rewritten = Signal(object)  # the mask, made anew with other settings
+    rewritten = Signal(object)  # the mask, made again with other settings
     changed = Signal()  # the user began to edit a mask, or removed one
-    edited = Signal(object)  # the mask, perhaps after each of its edits; or its scale was changed
+    edited = Signal(object)  # the mask, perhaps at every edit, or when its scale changes
 
     def __init__(self, layers: LayerList) -> None:
         super().__init__()
         self._layers = layers
         self._masks: list[Mask] = []
-        self.hand = Hand(layers)
+        self.tool = ActiveTool(layers)
         layers.events.removed.connect(self._on_removed)
 
     def newest(self, image: Image | None, model: str | None) -> Mask | None:
@@ -62,7 +62,7 @@ class Masks(QObject):
         return self._of(self._layers.selection.active)
 
     def others_selected(self) -> bool:
-        """Whether labels are selected that are no mask: a copy, from a file, or the user's own."""
+        """Whether the selected labels are not a mask: a copy, from a file, or the user's own."""
         selected = isinstance(self._layers.selection.active, Labels)
         return selected and self.selected() is None
 
@@ -74,7 +74,7 @@ class Masks(QObject):
         mixed: frozenset[Hashable] = frozenset(),
         preferred: Mask | None = None,
     ) -> tuple[Mask, str]:
-        """Put the result of a run on its image, ready to paint unless another layer is in hand.
+        """Put the result of a run on its image, and select it unless the user works elsewhere.
 
         A mask of the same image, channel and model is renewed if it was not edited: the preferred
         one, or else the newest. If it was, the result of a region or of single planes is laid into
@@ -119,10 +119,10 @@ class Masks(QObject):
             mask = self._add(outcome, image, model, mixed)
         show(mask.layer)
         selection = self._layers.selection
-        if mask.layer is not selection.active and self.hand.layer is None:
+        if mask.layer is not selection.active and self.tool.layer is None:
             mask.layer.mode = NO_TOOL  # not the tool that was last used in it
             selection.active = mask.layer
-        self.hand.stop_waiting()
+        self.tool.stop_waiting()
         return mask, why
 
     def _takers(
@@ -139,7 +139,7 @@ class Masks(QObject):
         return first + [mask for mask in found[-1:] if mask is not preferred]
 
     def _renew(self, mask: Mask, outcome: Outcome, image: Image) -> None:
-        """Exchange what a run was about in a mask that was not edited."""
+        """Replace what a run segmented, in a mask that was not edited."""
         for name, value in layer_placement(image, outcome.scope.axes, outcome.place).items():
             setattr(mask.layer, name, value)
         if outcome.scope.complete:
@@ -153,10 +153,10 @@ class Masks(QObject):
         self._describe(mask)
 
     def _lay_into(self, mask: Mask, outcome: Outcome) -> None:
-        """Exchange a part of an edited mask, in one step of its history."""
-        show(mask.layer)  # of a hidden layer napari holds no view that it could update
+        """Replace a part of an edited mask, as one step of its history."""
+        show(mask.layer)  # napari cannot update the view of a hidden layer
         labels, old = mask.labels, mask.outcome
-        highest = mask.highest  # what was painted may have any number
+        highest = mask.highest  # users can paint any number
         before, inside = [], outcome.scope.inside
         with one_step(mask.layer) as step:
             for part, values in exchanged(labels, outcome, highest):
@@ -170,7 +170,7 @@ class Masks(QObject):
         self._describe(mask)
 
     def rewrite(self, mask: Mask, base: Outcome, outcome: Outcome) -> None:
-        """Write the labels of `base` made with other settings, while the mask still holds those."""
+        """Write labels made from `base` with other settings, if the mask still holds `base`."""
         if mask not in self._masks or mask.outcome is not base or not base.adjustable:
             return
         if mask.is_edited():
@@ -179,7 +179,7 @@ class Masks(QObject):
         self.rewritten.emit(mask)
 
     def let_go_of(self, image: Image) -> None:
-        """Add no more to the masks of an image, which is gone or has other data."""
+        """Add no more to the masks of an image that is gone or has other data."""
         for mask in self._masks:
             if mask.image is image:
                 mask.image = None  # so that its pixels can be freed
@@ -198,20 +198,20 @@ class Masks(QObject):
         image.events.data.connect(self._on_other_image)
         layer.events.paint.connect(self._on_paint)
         layer.events.data.connect(self._on_data)
-        layer.events.set_data.connect(self._on_drawn)  # all that tells of undo and redo
+        layer.events.set_data.connect(self._on_drawn)  # the only event of undo and redo
         for name in SCALING:
             layer.events[name].connect(self._on_scaled)
         return mask
 
     def _show_new(self, layer: Labels) -> None:
-        """Add a layer, which is selected unless another one is in hand."""
-        selection, in_hand = self._layers.selection, self.hand.layer
-        if in_hand is None:
+        """Add a layer, and select it unless the user works in another one."""
+        selection, at_work = self._layers.selection, self.tool.layer
+        if at_work is None:
             self._layers.append(layer)
             return
         with selection.events.active.blocker():  # or choices would follow what napari selects
             self._layers.append(layer)
-            selection.active = in_hand
+            selection.active = at_work
 
     def _write(self, mask: Mask, outcome: Outcome) -> None:
         # A mask that was not edited has nothing to undo, so no step of its history goes stale.
@@ -223,9 +223,9 @@ class Masks(QObject):
     def _describe(self, mask: Mask) -> None:
         outcome = mask.outcome
         mask.layer.metadata[METADATA] = dict(outcome.provenance)
-        # Unless the user has chosen what to paint with, or to see one label alone.
+        # Unless the user has chosen a label to paint with, or to be shown alone.
         if not (mask.painted or mask.layer.show_selected_label):
-            # What is painted next: one more object, or the first class.
+            # To be painted next: one more object, or the first class.
             mask.layer.selected_label = outcome.highest + 1 if outcome.card.splits_objects else 1
 
     def _of(self, layer: Layer | None) -> Mask | None:
@@ -263,7 +263,7 @@ class Masks(QObject):
     def _on_removed(self, event: Event) -> None:
         gone = event.value
         self.let_go_of(gone)
-        self.hand.on_removed(gone)
+        self.tool.on_removed(gone)
         self._masks = [mask for mask in self._masks if mask.layer is not gone]
         self.changed.emit()
 
@@ -272,21 +272,21 @@ _of_viewers: WeakKeyDictionary[napari.Viewer, Masks] = WeakKeyDictionary()
 
 
 def masks_in(viewer: napari.Viewer) -> Masks:
-    """Return the masks in a viewer: the same ones when the widget is opened again, or twice."""
+    """Return the masks of a viewer: the same object for every widget in it."""
     if viewer not in _of_viewers:
         _of_viewers[viewer] = Masks(viewer.layers)
     return _of_viewers[viewer]
 
 
 def show(layer: Labels) -> None:
-    """Make a layer visible; where it already is, napari would change its tool."""
+    """Make a layer visible. Setting that again would make napari change its tool."""
     if not layer.visible:
         layer.visible = True
 
 
 @contextmanager
 def one_step(layer: Labels) -> Iterator[list[Any]]:
-    """Make edits one step of a layer's history, whose changes are then in the list."""
+    """Make edits one step of a layer's history, and collect its changes in a list."""
     step: list[Any] = []
 
     def keep(event: Event) -> None:

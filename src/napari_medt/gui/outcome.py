@@ -1,4 +1,4 @@
-"""What a run found, made anew by the sliders and added to by further runs. Knows no Qt."""
+"""The result of a run; sliders change its labels, further runs add to them. Knows no Qt."""
 
 from __future__ import annotations
 
@@ -48,27 +48,27 @@ class Outcome:
     labels : array of int32
         Shaped as the image's axes less the channels; 0 outside the scope.
     written : array of int32
-        A copy of the labels, which tells what was edited since.
+        A copy of the labels. Where the layer differs from it, the user has edited.
     highest : int
-        No label is larger.
+        The largest label, or a number above it.
     predictions : dict
-        Of every plane, from which the sliders make labels again. Empty where there are too many to
-        keep.
+        One for every plane, from which the sliders make the labels again. Empty if there are too
+        many to keep.
     scope : Scope
-        What the run was about.
+        Which planes and region were segmented.
     link : bool
         Whether objects are linked across slices.
     card : ModelCard
-        Of the model that ran.
+        Card of the model that ran.
     provenance : dict
         How the labels were made.
     words : str
-        What was found, in words. Made with the labels, since counting in a large stack takes long.
+        What was found, as text. Made with the labels, since counting in a large stack takes long.
     mm_per_pixel : tuple of float or None
-        Sides of a pixel in millimetres that the words were told with.
+        Height and width of a pixel in millimetres, as used for the words.
     place : Place, optional
-        Where the labels lie, if they are those of a part of an image that is too large to hold; the
-        axes of the scope are then those of the part.
+        Where the labels lie, if they cover a part of an image that is too large to hold. The axes
+        of the scope are then those of the part.
     """
 
     labels: NDArray[np.int32]
@@ -90,9 +90,9 @@ class Outcome:
 
 
 def held(labels: NDArray[np.int32], scope: Scope) -> dict[str, Any]:
-    """Return labels as an :class:`Outcome` holds them: with a copy, and the largest of them.
+    """Return the fields of an :class:`Outcome` that hold labels: them, a copy, and the largest.
 
-    Both are made by the run, since with a large stack they would stop the window.
+    The run makes them on its thread: of a large stack they would block the window.
     """
     written = np.zeros(labels.shape, labels.dtype)  # no memory where nothing was segmented
     highest = 0
@@ -105,9 +105,9 @@ def held(labels: NDArray[np.int32], scope: Scope) -> dict[str, Any]:
 def relabel(
     outcome: Outcome, threshold: float, min_size: int, mm_per_pixel: Sides | None
 ) -> Outcome:
-    """Make labels with other settings, from the predictions that are there.
+    """Make the labels again from the predictions, with other settings.
 
-    The sides of a pixel may have been changed since, as for :func:`corrected_in_words`.
+    `mm_per_pixel` are the sides of a pixel now; the user may have changed them since the run.
     """
     from napari_medt.engine.volume import label_plane, put_together
 
@@ -120,25 +120,24 @@ def relabel(
         planes, outcome.scope, number_apart=outcome.card.splits_objects, link=outcome.link
     )
     words = in_words(labels, outcome.scope, outcome.card, mm_per_pixel, place=outcome.place)
-    told = told_anew(outcome.provenance, settings)
     return replace(
         outcome,
         **held(labels, outcome.scope),
-        provenance=told,
+        provenance=with_settings(outcome.provenance, settings),
         words=words,
         mm_per_pixel=mm_per_pixel,
     )
 
 
-def told_anew(told: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
-    """Tell how labels were made that the sliders made anew: those of earlier runs, too.
+def with_settings(provenance: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the provenance of labels that the sliders made again, earlier runs included.
 
     The sliders act only while there are predictions of every plane that any of the runs made.
     """
-    anew = {**told, **settings}
-    if EARLIER in told:
-        anew[EARLIER] = [{**run, **settings} for run in told[EARLIER]]
-    return anew
+    remade = {**provenance, **settings}
+    if EARLIER in provenance:
+        remade[EARLIER] = [{**run, **settings} for run in provenance[EARLIER]]
+    return remade
 
 
 def report_on(
@@ -161,10 +160,10 @@ def in_words(
     counted: Scope | None = None,
     place: Place | None = None,
 ) -> str:
-    """Say what labels hold, and what the model's card asks to be reported of a scope.
+    """Say what labels hold, and what the model's card asks to be reported.
 
-    They are counted within the scope, or within another one. Of a part of a large image it is said
-    which of its resolutions was segmented, if there are several.
+    Objects are counted within `scope`, or within `counted` if it is given. For a part of a large
+    image, say which of its resolutions was segmented, if there are several.
     """
     found = found_in_words(labels, counted or scope, card)
     if place is not None and place.resolution:
@@ -174,7 +173,7 @@ def in_words(
 
 
 def corrected_in_words(labels: NDArray[np.int32], run: Outcome, mm_per_pixel: Sides | None) -> str:
-    """Say what the labels of a run hold after corrections, which may lie outside its scope."""
+    """Say what the labels of a run hold after corrections, also those outside its scope."""
     everything = Scope.everything(run.scope.axes)
     return in_words(labels, run.scope, run.card, mm_per_pixel, counted=everything, place=run.place)
 
@@ -191,7 +190,7 @@ def found_in_words(labels: NDArray[np.int32], scope: Scope, card: ModelCard) -> 
 
 
 def where_in_words(scope: Scope) -> str:
-    """Say to which part of its planes a scope is confined; empty if to none."""
+    """Say to which part of its planes a scope is confined; empty for whole planes."""
     if scope.region is None:
         return ""
     return " in the window" if scope.region.inside is None else " inside the shapes"
@@ -208,7 +207,7 @@ def next_step(outcome: Outcome) -> str:
     """Say what can be done about what a run has found."""
     if not outcome.highest:
         return "Lower the threshold, or try another model."
-    if outcome.card.splits_objects:  # else what is painted joins the object that was painted last
+    if outcome.card.splits_objects:  # without M, paint joins the object that was painted last
         return "Paint or erase to correct the mask; press M before each new object."
     return "Paint or erase to correct the mask."
 
@@ -216,9 +215,9 @@ def next_step(outcome: Outcome) -> str:
 def count_labels(planes: Sequence[NDArray[np.int32]]) -> int:
     """Count the labels above 0 that occur in any of the planes."""
     found = np.zeros(1 + planes[0].size, bool)
-    others: set[int] = set()  # larger ones, since any number can be painted with
+    others: set[int] = set()  # larger ones: users can paint any number
     for plane in planes:
-        numbers = plane[plane > 0]  # a copy, for the plane may be painted meanwhile
+        numbers = plane[plane > 0]  # a copy, since the plane may be painted meanwhile
         small = numbers < len(found)
         found[numbers[small]] = True
         others.update(np.unique(numbers[~small]).tolist())
@@ -226,10 +225,10 @@ def count_labels(planes: Sequence[NDArray[np.int32]]) -> int:
 
 
 def merge(old: Outcome, new: Outcome, labels: NDArray[np.int32], highest: int) -> Outcome:
-    """Tell of `labels`, those of a run in which what a newer one segmented was exchanged.
+    """Describe `labels`, in which the result of a newer run replaced a part of an older run's.
 
-    Planes add up, and the sliders go on for all of them. With regions only the labels add up.
-    `highest` is that of the labels before; see :func:`exchanged`.
+    Whole planes add up and stay adjustable; with regions, only the labels add up. `highest` is the
+    highest label before; see :func:`exchanged`.
     """
     added = {**old.predictions, **new.predictions}
     frames = tuple(sorted({*old.scope.frames, *new.scope.frames}))
@@ -243,14 +242,14 @@ def merge(old: Outcome, new: Outcome, labels: NDArray[np.int32], highest: int) -
         highest=max(highest, offset_after(highest, new) + new.highest),
         predictions=added,
         scope=replace(new.scope, frames=frames, region=None),
-        provenance=told_of_both(old, new),
+        provenance=merged_provenance(old, new),
     )
 
 
-def told_of_both(old: Outcome, new: Outcome) -> dict[str, Any]:
-    """Tell how labels of two runs were made: as the new one, and before that as the old one.
+def merged_provenance(old: Outcome, new: Outcome) -> dict[str, Any]:
+    """Return the provenance of labels from two runs: the new run's, with earlier ones in it.
 
-    Runs of whose planes nothing is left are told no more.
+    Runs of which no plane is left are dropped.
     """
     before = dict(old.provenance)
     runs = [*before.pop(EARLIER, []), before]
@@ -260,29 +259,29 @@ def told_of_both(old: Outcome, new: Outcome) -> dict[str, Any]:
         planes = planes_of(run, new.scope.axes)
         if not planes <= gone:
             left.insert(0, run)
-        if run["scope"]["rows"] == "all":  # else something of what was there before is left
+        if run["scope"]["rows"] == "all":  # a region leaves the rest of earlier runs
             gone |= planes
     return {**new.provenance, EARLIER: left} if left else new.provenance
 
 
-def planes_of(told: dict[str, Any], axes: Axes) -> set[Frame]:
-    """Which planes a run was about, by its provenance."""
-    planes = told["scope"]["planes"]
+def planes_of(provenance: dict[str, Any], axes: Axes) -> set[Frame]:
+    """Which planes a run segmented."""
+    planes = provenance["scope"]["planes"]
     return set(axes.frames()) if planes == "all" else {tuple(frame) for frame in planes}
 
 
 def offset_after(highest: int, new: Outcome) -> int:
-    """What is added to labels of a new outcome beside others: objects have numbers of their own."""
+    """What to add to new labels beside others, so that every object has its own number."""
     return highest if new.card.splits_objects else 0
 
 
 def exchanged(
     labels: NDArray[np.int32], new: Outcome, highest: int
 ) -> list[tuple[tuple[Any, ...], NDArray[np.int32]]]:
-    """Return the parts of `labels` that a new outcome is about, each with what it is to hold.
+    """Return the parts of `labels` that a new outcome covers, each with its new values.
 
-    Only the parts, since a copy of a large stack stops the window. None of the labels is larger
-    than `highest`.
+    Only the parts, since copying a large stack would block the window. No label is larger than
+    `highest`.
     """
     offset = offset_after(highest, new)
     inside = new.scope.inside

@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBox
 
 
 class RunProgress(QWidget):
-    """Progress bar, time left and Cancel; seen only during a run."""
+    """Progress bar, time left and Cancel; shown only during a run."""
 
     cancelled = Signal()
 
@@ -31,7 +31,7 @@ class RunProgress(QWidget):
         self.hide()
 
     def begin(self, left: str, tiles_per_second: float = 0.0) -> None:
-        """Show a run that has not told its progress yet.
+        """Show a run that has not reported any progress yet.
 
         Parameters
         ----------
@@ -53,7 +53,7 @@ class RunProgress(QWidget):
         self.bar.setRange(0, total if total > 1 else 0)
         self.bar.setValue(done)
         elapsed = time.monotonic() - self._start
-        # What an earlier run has done tells nothing of the speed.
+        # Tiles of an earlier run, which took no time, do not count for the speed.
         first = self._first if done < total else 0
         self.text.setText(time_left(done - first, total - first, elapsed, self._speed))
 

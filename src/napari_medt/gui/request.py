@@ -1,4 +1,4 @@
-"""What one click asks for, and how it is carried out. Runs on a worker thread; knows no Qt."""
+"""What one click on Segment asks for, and the work it causes on a thread. Knows no Qt."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from napari_medt.engine.source import Level
     from napari_medt.models.store import Model
 
-Tell = Callable[..., dict[str, Any]]
+Describe = Callable[..., dict[str, Any]]  # :func:`describe_run` of one run
 KEPT_BYTES = 1 << 29  # of probabilities, for the sliders
 
 
@@ -80,19 +80,19 @@ def carry_out(request: Request, progress: Progress, is_cancelled: IsCancelled) -
 
     model, device = load_model(request.model), str(choose_device("auto"))
     segment = segment_planes if request.levels is None else segment_part
-    tell = partial(told_of, request, model, device, start)
-    return segment(request, model, device, tell, progress, is_cancelled)
+    describe = partial(describe_run, request, model, device, start)
+    return segment(request, model, device, describe, progress, is_cancelled)
 
 
 def segment_planes(
     request: Request,
     model: Model,
     device: str,
-    tell: Tell,
+    describe: Describe,
     progress: Progress,
     is_cancelled: IsCancelled,
 ) -> Outcome:
-    """Predict and label planes; `tell` is :func:`told_of` for the run."""
+    """Predict and label planes, and return them as an outcome."""
     from napari_medt.engine.volume import label_plane, predict_frames, put_together
 
     scope = request.scope
@@ -122,7 +122,7 @@ def segment_planes(
             kept.clear()
     labels = put_together(planes, scope, number_apart=model.card.splits_objects, link=request.link)
     magnifications, blank = zip(*seen, strict=True)
-    made = tell(
+    made = describe(
         magnification=max(magnifications),  # the same of all planes, but 0 of blank ones
         blank=sum(blank) / len(blank),
     )
@@ -143,7 +143,7 @@ def segment_part(
     request: Request,
     model: Model,
     device: str,
-    tell: Tell,
+    describe: Describe,
     progress: Progress,
     is_cancelled: IsCancelled,
 ) -> Outcome:
@@ -172,7 +172,7 @@ def segment_part(
         min_size=request.min_size,
     )
     place = Place(part.corner, part.step, part.level + 1 if len(request.levels) > 1 else 0)
-    made = tell(
+    made = describe(
         resolution=part.level + 1,
         magnification=part.prediction.magnification,
         blank=part.prediction.blank,
@@ -189,7 +189,7 @@ def segment_part(
     )
 
 
-def told_of(
+def describe_run(
     request: Request,
     model: Model,
     device: str,
@@ -199,7 +199,7 @@ def told_of(
     blank: float,
     resolution: int = 1,
 ) -> dict[str, Any]:
-    """Describe how a run that began at `start` made its labels."""
+    """Return the provenance of the labels of a run that began at `start`."""
     return provenance(
         model.card,
         request.scope,

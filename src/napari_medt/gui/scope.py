@@ -1,4 +1,4 @@
-"""What of the image is segmented: its axes in words, channel, planes and region."""
+"""Which part of the image is segmented: its axes in words, channel, planes and region."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ WHOLE, VIEW, SHAPES = "Whole image", "In the window", "Inside the shapes"
 
 
 class ScopeChoice(QWidget):
-    """Shows what the image is taken for, and lets the user say it is otherwise.
+    """Shows how the axes of the image are understood, and lets the user correct that.
 
-    Only what can be chosen for the image is shown.
+    Only choices that the image leaves open are shown.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class ScopeChoice(QWidget):
     """
 
     changed = Signal()  # other pixels are to be segmented
-    narrowed = Signal()  # more or less of the same pixels is
+    narrowed = Signal()  # more or fewer of the same pixels are
 
     def __init__(self, viewer: napari.Viewer) -> None:
         super().__init__()
@@ -149,7 +149,7 @@ class ScopeChoice(QWidget):
         return self._link.isChecked() and not self._link.isHidden()
 
     def scope(self) -> Scope:
-        """Say what to segment, as things are now.
+        """Return what to segment, as chosen and shown now.
 
         Raises
         ------
@@ -164,7 +164,7 @@ class ScopeChoice(QWidget):
         return Scope(self._axes, frames, self._channel.currentData(), self._find_region(shown))
 
     def middle_plane(self) -> Callable[[], Any]:
-        """How to read the middle one of the planes, which may be lazy, or a part of a large one.
+        """Return a function that reads the middle plane, or a typical part of a large one.
 
         Raises
         ------
@@ -192,7 +192,7 @@ class ScopeChoice(QWidget):
     # What is shown
 
     def show_image(self, image: Image | None) -> None:
-        """Offer what can be chosen for a layer."""
+        """Offer the choices for a layer."""
         if image is self._image and image is not None:
             return
         for emitter in self._emitters():
@@ -206,7 +206,7 @@ class ScopeChoice(QWidget):
             self._read_axes(image)
 
     def _emitters(self) -> list[EventEmitter]:
-        """What tells that the image has other pixels, or other names for its axes."""
+        """The events of other pixels, or of other names for the axes."""
         image = self._image
         return [] if image is None else [image.events.data, image.events.axis_labels]
 

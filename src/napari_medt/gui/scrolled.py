@@ -1,4 +1,4 @@
-"""What is scrolled where the window is too small for all of it."""
+"""A part of the widget that scrolls where the window is too small."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ LEAST_HEIGHT = 100  # pixels
 
 
 class Scrolled(QScrollArea):
-    """As tall as what it holds; scrolls where there is less room.
+    """As tall as its content; scrolls where there is less room.
 
     Parameters
     ----------
@@ -27,14 +27,14 @@ class Scrolled(QScrollArea):
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
 
     def sizeHint(self) -> QSize:
-        """All of it, at the width there is without a bar."""
+        """The height of all content, at its width without a scroll bar."""
         least = self._inside.minimumSizeHint()
         height = self._inside.heightForWidth(max(self.width(), least.width()))
         wide = max(self._width(), self._inside.sizeHint().width())
         return QSize(wide, max(height, least.height()))
 
     def minimumSizeHint(self) -> QSize:
-        """Never so narrow that something is cut off."""
+        """Wide enough that nothing is cut off."""
         return QSize(self._width(), LEAST_HEIGHT)
 
     def _width(self) -> int:
@@ -42,7 +42,7 @@ class Scrolled(QScrollArea):
         return least + bar.sizeHint().width() if bar and bar.isVisible() else least
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        """Make room when there is more or less to see."""
+        """Ask for another height when the content changes."""
         if event and event.type() in (QEvent.Type.LayoutRequest, QEvent.Type.Resize):
             self.updateGeometry()
         return super().eventFilter(watched, event)

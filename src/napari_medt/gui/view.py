@@ -1,4 +1,4 @@
-"""What of an image the viewer shows, and what lies inside shapes."""
+"""Which part of an image the viewer shows, and which lies inside shapes."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def shapes_region(image: Image, viewer: napari.Viewer, axes: Axes, frame: Frame 
         )
     seen = [layer for layer in found if layer.visible] or found
     layer = ([layer for layer in seen if layer in viewer.layers.selection] or seen)[-1]
-    # napari leaves the shape drawn last selected, though nobody selected it.
+    # napari keeps the shape drawn last selected, though the user did not select it.
     selected = layer.selected_data if layer.mode in SELECTING else ()
     chosen = sorted(selected) or range(len(layer.data))
     chosen = [index for index in chosen if layer.shape_type[index] != "line"]

@@ -86,8 +86,8 @@ class SegmentWidget(QWidget):
         self._relabelling, self._counting = NewestJob(self), NewestJob(self)
         self._corrected: Mask | None = None
         self._counted: str | None = None
-        self._waiting = False  # Segment was clicked, and starts once a model was suggested
-        self._ahead = False  # the sliders were set for the next Segment
+        self._waiting = False  # whether Segment was clicked, and starts once a model is suggested
+        self._ahead = False  # whether the sliders are set for the next Segment
         self._edits = QTimer(self)
         self._edits.setSingleShot(True)
         self._edits.setInterval(EDITS_WAIT)
@@ -345,10 +345,10 @@ class SegmentWidget(QWidget):
     # The mask
 
     def _mask(self) -> Mask | None:
-        """Return the mask that the sliders are for: the selected one, or that of what is chosen.
+        """Return the mask that the sliders are for: the selected one, or that of the chosen image.
 
-        None while other labels are selected, or a mask of another image or model than those chosen,
-        so that no mask changes that is not looked at.
+        None while other labels are selected, or a mask of another image or model than the chosen
+        ones, so that no mask changes that the user does not look at.
         """
         if self._masks.others_selected():
             return None
@@ -378,9 +378,9 @@ class SegmentWidget(QWidget):
         self._refresh()
 
     def _tell_of_chosen(self) -> None:
-        """Exchange what is told of one mask for what there is to tell of the one chosen now.
+        """Replace what the message says of one mask by what there is to say of the chosen one.
 
-        What is told of no mask stays, and so does everything during a run.
+        A message about no mask stays, and so does any message during a run.
         """
         mask = self._mask()
         other = self.message.about is None and bool(self.message.text())
@@ -415,7 +415,7 @@ class SegmentWidget(QWidget):
         self._refresh()
 
     def _on_edited(self, mask: Mask) -> None:
-        # To look at another plane is announced like undo, for masks that are not selected, too.
+        # Showing another plane is announced like undo, even for masks that are not selected.
         if mask.layer is self._viewer.layers.selection.active:
             self._corrected = mask
             self._edits.start()
@@ -432,14 +432,14 @@ class SegmentWidget(QWidget):
 
     def _on_counted(self, counted: tuple[Mask, str]) -> None:
         mask, sentence = counted
-        # Only what is new, since other messages stay when another plane is looked at.
+        # Only what is new, since other messages stay when another plane is shown.
         if sentence and sentence != self._counted and mask is self.message.about:
             self._counted = sentence
             self.message.say(sentence, mask)
 
 
 def relabel_mask(mask: Mask, threshold: float, min_size: int) -> tuple[Mask, Outcome, Outcome]:
-    """Make the labels of a mask with other settings: the mask, from what, and what was made."""
+    """Make the labels of a mask with other settings: the mask, the outcome before and after."""
     base = mask.outcome
     if not base.adjustable:  # edited, or its image gone, while this waited for its turn
         return mask, base, base
@@ -447,7 +447,7 @@ def relabel_mask(mask: Mask, threshold: float, min_size: int) -> tuple[Mask, Out
 
 
 def count_mask(mask: Mask) -> tuple[Mask, str]:
-    """Say what a mask holds now; nothing of one so large that counting takes long."""
+    """Say what a mask holds now; empty for one so large that counting takes long."""
     labels = mask.labels
     if labels.size > LARGEST or labels.shape != mask.outcome.written.shape:
         return mask, ""
@@ -456,7 +456,7 @@ def count_mask(mask: Mask) -> tuple[Mask, str]:
 
 
 def why_left_alone(mask: Mask | None) -> str:
-    """Say why the sliders leave a mask alone, as far as is known; empty where they do not."""
+    """Say why the sliders leave a mask alone; empty if they do not, or it is not yet known."""
     if mask is None:
         return ""
     if mask.image is None:
