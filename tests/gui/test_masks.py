@@ -89,6 +89,9 @@ def test_layers_that_are_mixed_get_a_mask_of_their_own(hands, viewer, widget, ba
     both = hands.click_segment_and_wait()
     assert both is not mask
     assert np.array_equal(mask.data, kept)
+    green, magenta = both.metadata[METADATA]["mixed"]
+    assert green == {"limits": [0, 255], "colour": [0, 1, 0]}
+    assert magenta["colour"] == [1, 0, 1]
     assert hands.click_segment_and_wait() is both
 
 

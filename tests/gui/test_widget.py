@@ -134,7 +134,9 @@ def test_provenance_names_the_run_and_no_patient(hands, viewer, widget, batches,
         "planes": "all",
         "rows": "all",
         "columns": "all",
+        "pixels_inside": "all",
     }
+    assert made["mixed"] == []
     assert set(made["versions"]) == {"napari-medt", "torch", "numpy", "python"}
     assert "Jane" not in json.dumps(made)
 

@@ -16,7 +16,16 @@ def test_a_part_is_told_with_channels_counted_from_one():
         "planes": [[3]],
         "rows": [2, 4],
         "columns": [0, 9],
+        "pixels_inside": "all",
     }
+
+
+def test_shapes_are_no_box():
+    """Within a box, 0 would otherwise read as: nothing was found."""
+    inside = np.tri(4, dtype=bool)
+    region = Region(slice(2, 6), slice(1, 5), inside)
+    scope = Scope(guess_axes((8, 9), ("y", "x")), ((),), region=region)
+    assert describe_scope(scope)["pixels_inside"] == 10
 
 
 def test_several_channels_are_seen_as_colours():

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari_medt.engine.axes import guess_axes
+from napari_medt.engine.mix import Mix
 from napari_medt.engine.progress import IsCancelled, Progress
 from napari_medt.engine.region import Region, Scope
 from napari_medt.gui.loading import import_engine
@@ -203,6 +204,7 @@ def describe_run(
     return provenance(
         model.card,
         request.scope,
+        mixed=request.image.channels if isinstance(request.image, Mix) else (),
         link=request.link,
         branches=request.branches,
         threshold=request.threshold,

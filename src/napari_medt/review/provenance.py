@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+import numpy as np
+
+from napari_medt.engine.mix import Channel
 from napari_medt.engine.region import Scope
 from napari_medt.models.card import ModelCard
 from napari_medt.network.config import Branches
@@ -17,6 +21,7 @@ def provenance(
     card: ModelCard,
     scope: Scope,
     *,
+    mixed: Sequence[Channel],
     link: bool,
     branches: Branches,
     threshold: float,
@@ -35,6 +40,8 @@ def provenance(
         Of the model that ran.
     scope : Scope
         What of the image was segmented.
+    mixed : sequence of Channel
+        Layers that were segmented together, in their colours; empty for a single one.
     link : bool
         Whether objects that overlap from slice to slice are one object.
     branches : {"both", "global", "patch"}
@@ -66,6 +73,7 @@ def provenance(
         "min_size": min_size,
         "linked": link,
         "scope": describe_scope(scope),
+        "mixed": [{"limits": list(one.limits), "colour": list(one.colour)} for one in mixed],
         "resolution": resolution,
         "magnification": magnification,
         "blank_tiles": round(blank, 3),
@@ -76,7 +84,7 @@ def provenance(
 
 
 def describe_scope(scope: Scope) -> dict[str, Any]:
-    """Tell what of an image was segmented; channels count from 1, all else as arrays do."""
+    """Describe which part of an image was segmented. Channels count from 1, all else from 0."""
     axes, region = scope.axes, scope.region
     channel = "first three" if scope.channel is None else scope.channel + 1
     return {
@@ -85,6 +93,7 @@ def describe_scope(scope: Scope) -> dict[str, Any]:
         "planes": "all" if scope.all_planes else [list(frame) for frame in scope.frames],
         "rows": "all" if region is None else [region.rows.start, region.rows.stop],
         "columns": "all" if region is None else [region.columns.start, region.columns.stop],
+        "pixels_inside": "all" if scope.inside is None else int(np.count_nonzero(scope.inside)),
     }
 
 
