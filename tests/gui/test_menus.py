@@ -29,6 +29,23 @@ def test_demo_is_ready_to_click(viewer, qtbot):
     qtbot.waitUntil(lambda: dock.model.card.name == "nuclei-fluorescence", timeout=60_000)
 
 
+def test_the_demo_shows_the_whole_sample_beside_the_widget(viewer, qtbot):
+    demo.fill(viewer)
+    demo.make_room(viewer)
+    canvas = viewer.window._qt_viewer.canvas
+    height, width = viewer.layers[0].data.shape
+
+    def is_whole():
+        to_canvas = canvas.view.transform * canvas.view.scene.transform
+        left, top = to_canvas.map((0, 0))[:2]
+        right, bottom = to_canvas.map((width, height))[:2]
+        size = canvas.native.size()
+        inside = left >= 0 and right <= size.width() and top >= 0 and bottom <= size.height()
+        return inside and max(right - left - size.width(), bottom - top - size.height()) > -100
+
+    qtbot.waitUntil(is_whole)
+
+
 def test_menus_open_no_second_widget_beside_that_of_the_demo(viewer, qtbot):
     demo.fill(viewer)
     for visible in (True, False, True):

@@ -12,7 +12,8 @@ from qtpy.QtWidgets import QMenu, QToolButton
 
 from napari_medt.gui.layers import to_world
 
-PLACING = ("scale", "translate", "rotate", "shear", "affine", "units")  # events of a layer
+# Events of a layer after which it may be another one in the list, or no longer lie on the image.
+RELISTED = ("name", "scale", "translate", "rotate", "shear", "affine", "units")
 ROUNDING = 0.1  # of a pixel
 
 
@@ -37,7 +38,7 @@ class ChannelMenu(QToolButton):
         self.setToolTip("Segment layers that are channels of one image together, as shown.")
         self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.setMenu(self._menu)
-        for emitter in ("inserted", "removed", "renamed"):
+        for emitter in ("inserted", "removed"):
             getattr(layers.events, emitter).connect(self._on_layers)
         layers.events.connect(self._on_any)
 
@@ -58,7 +59,7 @@ class ChannelMenu(QToolButton):
             self.changed.emit()
 
     def _on_any(self, event: Event) -> None:
-        if event.type in PLACING:
+        if event.type in RELISTED:
             self._on_layers()
 
     def _offer(self, chosen: list[Image]) -> None:

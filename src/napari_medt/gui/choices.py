@@ -87,8 +87,9 @@ class ImageChoice(Box):
         self.setPlaceholderText("Open an image first")
         self._viewer = viewer
         self.currentIndexChanged.connect(self.changed)
-        for emitter in ("inserted", "removed", "reordered", "renamed"):
+        for emitter in ("inserted", "removed", "reordered"):
             getattr(viewer.layers.events, emitter).connect(self._on_layers)
+        viewer.layers.events.connect(self._on_any)
         viewer.layers.selection.events.active.connect(self._on_active)
         self._on_layers()
 
@@ -108,6 +109,10 @@ class ImageChoice(Box):
             self.setCurrentIndex(images.index(wanted[0]) if wanted else -1)
         if self.image is not chosen:
             self.changed.emit()
+
+    def _on_any(self, event: Event) -> None:
+        if event.type == "name":  # of a layer; napari before 0.7 has no event of the list for it
+            self._on_layers()
 
     def choose(self, layer: Layer | None) -> None:
         """Choose a layer, if it is an image in the viewer."""

@@ -44,17 +44,27 @@ class Message(Note):
         self.of_try = False
         viewer.events.theme.connect(self._on_theme)
 
-    def say(self, sentence: str, about: Mask | None = None, *, of_try: bool = False) -> None:
+    def say(self, sentence: str, about: Mask | None = None) -> None:
         """Show a sentence, perhaps about a mask."""
-        self.about, self.of_try = about, of_try
+        self.about, self.of_try = about, False
         self.setStyleSheet("")
         self.setText(sentence)
 
-    def refuse(self, sentence: str, *, of_try: bool = False) -> None:
+    def refuse(self, sentence: str) -> None:
         """Show what the user can mend."""
         logger.error(sentence)
-        self.say(sentence, of_try=of_try)
+        self.say(sentence)
         self.setStyleSheet(f"color: {error_colour(self._viewer.theme)};")
+
+    def say_of_try(self, sentence: str) -> None:
+        """Say why there is no mask of what is chosen."""
+        self.say(sentence)
+        self.of_try = True
+
+    def refuse_try(self, sentence: str) -> None:
+        """Show what the user can mend to get a mask of what is chosen."""
+        self.refuse(sentence)
+        self.of_try = True
 
     def report(self, error: Exception) -> None:
         """Show a defect: a sentence here, and napari's own report for the details."""

@@ -163,8 +163,8 @@ class SegmentWidget(QWidget):
             run.said.connect(message.say)
             run.crashed.connect(message.report)
         self.run.landed.connect(self._on_landed)
-        self.run.cancelled.connect(partial(message.say, of_try=True))
-        self.run.refused.connect(partial(message.refuse, of_try=True))
+        self.run.cancelled.connect(message.say_of_try)
+        self.run.refused.connect(message.refuse_try)
         for files in (self.slide, self.folder):
             files.cancelled.connect(message.say)
             files.refused.connect(message.refuse)
@@ -273,7 +273,7 @@ class SegmentWidget(QWidget):
                 return
             request = self._request(image, model, scope, levels)
         except UserError as error:
-            self.message.refuse(str(error), of_try=True)
+            self.message.refuse_try(str(error))
             return
         self._counted = None
         mixed = frozenset(layer.unique_id for layer in self.scope.added)
