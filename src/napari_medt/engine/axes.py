@@ -16,6 +16,7 @@ Role = Literal["position", "time", "slice", "channel", "row", "column"]
 Frame = tuple[int, ...]
 
 ROLES: dict[str, Role] = {
+    "position": "position",
     "t": "time",
     "time": "time",
     "z": "slice",
@@ -103,8 +104,8 @@ class Axes:
         frame : tuple of int
             From :meth:`frames`.
         channel : int or None
-            Which channel; None takes the first three as red, green and blue. No matter where there
-            are no channels.
+            Which channel; None takes the first three as red, green and blue. Ignored if there are
+            no channels.
 
         Returns
         -------
@@ -127,13 +128,12 @@ class Axes:
         return np.stack(planes, axis=-1)
 
     def with_channels(self, axis: int | None) -> Axes:
-        """Return the same axes with other channels, or with none."""
-        unnamed = guess_axes(self.shape, channel_axis=axis)
-        roles = list(unnamed.roles)
-        for index, role in enumerate(self.roles):
-            if role in ("time", "position") and index != axis:
-                roles[index] = role
-        return replace(self, roles=tuple(roles))
+        """Return the same axes with other channels, or with none; times and positions stay."""
+        names = [
+            role if role in ("time", "position") and index != axis else ""
+            for index, role in enumerate(self.roles)
+        ]
+        return guess_axes(self.shape, names, channel_axis=axis)
 
     def describe(self, *, rgb: bool = False, channel: int | None = 0) -> str:
         """Say in words what the image is taken for and which channel is used."""
@@ -158,15 +158,15 @@ def guess_axes(
 ) -> Axes:
     """Guess what the axes of an image are.
 
-    Names decide where they are known ones. Of the others the shortest is taken for channels if it
-    is short, and what is left are slices, times and positions, from right to left.
+    Known names decide. If no axis has one, the shortest axis of 2 to `MOST_CHANNELS` is taken for
+    the channels. The remaining axes become slices, times and positions, from right to left.
 
     Parameters
     ----------
     shape : sequence of int
         Two or more lengths, the colour axis left out.
     names : sequence of str
-        The axes' names; others than those in :data:`ROLES` tell nothing.
+        The axes' names; those that are not in :data:`ROLES` are ignored.
     channel_axis : int or None
         The channels' axis where it is known, None for none; -1 leaves it to the guess.
     """
