@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if isinstance(error, BrokenPipeError) and nobody_reads():
             return 141
-        print(f"napari-medt: {file_trouble(error)}.", file=sys.stderr)
+        print(f"napari-medt: {file_trouble(error)}", file=sys.stderr)
         return 1
     except (MemoryError, RuntimeError) as error:
         if not out_of_memory(error):

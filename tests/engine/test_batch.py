@@ -80,7 +80,7 @@ def test_a_full_disk_is_no_fault_of_the_image(inputs, out, model, monkeypatch):
     full = OSError(errno.ENOSPC, "No space left on device")
     monkeypatch.setattr(batch, "write_labels", Mock(side_effect=full))
     told = failures(run(inputs, out, model))
-    assert told[0] == "one.png: its labels find no room: the disk of the output folder is full."
+    assert told[0] == "one.png: The disk is full: make room on it, and try again."
 
 
 def test_cancel_keeps_what_is_done_and_says_so(inputs, out, model):

@@ -196,6 +196,13 @@ def test_labels_that_could_not_be_replaced_twice_are_no_correction(inputs, out, 
     assert set(statuses(run(inputs, out, model, others[2])).values()) == {"done"}
 
 
+@pytest.mark.parametrize("text", ["{", "[]", '{"other": 1}', "[" * 100_000])
+def test_a_damaged_record_is_none(tmp_path, text):
+    (tmp_path / STATE).mkdir()
+    (tmp_path / STATE / "one.json").write_text(text)
+    assert record.read_record(tmp_path, "one") == record.Record()
+
+
 def test_records_name_no_file_and_no_time(inputs, out, model):
     run(inputs, out, model)
     record = json.loads((out / STATE / "one.json").read_text())

@@ -1,10 +1,16 @@
 """The table of results."""
 
 import csv
+import errno
+import os
 from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
 
 from napari_medt.engine.inputs import Item
 from napari_medt.engine.summary import SUMMARY_FILE, Found, Result, write_summary
+from napari_medt.errors import DataError
 
 
 def test_numbers_have_as_many_digits_as_count(tmp_path):
@@ -17,3 +23,10 @@ def test_numbers_have_as_many_digits_as_count(tmp_path):
     assert (row["area_percent"], row["area_mm2"]) == ("23.6333", "0.000123457")
     assert (row["area_pixels"], row["objects"]) == ("12345678", "7")
     assert (row["volume_mm3"], row["circumference_mm"]) == ("1234570.0", "")
+
+
+def test_a_full_disk_is_not_taken_for_an_open_file(tmp_path, monkeypatch):
+    full = OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr(os, "replace", Mock(side_effect=full))
+    with pytest.raises(DataError, match="^The disk is full: make room on it, and try again"):
+        write_summary(tmp_path, [], [])

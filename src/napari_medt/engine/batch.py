@@ -5,7 +5,6 @@ Labels that somebody corrected by hand are never written over, nor taken for tho
 
 from __future__ import annotations
 
-import errno
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -43,7 +42,14 @@ from napari_medt.engine.results import (
 from napari_medt.engine.segment import check_branches
 from napari_medt.engine.summary import Found, Result, write_summary
 from napari_medt.engine.volume import label_plane, predict_frames, put_together
-from napari_medt.errors import Cancelled, DataError, ImageError, UserError, out_of_memory
+from napari_medt.errors import (
+    Cancelled,
+    DataError,
+    ImageError,
+    UserError,
+    file_trouble,
+    out_of_memory,
+)
 from napari_medt.models.store import Model
 
 logger = logging.getLogger("napari_medt")
@@ -148,10 +154,7 @@ class Batch:
         except UserError as error:
             result = Result(item, "failed", str(error))
         except OSError as error:
-            reason = f"it cannot be read or written ({error.strerror or error})."
-            if error.errno == errno.ENOSPC:  # that is no fault of the image
-                reason = "its labels find no room: the disk of the output folder is full."
-            result = Result(item, "failed", reason)
+            result = Result(item, "failed", file_trouble(error, "it"))
         except Cancelled:
             raise
         except Exception as error:

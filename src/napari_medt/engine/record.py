@@ -109,7 +109,7 @@ def read_record(output: Path, name: str) -> Record:
     try:
         text = (output / STATE / f"{name}.json").read_text(encoding="utf-8")
         return Record(**json.loads(text))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):  # the last of lists within lists
         return Record()
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari_medt.engine.files import write_whole
-from napari_medt.errors import DataError
+from napari_medt.errors import DataError, file_trouble
 
 if TYPE_CHECKING:  # the readers of all formats, which the widget does without until a run
     from napari_medt.engine.inputs import Item
 
 SUMMARY_FILE = "summary.csv"
-DIGITS = 6  # of a measured number in the table; no measurement has more that count
+DIGITS = 6  # significant digits of a measurement in the table
 Status = Literal["done", "skipped", "kept", "failed", "waiting"]
 # What each status is called in the table.
 STATUSES: dict[Status, str] = {
@@ -26,6 +26,12 @@ STATUSES: dict[Status, str] = {
     "kept": "kept, edited",
     "failed": "failed",
     "waiting": "not reached",
+}
+# What those that were not segmented anew are called in a sentence.
+WORDS: dict[Status, str] = {
+    "skipped": "done before",
+    "kept": "kept as you edited them",
+    "failed": "failed",
 }
 
 
@@ -105,7 +111,7 @@ class Result:
 
 
 def write_summary(
-    folder: Path, results: Iterable[Result], earlier: Iterable[dict[str, str]] = ()
+    folder: Path, results: Iterable[Result], earlier: Iterable[dict[str, str]]
 ) -> None:
     """Write the table of results, whole or not at all.
 
@@ -145,15 +151,16 @@ def write_summary(
         writer.writerow(row)
     path = folder / SUMMARY_FILE
     try:
-        # Not write_text's line ends: what it writes has its own. Names of files may be any bytes.
+        # Bytes, since write_text would translate line ends; names of files may hold any bytes.
         # Without the byte-order mark Excel takes UTF-8 for the code page of the computer.
         text = table.getvalue().encode("utf-8-sig", errors="backslashreplace")
         write_whole(path, lambda beside: beside.write_bytes(text))
     except OSError as error:
-        raise DataError(
-            f"{path} cannot be written ({error.strerror}): close it if another program has it "
-            "open, or choose another output folder, and start again."
-        ) from None
+        advice = (
+            "close it if another program has it open, or choose another output folder, and start "
+            "again"
+        )
+        raise DataError(file_trouble(error, path, advice)) from None
 
 
 def _rounded(value: Any) -> Any:
@@ -164,9 +171,7 @@ def in_words(results: Sequence[Result]) -> str:
     """Say what became of the images, as one sentence."""
     counts = Counter(result.status for result in results)
     parts = [f"{counts['done']} of {len(results)} images segmented"]
-    parts += [f"{counts['skipped']} done before"] * bool(counts["skipped"])
-    parts += [f"{counts['kept']} kept as you edited them"] * bool(counts["kept"])
-    parts += [f"{counts['failed']} failed"] * bool(counts["failed"])
+    parts += [f"{counts[status]} {words}" for status, words in WORDS.items() if counts[status]]
     return ", ".join(parts) + "."
 
 
