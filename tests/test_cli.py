@@ -185,7 +185,7 @@ def test_a_card_is_saved_even_if_the_worst_cannot_be_drawn(
     picture = tmp_path / "worst.png"
     arguments = ("--model", tiny_model, "--data", data, "--worst", picture, "--save-card")
     assert run("evaluate", *arguments) == 1
-    assert "No space left" in capsys.readouterr().err
+    assert "The disk is full" in capsys.readouterr().err
     assert load_model(tiny_model).card.accuracy["both"]["images"] == 2
 
 

@@ -383,7 +383,7 @@ def check_outputs(options: argparse.Namespace) -> None:
 
 def write_scores(path: Path, model: Any, accuracy: dict[str, Any], scores: dict[str, Any]) -> None:
     """Write what was measured as JSON: the summary, and every image, per branch setting."""
-    from napari_medt.engine.files import write_text
+    from napari_medt.engine.files import write_json
 
     report = {
         "model": model.card.name,
@@ -394,8 +394,7 @@ def write_scores(path: Path, model: Any, accuracy: dict[str, Any], scores: dict[
             for branches, found in scores.items()
         },
     }
-    text = json.dumps(report, indent=2) + "\n"
-    write_text(path, text)
+    write_json(path, report)
 
 
 def add_models(commands: Any) -> None:

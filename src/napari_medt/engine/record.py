@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_medt import __version__
-from napari_medt.engine.files import STATE, write_text
+from napari_medt.engine.files import STATE, write_json
 from napari_medt.models.card import ModelCard
 from napari_medt.network.config import Branches
 
@@ -117,8 +117,7 @@ def write_record(output: Path, name: str, record: Record) -> None:
     """Write the record of an item, whole or not at all."""
     folder = output / STATE
     folder.mkdir(exist_ok=True)
-    text = json.dumps(asdict(record), indent=2) + "\n"
-    write_text(folder / f"{name}.json", text)
+    write_json(folder / f"{name}.json", asdict(record))
 
 
 def fingerprint(files: Sequence[Path]) -> str:

@@ -19,7 +19,6 @@ from nibabel.orientations import (
 )
 from numpy.typing import NDArray
 
-from napari_medt.engine.files import write_whole
 from napari_medt.engine.formats.picture import Affine, Picture, split_affine, volume
 from napari_medt.errors import ImageError
 
@@ -92,7 +91,7 @@ def stem(path: Path) -> str:
 def write_nifti(
     path: Path, labels: NDArray, affine: Affine, orientation: str = "", time_step: float = 0.0
 ) -> None:
-    """Write labels as NIfTI, whole or not at all.
+    """Write labels as NIfTI.
 
     Parameters
     ----------
@@ -132,7 +131,7 @@ def write_nifti(
     data = image.to_bytes()
     if path.name.lower().endswith(".gz"):
         data = gzip.compress(data, mtime=0)
-    write_whole(path, lambda beside: beside.write_bytes(data))
+    path.write_bytes(data)
 
 
 def _label_type(labels: NDArray) -> Any:
