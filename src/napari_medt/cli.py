@@ -239,7 +239,7 @@ def run_slide(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from napari_medt.engine.block import summary_path
-    from napari_medt.engine.pyramid import open_levels
+    from napari_medt.engine.pyramid import is_zarr, open_levels
     from napari_medt.engine.slide import segment_slide
     from napari_medt.models.store import load_model
 
@@ -290,11 +290,6 @@ def choose_execute(options: argparse.Namespace) -> Iterator[Any]:
     ready = connect(options.scheduler) if options.scheduler else start_workers(options.workers)
     with ready as client:
         yield OnCluster(client, options.inputs[0], options.model)
-
-
-def is_zarr(folder: Path) -> bool:
-    """Whether a folder is a Zarr group or array."""
-    return any((folder / name).exists() for name in ("zarr.json", ".zgroup", ".zarray"))
 
 
 def add_evaluate(commands: Any) -> None:

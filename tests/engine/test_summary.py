@@ -28,5 +28,5 @@ def test_numbers_have_as_many_digits_as_count(tmp_path):
 def test_a_full_disk_is_not_taken_for_an_open_file(tmp_path, monkeypatch):
     full = OSError(errno.ENOSPC, "No space left on device")
     monkeypatch.setattr(os, "replace", Mock(side_effect=full))
-    with pytest.raises(DataError, match="^The disk is full: make room on it, and try again"):
+    with pytest.raises(DataError, match="The disk is full: make room on it, and try again"):
         write_summary(tmp_path, [], [])

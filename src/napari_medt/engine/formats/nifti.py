@@ -19,6 +19,7 @@ from nibabel.orientations import (
 )
 from numpy.typing import NDArray
 
+from napari_medt.engine.formats.opening import opening, stem
 from napari_medt.engine.formats.picture import Affine, Picture, split_affine, volume
 from napari_medt.errors import ImageError
 
@@ -49,26 +50,21 @@ def read_nifti(path: Path, view: str = "") -> Picture:
     Raises
     ------
     ImageError
-        If it is no NIfTI file, damaged, or of complex numbers.
+        If it is missing, damaged, not a NIfTI file, or of complex numbers.
     """
-    try:
+    with opening(path, "a NIfTI file"):
         image: Any = nibabel.load(path)
         values = _values(image, path.name)
         space, time = image.header.get_xyzt_units()
         intent = int(image.header["intent_code"])
-    except (ImageError, MemoryError):
-        raise
-    except FileNotFoundError:
-        raise ImageError(f"There is no file {path}.") from None
-    except Exception:  # a damaged file makes nibabel raise anything
-        raise ImageError(f"{path.name} is not a NIfTI file that can be read.") from None
     colours = image.get_data_dtype().names is not None
     affine = image.affine.copy()
     affine[:3] *= SPACE_UNITS.get(space, 1.0)
-    named = stem(path).lower().endswith(".labels")  # by a folder run, perhaps saved again elsewhere
+    name = stem(path, SUFFIXES)
+    named = name.lower().endswith(".labels")  # by a folder run, perhaps saved again elsewhere
     labels = (named or intent == LABELS) and values.dtype.kind in "iu" and not colours
     try:
-        picture = _place(values, colours, affine, view, _time_step(image, time), stem(path))
+        picture = _place(values, colours, affine, view, _time_step(image, time), name)
         return replace(picture, labels=labels)
     except ImageError:
         raise
@@ -81,11 +77,6 @@ def read_nifti(path: Path, view: str = "") -> Picture:
 def view_of(affine: Affine) -> str:
     """Anatomical codes of columns, rows and slices, by their way to left, back and head."""
     return _codes(TO_LPS @ affine)
-
-
-def stem(path: Path) -> str:
-    """Name of a file less ``.nii`` or ``.nii.gz``."""
-    return path.name.removesuffix(".gz").removesuffix(".nii")
 
 
 def write_nifti(
@@ -188,7 +179,7 @@ def _name_axes(values: NDArray, colours: bool) -> tuple[NDArray, str]:
     """Give three axes to planes, and drop single times and channels."""
     placed = values.ndim - colours
     values = values.reshape(*values.shape[:placed], *(1,) * (3 - placed), *values.shape[placed:])
-    axes = AXES[: max(3, placed)] + "s" * colours
+    axes = AXES[: max(3, placed)] + ("s" if colours else "")
     if len(axes) != values.ndim:
         raise ImageError(f"NIfTI images with {placed} axes cannot be read: split the file first.")
     single = tuple(axes.index(axis) for axis in "tc" if axis in axes)
