@@ -150,4 +150,5 @@ def side_seen(side: int, card: ModelCard, magnification: float) -> int:
 
 def cut(area: Area, side: int) -> list[Area]:
     """Cut an area into pieces of at most `side` pixels a side."""
-    return list(product(*(pieces(part, side) for part in area)))
+    rows, columns = (pieces(part, side) for part in area)
+    return list(product(rows, columns))
