@@ -174,7 +174,7 @@ def run_segment(options: argparse.Namespace) -> int:
     from napari_medt.engine.batch import Batch
     from napari_medt.engine.device import choose_device
     from napari_medt.engine.inputs import find_items
-    from napari_medt.engine.record import Settings
+    from napari_medt.engine.record import BatchSettings
     from napari_medt.engine.summary import SUMMARY_FILE, failures, in_words
     from napari_medt.models.store import load_model
 
@@ -190,7 +190,7 @@ def run_segment(options: argparse.Namespace) -> int:
     model = load_model(options.model)
     if options.mm_per_pixel and not model.card.report:
         raise ModelError(f"{model.card.name} measures no lengths: leave out --mm-per-pixel.")
-    settings = Settings(
+    settings = BatchSettings(
         branches=options.branches,
         threshold=options.threshold,
         channel=(options.channel or 1) - 1,
@@ -203,7 +203,7 @@ def run_segment(options: argparse.Namespace) -> int:
     )
     results = run_batch(batch, items)
     for result in results:
-        if words := result.found.circumference_in_words():
+        if words := result.measured.circumference_in_words():
             print(f"{result.item.label}: {words}")
     problems = failures(results)
     for problem in problems:

@@ -9,14 +9,16 @@ from unittest.mock import Mock
 import pytest
 
 from napari_medt.engine.inputs import Item
-from napari_medt.engine.summary import SUMMARY_FILE, Found, Result, write_summary
+from napari_medt.engine.summary import SUMMARY_FILE, Measurements, Result, write_summary
 from napari_medt.errors import DataError
 
 
 def test_numbers_have_as_many_digits_as_count(tmp_path):
-    found = Found("3 x 4", 7, 23.633333333333333, 12345678, 0.000123456789, 1234567.89)
+    measured = Measurements("3 x 4", 7, 23.633333333333333, 12345678, 0.000123456789, 1234567.89)
     earlier = {"image": "b.png", "area_percent": "9.111111111111111"}
-    write_summary(tmp_path, [Result(Item("a", (Path("a.png"),)), "done", found=found)], [earlier])
+    write_summary(
+        tmp_path, [Result(Item("a", (Path("a.png"),)), "done", measured=measured)], [earlier]
+    )
     with (tmp_path / SUMMARY_FILE).open(newline="") as file:
         before, row = csv.DictReader(file)
     assert before["area_percent"] == "9.111111111111111", "a row of an earlier run stays"
