@@ -136,10 +136,12 @@ class Axes:
         return guess_axes(self.shape, names, channel_axis=axis)
 
     def describe(self, *, rgb: bool = False, channel: int | None = 0) -> str:
-        """Say in words what the image is taken for and which channel is used."""
+        """Say in words how the axes are understood and which channel is used."""
         height, width = self.shape[-2:]
         counts = [count(self.shape[axis], self.roles[axis]) for axis in self.stacked]
-        text = " x ".join(counts) + " of " * bool(counts) + f"{height} x {width}"
+        text = f"{height} x {width}"
+        if counts:
+            text = f"{' x '.join(counts)} of {text}"
         if rgb:
             return f"{text}, in colour"
         if self.channel_axis is None:
@@ -150,7 +152,7 @@ class Axes:
 
 def count(number: int, noun: str) -> str:
     """Say how many: ``"1 slice"``, ``"12 slices"``."""
-    return f"{number} {noun}{'s' * (number != 1)}"
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def guess_axes(
@@ -195,22 +197,22 @@ def guess_axes(
 
 
 def upright(picture: Picture) -> Picture:
-    """Put rows and columns behind the other axes, as :class:`Axes` wants them.
+    """Move rows and columns behind the other axes, as :class:`Axes` needs them.
 
     Raises
     ------
     ImageError
-        If there are none.
+        If there are no rows or no columns.
     """
     placed = picture.axes.removesuffix(COLOUR)
     if not {"y", "x"} <= set(placed):
         raise ImageError("The image has a single axis: an image of rows and columns is needed.")
     order = sorted(range(len(placed)), key=lambda axis: "yx".find(placed[axis]))
-    behind = [len(placed)] * picture.rgb
+    colour = range(len(placed), picture.array.ndim)  # the last axis, if there are colours
     return replace(
         picture,
-        array=picture.array.transpose([*order, *behind]),
-        axes="".join(placed[axis] for axis in order) + COLOUR * picture.rgb,
+        array=picture.array.transpose([*order, *colour]),
+        axes="".join(picture.axes[axis] for axis in (*order, *colour)),
         scale=tuple(picture.scale[axis] for axis in order),
         translate=tuple(picture.translate[axis] for axis in order),
         units=tuple(picture.units[axis] for axis in order),
@@ -218,9 +220,9 @@ def upright(picture: Picture) -> Picture:
 
 
 def with_colours_apart(picture: Picture) -> Picture:
-    """Make channels of the colours of an upright picture, red first; alpha is dropped.
+    """Turn the colours of an upright picture into channels, red first; alpha is dropped.
 
-    A picture that has channels already stays as it is.
+    A picture that already has channels is returned unchanged.
     """
     if not picture.rgb or "c" in picture.axes:
         return picture
@@ -237,7 +239,7 @@ def with_colours_apart(picture: Picture) -> Picture:
 def axes_of(picture: Picture) -> Axes:
     """Guess what the axes of an upright picture are, as the widget does for a layer."""
     letters = picture.axes.removesuffix(COLOUR)
-    # That rows and columns are known says nothing about the others.
+    # Rows and columns are always named, which would keep the others from being guessed.
     names = ["" if letter in "yx" else letter for letter in letters]
     channels = None if picture.rgb else -1
     return guess_axes(picture.array.shape[: len(letters)], names, channel_axis=channels)
@@ -249,7 +251,7 @@ def check_channel(channel: int, channels: int) -> None:
     Raises
     ------
     ImageError
-        With one sentence for the user.
+        If there is no such channel.
     """
     if not 0 <= channel < channels:
         raise ImageError(f"The image has no channel {channel + 1}: choose one of {channels}.")

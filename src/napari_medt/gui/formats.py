@@ -42,7 +42,7 @@ def read(path: str | Sequence[str]) -> list[LayerData]:
     Raises
     ------
     ImageError
-        With one sentence for the user.
+        If a file is missing, damaged or of a kind that cannot be read.
     """
     if isinstance(path, str):
         pictures = read_pictures(Path(path))
@@ -88,7 +88,7 @@ def write_labels(path: str, labels: Any, options: dict[str, Any]) -> list[str]:
     Raises
     ------
     SaveError
-        With one sentence for the user.
+        If the labels do not fit into NIfTI, or the file cannot be written.
     """
     try:
         file = nifti_file(Path(path))
@@ -121,13 +121,15 @@ def nifti_file(path: Path) -> Path:
 
 
 def write_layer(path: Path, labels: Any, options: dict[str, Any]) -> None:
-    """Write a Labels layer under a name that is known to be right; see :func:`write_labels`.
+    """Write a Labels layer to a path with a suffix of NIfTI; see :func:`write_labels`.
 
     Raises
     ------
     ImageError
-        If the layer has several resolutions or is turned, or its images disagree where the patient
-        is.
+        If the layer has several resolutions or too many axes, is rotated or sheared, or the images
+        in the viewer disagree about the patient.
+    DataError
+        If `path` is a folder, a device or the like.
     """
     if options.get("multiscale"):
         raise ImageError(
@@ -149,7 +151,7 @@ def write_layer(path: Path, labels: Any, options: dict[str, Any]) -> None:
 
 
 def without_channels(labels: NDArray, options: dict[str, Any]) -> tuple[NDArray, dict[str, Any]]:
-    """Drop the axis that stands for the channels of a mask's image, which NIfTI does not know.
+    """Drop the axis that stands for the channels of a mask's image, which NIfTI has no place for.
 
     See :func:`napari_medt.gui.layers.channels_within`.
     """

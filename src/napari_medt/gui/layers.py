@@ -128,10 +128,10 @@ def layer_placement(image: Image, axes: Axes, place: Place | None = None) -> dic
 
 
 def channels_within(axes: Axes) -> int | None:
-    """Return the axis of the channels if others lie before it.
+    """Return the axis of the channels if other axes come before it.
 
-    napari lines layers up by their last axes. Without that axis the ones before it would be taken
-    for those behind them, so labels keep it, one channel long.
+    napari aligns layers by their last axes. Without the channel axis those before it would shift by
+    one, so labels keep it, with length 1.
     """
     return axes.channel_axis or None
 

@@ -34,6 +34,11 @@ def draw_overlay(image: NDArray, labels: NDArray[np.integer]) -> NDArray[np.uint
     -------
     array of uint8
         ``(H, W, 3)``.
+
+    Raises
+    ------
+    ImageError
+        See :func:`napari_medt.engine.image.check_image`.
     """
     rgb = as_rgb(check_image(image))
     return (mark_boundaries(rgb, labels, color=OUTLINE) * 255).astype(np.uint8)
