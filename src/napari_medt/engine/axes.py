@@ -84,7 +84,7 @@ class Axes:
         Raises
         ------
         ImageError
-            If there is none.
+            If there is no such plane.
         """
         frame = tuple(int(np.rint(position[axis])) for axis in self.stacked)
         if frame not in self.frames():

@@ -39,7 +39,7 @@ SAME_PLACE = 0.01  # mm: positions nearer than this are one
 UNEVEN = 0.1  # of the mean distance between slices
 CENTIMETRES = 3  # code of ultrasound's unit of length
 TISSUE_IMAGE = 1  # code of ultrasound's two-dimensional regions
-# Any of them tells that frames are times, and how far apart: in milliseconds, or times a second.
+# Any of them means that frames are times, and says how far apart: in milliseconds, or per second.
 FRAME_TIMES = ("FrameTime", "FrameTimeVector")
 FRAME_RATES = ("CineRate", "RecommendedDisplayFrameRate")
 
@@ -71,10 +71,10 @@ def find_dicom(folder: Path) -> list[Path]:
 
 
 def find_series(paths: Iterable[Path]) -> list[list[Path]]:
-    """Sort DICOM files into those that :func:`read_dicom` makes one picture of.
+    """Group DICOM files that :func:`read_dicom` makes one picture of.
 
-    Files of different folders are never one. Files without an image are left out; a damaged one
-    stays by itself, and reading it says what is wrong.
+    Files of different folders are never in one group. Files without an image are left out; a
+    damaged one stays by itself, and reading it says what is wrong.
     """
     series: dict[Any, list[Path]] = {}
     for path in paths:
@@ -277,7 +277,7 @@ def _affine(
 
 
 def _find(data: Dataset, index: int, sequence: str, keyword: str) -> Any:
-    """Look a value up for one frame: in its own group, the shared one, or the data set."""
+    """Look up a value of one frame: in its own group, the shared one, or the data set."""
     frames = data.get("PerFrameFunctionalGroupsSequence") or []
     shared = data.get("SharedFunctionalGroupsSequence") or []
     for group in (*frames[index : index + 1], *shared):
@@ -325,7 +325,7 @@ def _ultrasound_spacing(data: Dataset) -> tuple[float, float] | None:
 
 
 def _slice_distance(data: Dataset) -> float:
-    """Millimetres from slice to slice where positions do not tell; 0 if unknown."""
+    """Millimetres between slices by the header, for lack of positions; 0 if unknown."""
     for keyword in ("SpacingBetweenSlices", "SliceThickness"):
         distance = abs(float(_find(data, 0, "PixelMeasuresSequence", keyword) or 0))
         if distance:

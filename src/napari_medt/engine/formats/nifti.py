@@ -29,7 +29,7 @@ TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])  # NIfTI counts to the right and front;
 # Where columns, rows and slices lead, so that an image is seen as a radiologist expects it.
 AXIAL, CORONAL, SAGITTAL = "LPS", "LIP", "PIL"
 VIEWS = {"S": AXIAL, "I": AXIAL, "A": CORONAL, "P": CORONAL, "L": SAGITTAL, "R": SAGITTAL}
-COARSE = 2  # an axis so many times coarser than the others is the one slices were taken along
+COARSE = 2  # slices were taken along an axis that is this many times coarser than the others
 TIME_UNITS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
 SPACE_UNITS = {"meter": 1e3, "micron": 1e-3}
 LABELS = 1002  # NIFTI_INTENT_LABEL: the values stand for something
@@ -158,7 +158,7 @@ def _codes(affine: Affine) -> str:
 def _place(
     values: NDArray, colours: bool, affine: Affine, view: str, time_step: float, name: str
 ) -> Picture:
-    """Turn the stored array as asked for, else so that it is seen right side up."""
+    """Orient the stored array as asked for, else so that it is seen right side up."""
     split_affine(affine)  # refuses what has no orientation
     values, axes = _name_axes(values, colours)
     stored = _codes(affine)
