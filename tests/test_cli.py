@@ -114,8 +114,9 @@ def test_a_folder_without_write_permission(image, tiny_model, tmp_path, capsys, 
 
 def test_what_the_system_refuses_is_one_sentence(capsys, monkeypatch):
     for error, sentence in [
-        (OSError(28, "disk full"), "A file cannot be read or written (disk full)."),
-        (OSError(28, "disk full", "a.json"), "a.json cannot be read or written (disk full)."),
+        (OSError(28, "disk full", "a.json"), "The disk is full: make room on it, and try again."),
+        (OSError(13, "denied"), "A file cannot be read or written (denied)."),
+        (OSError(13, "denied", "a.json"), "a.json cannot be read or written (denied)."),
         (OSError(21, "folder", ".a~", None, "a"), "a cannot be read or written (folder)."),
         (OSError("odd"), "A file cannot be read or written (odd)."),
     ]:
@@ -184,7 +185,7 @@ def test_a_card_is_saved_even_if_the_worst_cannot_be_drawn(
     picture = tmp_path / "worst.png"
     arguments = ("--model", tiny_model, "--data", data, "--worst", picture, "--save-card")
     assert run("evaluate", *arguments) == 1
-    assert "No space left" in capsys.readouterr().err
+    assert "The disk is full" in capsys.readouterr().err
     assert load_model(tiny_model).card.accuracy["both"]["images"] == 2
 
 

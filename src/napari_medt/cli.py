@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if isinstance(error, BrokenPipeError) and nobody_reads():
             return 141
-        print(f"napari-medt: {file_trouble(error)}.", file=sys.stderr)
+        print(f"napari-medt: {file_trouble(error)}", file=sys.stderr)
         return 1
     except (MemoryError, RuntimeError) as error:
         if not out_of_memory(error):
@@ -174,7 +174,7 @@ def run_segment(options: argparse.Namespace) -> int:
     from napari_medt.engine.batch import Batch
     from napari_medt.engine.device import choose_device
     from napari_medt.engine.inputs import find_items
-    from napari_medt.engine.record import Settings
+    from napari_medt.engine.record import BatchSettings
     from napari_medt.engine.summary import SUMMARY_FILE, failures, in_words
     from napari_medt.models.store import load_model
 
@@ -190,7 +190,7 @@ def run_segment(options: argparse.Namespace) -> int:
     model = load_model(options.model)
     if options.mm_per_pixel and not model.card.report:
         raise ModelError(f"{model.card.name} measures no lengths: leave out --mm-per-pixel.")
-    settings = Settings(
+    settings = BatchSettings(
         branches=options.branches,
         threshold=options.threshold,
         channel=(options.channel or 1) - 1,
@@ -203,7 +203,7 @@ def run_segment(options: argparse.Namespace) -> int:
     )
     results = run_batch(batch, items)
     for result in results:
-        if words := result.found.circumference_in_words():
+        if words := result.measured.circumference_in_words():
             print(f"{result.item.label}: {words}")
     problems = failures(results)
     for problem in problems:
@@ -239,7 +239,7 @@ def run_slide(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from napari_medt.engine.block import summary_path
-    from napari_medt.engine.pyramid import open_levels
+    from napari_medt.engine.pyramid import is_zarr, open_levels
     from napari_medt.engine.slide import segment_slide
     from napari_medt.models.store import load_model
 
@@ -290,11 +290,6 @@ def choose_execute(options: argparse.Namespace) -> Iterator[Any]:
     ready = connect(options.scheduler) if options.scheduler else start_workers(options.workers)
     with ready as client:
         yield OnCluster(client, options.inputs[0], options.model)
-
-
-def is_zarr(folder: Path) -> bool:
-    """Whether a folder is a Zarr group or array."""
-    return any((folder / name).exists() for name in ("zarr.json", ".zgroup", ".zarray"))
 
 
 def add_evaluate(commands: Any) -> None:
@@ -383,7 +378,7 @@ def check_outputs(options: argparse.Namespace) -> None:
 
 def write_scores(path: Path, model: Any, accuracy: dict[str, Any], scores: dict[str, Any]) -> None:
     """Write what was measured as JSON: the summary, and every image, per branch setting."""
-    from napari_medt.engine.files import write_text
+    from napari_medt.engine.files import write_json
 
     report = {
         "model": model.card.name,
@@ -394,8 +389,7 @@ def write_scores(path: Path, model: Any, accuracy: dict[str, Any], scores: dict[
             for branches, found in scores.items()
         },
     }
-    text = json.dumps(report, indent=2) + "\n"
-    write_text(path, text)
+    write_json(path, report)
 
 
 def add_models(commands: Any) -> None:

@@ -1,6 +1,8 @@
 """Errors whose message is one sentence for the user: what is wrong and what to do."""
 
-# In the errors of GPUs, of torch on a CPU, and of that on Windows.
+import errno
+
+# As PyTorch words it: on GPUs, on a CPU, and on a CPU under Windows.
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
@@ -32,12 +34,25 @@ class Cancelled(Exception):
     """The user asked to stop."""
 
 
-def file_trouble(error: OSError) -> str:
-    """Say which file cannot be read or written and why, without a full stop."""
-    name, reason = error.filename2 or error.filename or "A file", error.strerror or error
-    return f"{name} cannot be read or written ({reason})"
+def file_trouble(error: OSError, name: object = None, advice: str = "") -> str:
+    """Say which file cannot be read or written and why, or that the disk is full.
+
+    Parameters
+    ----------
+    error : OSError
+        What was raised.
+    name : object, optional
+        What to call the file; by default the name in the error, which may be a temporary one.
+    advice : str
+        What to do about it, unless the disk is full.
+    """
+    if error.errno == errno.ENOSPC:  # which is no fault of the file
+        return "The disk is full: make room on it, and try again."
+    name = name or error.filename2 or error.filename or "A file"
+    advice = f": {advice}" if advice else ""
+    return f"{name} cannot be read or written ({error.strerror or error}){advice}."
 
 
 def out_of_memory(error: Exception) -> bool:
-    """Whether the memory, or a device's, is too small; backends differ in type and words."""
+    """Whether an error means that memory ran out; backends differ in type and wording."""
     return isinstance(error, MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY)

@@ -8,7 +8,7 @@ import pytest
 
 from napari_medt.engine.batch import Batch
 from napari_medt.engine.inputs import find_items
-from napari_medt.engine.record import Settings
+from napari_medt.engine.record import BatchSettings
 from tests.engine.standin import CORE_VALUE, RIM_VALUE, Painted, standin
 
 SHAPE = (48, 64)
@@ -47,7 +47,7 @@ def model():
 
 
 def run(inputs, out, model, settings=None, **options):
-    job = Batch(model, out, settings or Settings(), device="cpu", **options)
+    job = Batch(model, out, settings or BatchSettings(), device="cpu", **options)
     return job.run(find_items([inputs]))
 
 

@@ -38,6 +38,9 @@ def test_the_user_knows_better():
     assert axes.describe() == "3 slices of 64 x 48"
     axes = guess_axes((9, 12, 3, 64, 48)).with_channels(0)
     assert axes.roles == ("channel", "time", "slice", "row", "column")
+    named = guess_axes((3, 5, 7, 64, 48), "cztyx")
+    assert named.with_channels(None).roles == ("position", "slice", "time", "row", "column")
+    assert named.with_channels(1).roles == ("slice", "channel", "time", "row", "column")
 
 
 @given(

@@ -16,7 +16,7 @@ from napari_medt.engine.batch import Batch
 from napari_medt.engine.formats.nifti import write_nifti
 from napari_medt.engine.inputs import find_items
 from napari_medt.engine.progress import STEPS
-from napari_medt.engine.record import Settings
+from napari_medt.engine.record import BatchSettings
 from napari_medt.engine.summary import failures, in_words
 from napari_medt.errors import Cancelled, DataError, ModelError
 from tests.engine.conftest import ONE, SHAPE, STACK, TWO, run, statuses, table
@@ -80,7 +80,7 @@ def test_a_full_disk_is_no_fault_of_the_image(inputs, out, model, monkeypatch):
     full = OSError(errno.ENOSPC, "No space left on device")
     monkeypatch.setattr(batch, "write_labels", Mock(side_effect=full))
     told = failures(run(inputs, out, model))
-    assert told[0] == "one.png: its labels find no room: the disk of the output folder is full."
+    assert told[0] == "one.png: The disk is full: make room on it, and try again."
 
 
 def test_cancel_keeps_what_is_done_and_says_so(inputs, out, model):
@@ -112,7 +112,7 @@ def test_mistakes(inputs, out, tmp_path):
     axial = standin(Painted())
     object.__setattr__(axial.card.network, "architecture", "axialunet")
     with pytest.raises(ModelError, match="single branch"):
-        run(inputs, out, axial, Settings("patch"))
+        run(inputs, out, axial, BatchSettings("patch"))
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="cannot be made"):
         run(inputs, tmp_path / "file" / "x", standin(Painted()))
@@ -125,13 +125,13 @@ def test_tiff_stack_with_sizes(tmp_path, out, model):
     [result] = run(path, out, model)
     labels = tifffile.imread(out / "stack.labels.tif")
     assert labels.shape == STACK.shape
-    assert result.found.objects == 8
-    assert result.found.taken_for == "7 slices of 48 x 64"
+    assert result.measured.objects == 8
+    assert result.measured.taken_for == "7 slices of 48 x 64"
     voxel = 0.5 * 0.5 * 2 * 1e-9
-    assert result.found.volume_mm3 == pytest.approx(np.count_nonzero(STACK) * voxel)
-    assert result.found.area_mm2 is None
-    [result] = run(path, out, model, Settings(link=True), probability=True)
-    assert (result.status, result.found.objects) == ("done", 2)
+    assert result.measured.volume_mm3 == pytest.approx(np.count_nonzero(STACK) * voxel)
+    assert result.measured.area_mm2 is None
+    [result] = run(path, out, model, BatchSettings(link=True), probability=True)
+    assert (result.status, result.measured.objects) == ("done", 2)
     assert tifffile.imread(out / "stack.probability.tif").shape == STACK.shape
 
 
@@ -140,18 +140,18 @@ def test_unnamed_axes_are_guessed_as_in_the_widget(tmp_path, out, model):
     tifffile.imwrite(tmp_path / "channels.tif", STACK[-2:], photometric="minisblack")
     tifffile.imwrite(tmp_path / "line.tif", np.arange(50, dtype=np.uint8))
     results = {result.item.name: result for result in run(tmp_path, out, model)}
-    assert results["pages"].found.taken_for == "7 slices of 48 x 64"
-    assert results["channels"].found.taken_for == "48 x 64, 2 channels: using channel 1"
-    assert results["channels"].found.objects == 1
+    assert results["pages"].measured.taken_for == "7 slices of 48 x 64"
+    assert results["channels"].measured.taken_for == "48 x 64, 2 channels: using channel 1"
+    assert results["channels"].measured.objects == 1
 
 
 def test_another_channel(tmp_path, out, model):
     tifffile.imwrite(tmp_path / "a.tif", np.stack([ONE, TWO]), photometric="minisblack")
     tifffile.imwrite(tmp_path / "b.tif", ONE)
-    results = {r.item.name: r for r in run(tmp_path, out, model, Settings(channel=1))}
-    assert results["a"].found.taken_for == "48 x 64, 2 channels: using channel 2"
-    assert (results["a"].found.objects, results["b"].found.objects) == (2, 1)
-    results = {r.item.name: r for r in run(tmp_path, out, model, Settings(channel=2))}
+    results = {r.item.name: r for r in run(tmp_path, out, model, BatchSettings(channel=1))}
+    assert results["a"].measured.taken_for == "48 x 64, 2 channels: using channel 2"
+    assert (results["a"].measured.objects, results["b"].measured.objects) == (2, 1)
+    results = {r.item.name: r for r in run(tmp_path, out, model, BatchSettings(channel=2))}
     assert results["a"].error == "The image has no channel 3: choose one of 2."
     assert results["b"].status == "done"
 
@@ -162,11 +162,11 @@ def test_a_channel_that_was_asked_for_is_taken_of_colours_and_missed_in_gray(tmp
     imageio.imwrite(tmp_path / "gray.png", ONE)
     run(tmp_path, out, model)
     for channel, objects in [(0, 1), (1, 2)]:
-        given = Settings(channel=channel, channel_given=True)
+        given = BatchSettings(channel=channel, channel_given=True)
         results = {r.item.name: r for r in run(tmp_path, out, model, given)}
-        assert (results["colours"].status, results["colours"].found.objects) == ("done", objects)
+        assert (results["colours"].status, results["colours"].measured.objects) == ("done", objects)
         told = f"48 x 64, 3 channels: using channel {channel + 1}"
-        assert results["colours"].found.taken_for == told
+        assert results["colours"].measured.taken_for == told
         assert tifffile.imread(out / "colours.labels.tif").shape == ONE.shape
     assert results["gray"].error == "The image has no channel 2: choose one of 1."
 
@@ -175,7 +175,7 @@ def test_samples_behind_rows_and_columns(tmp_path, out, model):
     both = np.stack([TWO, ONE], axis=-1)
     tifffile.imwrite(tmp_path / "two.tif", both, photometric="minisblack", planarconfig="contig")
     [result] = run(tmp_path, out, model)
-    assert result.found.objects == 2
+    assert result.measured.objects == 2
     assert tifffile.imread(out / "two.labels.tif").shape == SHAPE
 
 
@@ -219,8 +219,8 @@ def test_dicom_series_in_folders(tmp_path, out, monkeypatch):
     written = nibabel.load(out / "ct.labels.nii.gz")
     assert written.shape == (64, 48, 7)
     assert np.allclose(nibabel.affines.voxel_sizes(written.affine), (0.5, 0.5, 3))
-    assert results["ct"].found.volume_mm3 == pytest.approx(np.count_nonzero(STACK) * 0.75)
-    assert results["scouts-1.2.4.0"].found.area_mm2 == pytest.approx(np.count_nonzero(TWO) / 4)
+    assert results["ct"].measured.volume_mm3 == pytest.approx(np.count_nonzero(STACK) * 0.75)
+    assert results["scouts-1.2.4.0"].measured.area_mm2 == pytest.approx(np.count_nonzero(TWO) / 4)
     files = [path for path in out.rglob("*") if path.suffix in (".json", ".csv")]
     assert not any(PERSON in path.read_text() for path in files)
 
@@ -241,15 +241,15 @@ def test_the_volume_of_tilted_slices(tmp_path, out, model):
     affine = np.array([[-0.5, 0, 0, 0], [0, -0.5, 2, 0], [0, 0, 3, 0], [0, 0, 0, 1.0]])
     nibabel.save(nibabel.Nifti1Image(STACK.T, affine), tmp_path / "head.nii.gz")
     [result] = run(tmp_path, out, model)
-    assert result.found.volume_mm3 == pytest.approx(np.count_nonzero(STACK) * 0.5 * 0.5 * 3)
+    assert result.measured.volume_mm3 == pytest.approx(np.count_nonzero(STACK) * 0.5 * 0.5 * 3)
 
 
 @pytest.mark.parametrize(("thickness", "volume"), [(None, None), (3, 0.75)])
 def test_frames_of_unknown_distance_have_no_volume(tmp_path, out, model, thickness, volume):
     values = {"NumberOfFrames": len(STACK), "PixelSpacing": [0.5, 0.5], "SliceThickness": thickness}
     [result] = run(write_slice(tmp_path / "a.dcm", STACK, **values), out, model)
-    expected = volume and pytest.approx(result.found.area_pixels * volume)
-    assert (result.status, result.found.volume_mm3) == ("done", expected)
+    expected = volume and pytest.approx(result.measured.area_pixels * volume)
+    assert (result.status, result.measured.volume_mm3) == ("done", expected)
 
 
 def test_circumference_in_the_files_own_millimetres(tmp_path, out):
@@ -260,17 +260,17 @@ def test_circumference_in_the_files_own_millimetres(tmp_path, out):
     options = {"imagej": True, "metadata": {"unit": "um"}}
     tifffile.imwrite(tmp_path / "a.tif", disk, resolution=(2, 2), **options)
     tifffile.imwrite(tmp_path / "b.tif", disk)
-    a, b = (result.found for result in run(tmp_path, out, model))
+    a, b = (result.measured for result in run(tmp_path, out, model))
     assert a.circumference_mm == pytest.approx(np.pi * 30 / 2000, rel=0.03)
     assert a.circumference_in_words() == "circumference 0.0 mm"
     assert b.circumference_pixels == pytest.approx(np.pi * 30, rel=0.03)
     tifffile.imwrite(tmp_path / "a.tif", disk, resolution=(2, 4), **options)
-    a, _ = (result.found for result in run(tmp_path, out, model))
+    a, _ = (result.measured for result in run(tmp_path, out, model))
     assert a.circumference_pixels is None
     assert a.circumference_mm == pytest.approx(9.69 * 7.5 / 2000, rel=0.03), "of an ellipse 1 : 2"
-    given = run(tmp_path, out, model, Settings(mm_per_pixel=0.1))
+    given = run(tmp_path, out, model, BatchSettings(mm_per_pixel=0.1))
     assert {result.status for result in given} == {"done"}
-    assert given[1].found.circumference_mm == pytest.approx(np.pi * 3, rel=0.03)
+    assert given[1].measured.circumference_mm == pytest.approx(np.pi * 3, rel=0.03)
 
 
 def test_images_of_nothing_fail_with_a_sentence(tmp_path, out, model):

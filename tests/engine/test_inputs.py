@@ -1,5 +1,7 @@
 """What there is to segment in files and folders."""
 
+from pathlib import PurePath
+
 import imageio.v3 as imageio
 
 from napari_medt.engine.formats import dicom
@@ -29,6 +31,15 @@ def test_a_file_that_may_not_be_read_stops_no_folder(tmp_path, monkeypatch):
     monkeypatch.setattr(dicom, "begins_as_dicom", refuse)
     assert [item.name for item in find_items([tmp_path])] == ["one", "ct"]
     assert dicom.is_dicom_folder(tmp_path)
+
+
+def test_every_file_of_a_large_folder_is_compared_with_few_others(tmp_path, monkeypatch):
+    count, compared, equal = 50, [], PurePath.__eq__
+    for number in range(count):
+        (tmp_path / f"{number}.dcm").touch()
+    monkeypatch.setattr(PurePath, "__eq__", lambda a, b: compared.append(a) or equal(a, b))
+    assert len(find_items([tmp_path])) == count
+    assert len(compared) < 10 * count
 
 
 def test_results_are_never_inputs(tmp_path):

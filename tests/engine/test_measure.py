@@ -5,7 +5,7 @@ import tifffile
 
 from napari_medt.engine.formats.plain import read_tiff
 from napari_medt.engine.measure import circumference_in_words, measure
-from napari_medt.engine.record import Settings
+from napari_medt.engine.record import BatchSettings
 from napari_medt.models.store import load_model
 from tests.engine.test_ellipse import draw
 
@@ -27,7 +27,7 @@ def test_a_stack_of_one_slice_is_measured_as_a_plane(tmp_path):
         tifffile.imwrite(
             file, image * 255, photometric="minisblack", resolution=(50, 50), resolutionunit=3
         )
-        found.append(measure(image, read_tiff(file), card, Settings()))
+        found.append(measure(image, read_tiff(file), card, BatchSettings()))
     plane, stack = found
     assert stack.area_mm2 == plane.area_mm2 == pytest.approx(mask.sum() * 0.04)
     assert stack.circumference_mm == plane.circumference_mm > 0

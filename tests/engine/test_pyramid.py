@@ -42,8 +42,9 @@ def write_ome_zarr(folder, version):
 
 @pytest.mark.parametrize("version", ["0.4", "0.5"])
 @pytest.mark.parametrize("nested", [False, True])
-def test_ome_zarr_of_either_version(tmp_path, version, nested):
-    path = tmp_path / "slide.zarr"
+@pytest.mark.parametrize("name", ["slide.zarr", "slide"])
+def test_ome_zarr_of_either_version(tmp_path, version, nested, name):
+    path = tmp_path / name
     if nested:  # as bioformats2raw writes several images
         zarr.create_group(path, zarr_format=2 if version == "0.4" else 3)
     write_ome_zarr(path / "0" if nested else path, version)
@@ -145,7 +146,7 @@ def no_levels(path):
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
-        (empty_folder, "slide.zarr is not an image that can be read"),
+        (empty_folder, "slide.zarr is neither a TIFF nor an OME-Zarr"),
         (broken_metadata, "slide.zarr is not an image that can be read"),
         (no_levels, "slide.zarr is not an image that can be read"),
         (no_pixels, "0 x 60 pixels"),

@@ -12,7 +12,7 @@ import tifffile
 
 from napari_medt.engine import batch, predict, record
 from napari_medt.engine.files import STATE
-from napari_medt.engine.record import Settings
+from napari_medt.engine.record import BatchSettings
 from napari_medt.engine.summary import in_words
 from tests.engine.conftest import ONE, SHAPE, TWO, run, statuses, table
 
@@ -34,7 +34,7 @@ def test_a_second_run_does_only_what_is_new(inputs, out, model, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "settings", [Settings("patch"), Settings(threshold=0.7), Settings(min_size=9)]
+    "settings", [BatchSettings("patch"), BatchSettings(threshold=0.7), BatchSettings(min_size=9)]
 )
 def test_other_settings_are_another_run(inputs, out, model, settings):
     run(inputs, out, model)
@@ -112,7 +112,7 @@ def test_corrected_labels_are_kept_and_measured(inputs, out, model, again):
     corrected = np.zeros(SHAPE, np.uint16)
     corrected[5, 5:10], corrected[9, 9] = 3, 8
     tifffile.imwrite(out / "one.labels.tif", corrected)
-    results = run(inputs, out, model, Settings(threshold=0.7), again=again)
+    results = run(inputs, out, model, BatchSettings(threshold=0.7), again=again)
     assert statuses(results) == {"one": "kept", "two": "done"}
     assert np.array_equal(tifffile.imread(out / "one.labels.tif"), corrected)
     row = table(out)["one.png"]
@@ -164,7 +164,7 @@ def test_a_correction_during_the_run_is_kept(inputs, out, model, monkeypatch):
 
 def test_a_kill_between_record_and_labels_is_no_correction(inputs, out, model, monkeypatch):
     run(inputs, out, model)
-    before, none = (out / "one.labels.tif").read_bytes(), Settings(min_size=200)
+    before, none = (out / "one.labels.tif").read_bytes(), BatchSettings(min_size=200)
     write = batch.write_record
 
     def killed(*arguments):
@@ -182,7 +182,7 @@ def test_a_kill_between_record_and_labels_is_no_correction(inputs, out, model, m
 
 def test_labels_that_could_not_be_replaced_twice_are_no_correction(inputs, out, model, monkeypatch):
     run(inputs, out, model)
-    others = [Settings(min_size=200), Settings(min_size=201), Settings(min_size=202)]
+    others = [BatchSettings(min_size=200), BatchSettings(min_size=201), BatchSettings(min_size=202)]
     write = batch.write_record
 
     def refused(*arguments):
@@ -194,6 +194,13 @@ def test_labels_that_could_not_be_replaced_twice_are_no_correction(inputs, out, 
         for settings in others[:2]:
             assert set(statuses(run(inputs, out, model, settings)).values()) == {"failed"}
     assert set(statuses(run(inputs, out, model, others[2])).values()) == {"done"}
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"other": 1}', "[" * 100_000])
+def test_a_damaged_record_is_none(tmp_path, text):
+    (tmp_path / STATE).mkdir()
+    (tmp_path / STATE / "one.json").write_text(text)
+    assert record.read_record(tmp_path, "one") == record.Record()
 
 
 def test_records_name_no_file_and_no_time(inputs, out, model):
@@ -224,7 +231,7 @@ def test_killed_after_the_probabilities_a_run_goes_on(inputs, out, model, monkey
     with monkeypatch.context() as patch:
         patch.setattr(batch, "write_labels", Mock(side_effect=KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            run(inputs, out, model, Settings(threshold=0.4), probability=True)
+            run(inputs, out, model, BatchSettings(threshold=0.4), probability=True)
     assert (out / "one.probability.tif").exists()
     results = run(inputs, out, model, probability=True)
     assert set(statuses(results).values()) == {"done"}

@@ -90,7 +90,7 @@ def test_a_few_slices_are_no_colours(tmp_path, out, model, planar):
     path, stack = tmp_path / "stack.tif", np.stack([ONE, TWO, TWO])
     tifffile.imwrite(path, stack, imagej=True, metadata={"axes": "ZYX"})
     [result] = run(path, out, model, probability=True)
-    assert (result.status, result.found.objects) == ("done", 5)
+    assert (result.status, result.measured.objects) == ("done", 5)
     for name in ("stack.labels.tif", "stack.probability.tif"):
         with tifffile.TiffFile(out / name) as file:
             assert [page.shape for page in file.pages] == [SHAPE] * 3
@@ -100,8 +100,8 @@ def test_a_few_slices_are_no_colours(tmp_path, out, model, planar):
     options = rgb if planar else {"photometric": "minisblack"}
     tifffile.imwrite(out / "stack.labels.tif", edited, **options)
     [result] = run(path, out, model, again=True)
-    assert (result.status, result.found.objects) == ("kept", 3)
-    assert result.found.area_pixels == np.count_nonzero(edited)
+    assert (result.status, result.measured.objects) == ("kept", 3)
+    assert result.measured.area_pixels == np.count_nonzero(edited)
 
 
 def test_nifti_keeps_its_geometry(tmp_path, out, model):
@@ -112,7 +112,7 @@ def test_nifti_keeps_its_geometry(tmp_path, out, model):
     written = nibabel.load(out / "head.labels.nii.gz")
     assert np.allclose(written.affine, affine)
     assert np.array_equal(np.asarray(written.dataobj) > 0, STACK.T > 0)
-    assert result.found.volume_mm3 == pytest.approx(np.count_nonzero(STACK) * 0.75)
+    assert result.measured.volume_mm3 == pytest.approx(np.count_nonzero(STACK) * 0.75)
     assert statuses(run(tmp_path, out, model)) == {"head": "skipped"}
 
     edited = np.asarray(written.dataobj).copy()
@@ -120,8 +120,8 @@ def test_nifti_keeps_its_geometry(tmp_path, out, model):
     edited[10:12, 10, 3] = 4
     nibabel.save(nibabel.Nifti1Image(edited, affine), out / "head.labels.nii.gz")
     [result] = run(tmp_path, out, model, again=True)
-    assert (result.status, result.found.objects) == ("kept", 1)
-    assert result.found.volume_mm3 == pytest.approx(2 * 0.75)
+    assert (result.status, result.measured.objects) == ("kept", 1)
+    assert result.measured.volume_mm3 == pytest.approx(2 * 0.75)
 
 
 @pytest.mark.parametrize(
@@ -145,8 +145,8 @@ def test_corrected_labels_of_a_series_lie_on_its_image(tmp_path, out, model, ori
     nibabel.save(nibabel.as_closest_canonical(nibabel.load(file)), file)  # as some programs do
     assert np.array_equal(read_labels(file, image), labels)
     [kept] = run(folder, out, model)
-    assert (kept.status, kept.found.objects) == ("kept", 8)
-    assert kept.found.volume_mm3 == pytest.approx(np.count_nonzero(labels) * 0.25 * gap)
+    assert (kept.status, kept.measured.objects) == ("kept", 8)
+    assert kept.measured.volume_mm3 == pytest.approx(np.count_nonzero(labels) * 0.25 * gap)
 
 
 def test_times_in_nifti_keep_their_distance(tmp_path, out, model):

@@ -40,7 +40,7 @@ def test_parts_are_those_of_the_whole_plane(data, axes, dtype, intensity, size):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(images, "SAMPLE_PIXELS", 2000)
-        patch.setattr(source, "BAND", 50)
+        patch.setattr(source, "READ_SIZE", 50)
         few = level.sample()
         assert np.array_equal(few, sample(whole))
     rule = InputRule(intensity=intensity, gamma=0.5)

@@ -135,6 +135,17 @@ def test_micrometres_are_saved_as_millimetres(tmp_path):
     assert nibabel.load(written).header.get_zooms() == pytest.approx((0.25, 0.5, 1))
 
 
+@pytest.mark.parametrize(("unit", "distance"), [("mm", 2), ("um", 0.002), ("pixel", 0.002)])
+def test_slices_have_a_unit_of_their_own(tmp_path, unit, distance):
+    """One that is no length counts as that of rows and columns."""
+    about = {"scale": (2, 0.5, 0.5), "translate": (6, 0, 0), "units": (unit, "um", "um")}
+    labels = Labels(np.ones((3, 4, 6), int), **about)
+    [written] = write_labels(str(tmp_path / "mask.nii"), *labels.as_layer_data_tuple()[:2])
+    back = nibabel.load(written)
+    assert back.header.get_zooms() == pytest.approx((0.0005, 0.0005, distance))
+    assert back.affine[2, 3] == pytest.approx(3 * distance)
+
+
 @pytest.mark.parametrize(
     "about",
     [
@@ -228,7 +239,7 @@ def test_a_file_that_cannot_be_written_is_said_in_one_sentence(viewer, tmp_path,
     chosen = tmp_path / "nowhere" / "mask.nii"
     with pytest.raises(SaveError) as caught:
         layer.save(str(chosen), plugin=PLUGIN)
-    assert str(caught.value).startswith(f"{chosen} cannot be written (")
+    assert str(caught.value).startswith(f"{chosen} cannot be read or written (")
     assert str(caught.value).endswith("): choose another folder or name.")
 
     def full(*_):

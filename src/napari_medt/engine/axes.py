@@ -16,6 +16,7 @@ Role = Literal["position", "time", "slice", "channel", "row", "column"]
 Frame = tuple[int, ...]
 
 ROLES: dict[str, Role] = {
+    "position": "position",
     "t": "time",
     "time": "time",
     "z": "slice",
@@ -83,7 +84,7 @@ class Axes:
         Raises
         ------
         ImageError
-            If there is none.
+            If there is no such plane.
         """
         frame = tuple(int(np.rint(position[axis])) for axis in self.stacked)
         if frame not in self.frames():
@@ -103,8 +104,8 @@ class Axes:
         frame : tuple of int
             From :meth:`frames`.
         channel : int or None
-            Which channel; None takes the first three as red, green and blue. No matter where there
-            are no channels.
+            Which channel; None takes the first three as red, green and blue. Ignored if there are
+            no channels.
 
         Returns
         -------
@@ -127,19 +128,20 @@ class Axes:
         return np.stack(planes, axis=-1)
 
     def with_channels(self, axis: int | None) -> Axes:
-        """Return the same axes with other channels, or with none."""
-        unnamed = guess_axes(self.shape, channel_axis=axis)
-        roles = list(unnamed.roles)
-        for index, role in enumerate(self.roles):
-            if role in ("time", "position") and index != axis:
-                roles[index] = role
-        return replace(self, roles=tuple(roles))
+        """Return the same axes with other channels, or with none; times and positions stay."""
+        names = [
+            role if role in ("time", "position") and index != axis else ""
+            for index, role in enumerate(self.roles)
+        ]
+        return guess_axes(self.shape, names, channel_axis=axis)
 
     def describe(self, *, rgb: bool = False, channel: int | None = 0) -> str:
-        """Say in words what the image is taken for and which channel is used."""
+        """Say in words how the axes are understood and which channel is used."""
         height, width = self.shape[-2:]
         counts = [count(self.shape[axis], self.roles[axis]) for axis in self.stacked]
-        text = " x ".join(counts) + " of " * bool(counts) + f"{height} x {width}"
+        text = f"{height} x {width}"
+        if counts:
+            text = f"{' x '.join(counts)} of {text}"
         if rgb:
             return f"{text}, in colour"
         if self.channel_axis is None:
@@ -150,7 +152,7 @@ class Axes:
 
 def count(number: int, noun: str) -> str:
     """Say how many: ``"1 slice"``, ``"12 slices"``."""
-    return f"{number} {noun}{'s' * (number != 1)}"
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def guess_axes(
@@ -158,15 +160,15 @@ def guess_axes(
 ) -> Axes:
     """Guess what the axes of an image are.
 
-    Names decide where they are known ones. Of the others the shortest is taken for channels if it
-    is short, and what is left are slices, times and positions, from right to left.
+    Known names decide. If no axis has one, the shortest axis of 2 to `MOST_CHANNELS` is taken for
+    the channels. The remaining axes become slices, times and positions, from right to left.
 
     Parameters
     ----------
     shape : sequence of int
         Two or more lengths, the colour axis left out.
     names : sequence of str
-        The axes' names; others than those in :data:`ROLES` tell nothing.
+        The axes' names; those that are not in :data:`ROLES` are ignored.
     channel_axis : int or None
         The channels' axis where it is known, None for none; -1 leaves it to the guess.
     """
@@ -195,22 +197,22 @@ def guess_axes(
 
 
 def upright(picture: Picture) -> Picture:
-    """Put rows and columns behind the other axes, as :class:`Axes` wants them.
+    """Move rows and columns behind the other axes, as :class:`Axes` needs them.
 
     Raises
     ------
     ImageError
-        If there are none.
+        If there are no rows or no columns.
     """
     placed = picture.axes.removesuffix(COLOUR)
     if not {"y", "x"} <= set(placed):
         raise ImageError("The image has a single axis: an image of rows and columns is needed.")
     order = sorted(range(len(placed)), key=lambda axis: "yx".find(placed[axis]))
-    behind = [len(placed)] * picture.rgb
+    colour = range(len(placed), picture.array.ndim)  # the last axis, if there are colours
     return replace(
         picture,
-        array=picture.array.transpose([*order, *behind]),
-        axes="".join(placed[axis] for axis in order) + COLOUR * picture.rgb,
+        array=picture.array.transpose([*order, *colour]),
+        axes="".join(picture.axes[axis] for axis in (*order, *colour)),
         scale=tuple(picture.scale[axis] for axis in order),
         translate=tuple(picture.translate[axis] for axis in order),
         units=tuple(picture.units[axis] for axis in order),
@@ -218,9 +220,9 @@ def upright(picture: Picture) -> Picture:
 
 
 def with_colours_apart(picture: Picture) -> Picture:
-    """Make channels of the colours of an upright picture, red first; alpha is dropped.
+    """Turn the colours of an upright picture into channels, red first; alpha is dropped.
 
-    A picture that has channels already stays as it is.
+    A picture that already has channels is returned unchanged.
     """
     if not picture.rgb or "c" in picture.axes:
         return picture
@@ -237,7 +239,7 @@ def with_colours_apart(picture: Picture) -> Picture:
 def axes_of(picture: Picture) -> Axes:
     """Guess what the axes of an upright picture are, as the widget does for a layer."""
     letters = picture.axes.removesuffix(COLOUR)
-    # That rows and columns are known says nothing about the others.
+    # Rows and columns are always named, which would keep the others from being guessed.
     names = ["" if letter in "yx" else letter for letter in letters]
     channels = None if picture.rgb else -1
     return guess_axes(picture.array.shape[: len(letters)], names, channel_axis=channels)
@@ -249,7 +251,7 @@ def check_channel(channel: int, channels: int) -> None:
     Raises
     ------
     ImageError
-        With one sentence for the user.
+        If there is no such channel.
     """
     if not 0 <= channel < channels:
         raise ImageError(f"The image has no channel {channel + 1}: choose one of {channels}.")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import tifffile
 from numpy.typing import NDArray
 
 from napari_medt.errors import DataError
 
-# Folder beside results with what a later run has to know of them.
+# Folder beside results with what a later run has to know about them.
 STATE = ".medt"
 
 
@@ -33,30 +35,25 @@ def make_folder(folder: Path) -> None:
 
 
 def write_tiff(path: Path, image: NDArray) -> None:
-    """Write labels or probabilities as a compressed TIFF, whole or not at all."""
-    # tifffile takes three or four planes for colours, unless it is told.
-    write_whole(
-        path,
-        lambda beside: tifffile.imwrite(
-            beside, image, photometric="minisblack", compression="zlib"
-        ),
-    )
+    """Write labels or probabilities as a compressed TIFF."""
+    # Without `photometric`, tifffile would take three or four planes for colours.
+    tifffile.imwrite(path, image, photometric="minisblack", compression="zlib")
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` make a file beside `path`, then rename it into place.
 
-    A reader never sees half a file, and a failed write leaves what was there. Of a link, the file
-    that it points to is written.
+    A reader never sees half a file, and a failed write leaves what was there. If `path` is a link,
+    the file that it points to is written.
 
     Raises
     ------
     DataError
-        If there is something at `path` that is no file.
+        If `path` is a folder, a device or the like.
     """
     if path.exists() and not path.is_file():  # a device would be gone for the whole machine
         raise DataError(f"{path} is there and is not a file: give another name.")
-    if path.is_symlink():  # only now: of a link to a pipe, as /dev/stdout is, nothing is there
+    if path.is_symlink():  # after the check: a link to a pipe, as /dev/stdout, resolves to nothing
         path = path.resolve()
     beside = unused_name(path.parent, path.suffix)
     beside.touch(exist_ok=False)  # with the rights that the user's new files have
@@ -72,9 +69,14 @@ def write_text(path: Path, text: str) -> None:
     write_whole(path, lambda beside: beside.write_text(text, encoding="utf-8"))
 
 
-def unused_name(folder: Path, suffix: str = "") -> Path:
-    """Name a hidden file or folder that is not there; short, as a drive allows 255 characters.
+def write_json(path: Path, values: Any) -> None:
+    """Write plain values as JSON for people to read, whole or not at all."""
+    write_text(path, json.dumps(values, indent=2) + "\n")
 
-    What `tempfile` makes is its owner's alone, and not every drive lets that be changed.
+
+def unused_name(folder: Path, suffix: str = "") -> Path:
+    """Make up a hidden name; short, since file names are limited to 255 characters.
+
+    Not by `tempfile`: only the owner may read its files, and some drives refuse to change that.
     """
     return folder / f".medt-{secrets.token_hex(8)}{suffix}"

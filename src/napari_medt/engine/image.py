@@ -13,7 +13,7 @@ from napari_medt.models.card import InputRule
 
 # ITU-R BT.709 luma weights, as scikit-image and napari use.
 LUMA = np.array([0.2125, 0.7154, 0.0721], dtype=np.float32)
-SAMPLE_PIXELS = 4_000_000  # statistics of larger images are taken from about so many pixels
+SAMPLE_PIXELS = 4_000_000  # statistics of larger images are taken from about this many pixels
 Limits = tuple[float, float]
 
 COLOUR_TYPES = (np.uint8, np.uint16, np.float16, np.float32, np.float64)
@@ -37,7 +37,8 @@ def check_image(image: NDArray, rgb: bool | None = None) -> NDArray:
     Raises
     ------
     ImageError
-        With one sentence for the user.
+        If it is not 2-D gray or colour, of another type, empty, a single pixel, constant, or has
+        values that are NaN, infinite or, in float colours, beyond 0 to 1.
     """
     image = np.asarray(image)
     rgb = image.ndim == 3 if rgb is None else rgb
@@ -71,12 +72,12 @@ def check_image(image: NDArray, rgb: bool | None = None) -> NDArray:
 
 
 def check_finite(image: NDArray) -> None:
-    """Refuse values that are no numbers.
+    """Refuse NaN and infinite values.
 
     Raises
     ------
     ImageError
-        With one sentence for the user.
+        If there are any.
     """
     if image.dtype.kind == "f" and not np.isfinite(image).all():
         raise ImageError(
@@ -116,7 +117,7 @@ def prepare(image: NDArray, rule: InputRule, limits: Limits | None = None) -> ND
 
 
 def as_rgb(image: NDArray) -> NDArray[np.float32]:
-    """Show a checked image to people: ``(H, W, 3)``, values in [0, 1]."""
+    """Turn a checked image into RGB to show to people: ``(H, W, 3)``, values in [0, 1]."""
     return prepare(image, InputRule(channels="rgb"))
 
 
@@ -129,7 +130,7 @@ def scale_intensity(
     """
     low, high = limits or intensity_limits(sample(image), rule)
     scale = 1 / (high - low) if high > low else 0.0
-    # Wide types hold values that 32 bits do not, or do not tell apart.
+    # Wide types hold values that float32 does not hold, or does not tell apart.
     kind = np.result_type(image.dtype, np.float32).type
     scaled = (image.astype(kind) - kind(low)) * kind(scale)
     unit = np.clip(scaled, 0, 1, out=scaled).astype(np.float32, copy=False)
@@ -137,7 +138,7 @@ def scale_intensity(
 
 
 def intensity_limits(pixels: NDArray, rule: InputRule) -> Limits:
-    """Values that become 0 and 1 by the rule.
+    """Return the values that the rule maps to 0 and 1.
 
     Parameters
     ----------
@@ -150,7 +151,7 @@ def intensity_limits(pixels: NDArray, rule: InputRule) -> Limits:
         low, high = np.percentile(pixels, [rule.low, rule.high])
     else:
         low, high = value_range(pixels)
-    if high <= low:  # nearly all pixels are equal: what differs is still worth seeing
+    if high <= low:  # nearly all pixels are equal: keep the few that differ visible
         low, high = pixels.min(), pixels.max()
     return float(low), float(high)
 
@@ -162,10 +163,10 @@ def sample(image: NDArray) -> NDArray:
 
 
 def sample_step(height: int, width: int) -> int:
-    """How far apart are the rows and columns from which an image's statistics are taken.
+    """Step between the rows and columns from which an image's statistics are taken.
 
-    1, for all pixels, up to `SAMPLE_PIXELS`. It depends on the image's size alone, so that the
-    statistics do not depend on how a large image is read.
+    1, so every pixel, up to `SAMPLE_PIXELS`. It follows from the image's size alone, so statistics
+    do not depend on how a large image is read.
     """
     return max(1, math.ceil(math.sqrt(height * width / SAMPLE_PIXELS)))
 

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_medt.engine.formats import dicom, nifti
+from napari_medt.engine.formats.opening import stem
 from napari_medt.engine.formats.picture import Picture
 from napari_medt.engine.formats.plain import IMAGE_SUFFIXES
-from napari_medt.engine.formats.reading import DICOM_SUFFIXES, read_pictures
+from napari_medt.engine.formats.reading import read_pictures
 from napari_medt.errors import DataError
 
+# Not whatever follows a dot: DICOM files are often named by numbers with dots.
+SUFFIXES = (*nifti.SUFFIXES, *IMAGE_SUFFIXES, *dicom.SUFFIXES)
 # What a batch writes is never taken for an image, even if it lies among them.
 PLAIN_LABELS_SUFFIX = ".labels.tif"
 PLACED_LABELS_SUFFIX = ".labels.nii.gz"  # of images that know how they lie in the patient
@@ -44,7 +47,7 @@ class Item:
 def find_items(paths: Sequence[Path]) -> list[Item]:
     """List what there is to segment.
 
-    Of a folder these are its image files and the DICOM series in it or below it. DICOM files of
+    In a folder these are its image files and the DICOM series in it or below it. DICOM files of
     one folder and series are one item.
 
     Parameters
@@ -76,7 +79,7 @@ def read_item(item: Item) -> Picture:
     Raises
     ------
     ImageError
-        With one sentence for the user.
+        If a file is missing or damaged, or of a kind that cannot be read.
     """
     if is_dicom_file(item.files[0]):
         return dicom.read_dicom(item.files)[0]
@@ -84,37 +87,34 @@ def read_item(item: Item) -> Picture:
 
 
 def is_dicom_file(path: Path) -> bool:
-    """Whether a file is DICOM by its suffix, or where that says nothing by its first bytes."""
+    """Whether a file is DICOM by its suffix, or if that is not known by its first bytes."""
     name = path.name.lower()
-    if name.endswith(DICOM_SUFFIXES):
+    if name.endswith(dicom.SUFFIXES):
         return True
-    known = name.endswith((*IMAGE_SUFFIXES, *nifti.SUFFIXES))
-    return not known and dicom.is_dicom(path)
+    return not name.endswith(SUFFIXES) and dicom.is_dicom(path)
 
 
 def _items_in(folder: Path) -> list[Item]:
     try:
         files = sorted(path for path in folder.iterdir() if _is_image(path))
-        slices = [path for path in files if is_dicom_file(path)]
-        slices += [path for path in dicom.find_dicom(folder) if is_dicom_file(path)]
+        slices = {path for path in (*files, *dicom.find_dicom(folder)) if is_dicom_file(path)}
     except OSError as error:
         raise DataError(f"The folder {folder} cannot be read: {error.strerror}.") from None
     plain = [_plain_item(path) for path in files if path not in slices]
-    return [*plain, *_series_items(sorted(set(slices)), folder)]
+    return [*plain, *_series_items(sorted(slices), folder)]
 
 
 def _is_image(path: Path) -> bool:
     name = path.name.lower()
-    suffixes = (*IMAGE_SUFFIXES, *nifti.SUFFIXES, *DICOM_SUFFIXES)
-    return name.endswith(suffixes) and not name.endswith(RESULTS) and not name.startswith(".")
+    return name.endswith(SUFFIXES) and not name.endswith(RESULTS) and not name.startswith(".")
 
 
 def _plain_item(path: Path) -> Item:
-    return Item(_stem(path), (path,))
+    return Item(stem(path, SUFFIXES), (path,))
 
 
 def _series_items(files: list[Path], root: Path) -> Iterator[Item]:
-    """Name series after the folders below `root` they lie in, and a file if those do not do."""
+    """Name series after their folders below `root`, and their file where those are not unique."""
     series = dicom.find_series(files)
     volumes = Counter(slices[0].parent for slices in series if len(slices) > 1)
     for slices in series:
@@ -123,17 +123,8 @@ def _series_items(files: list[Path], root: Path) -> Iterator[Item]:
         if len(slices) > 1:
             names = names or [root.resolve().name]
         if len(slices) == 1 or volumes[first.parent] > 1:
-            names.append(_stem(first))
+            names.append(stem(first, SUFFIXES))
         yield Item("-".join(names), tuple(slices))
-
-
-def _stem(path: Path) -> str:
-    """Name of a file less its suffix; DICOM files are often named by numbers with dots."""
-    name = path.name.lower()
-    for suffix in (*nifti.SUFFIXES, *IMAGE_SUFFIXES, *DICOM_SUFFIXES):
-        if name.endswith(suffix):
-            return path.name[: -len(suffix)]
-    return path.name
 
 
 def _check_names(items: list[Item]) -> None:

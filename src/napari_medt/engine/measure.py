@@ -1,4 +1,4 @@
-"""What labels tell of an image, in numbers and words."""
+"""Measure the labels of an image, in numbers and words."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 from napari_medt.engine.axes import axes_of
 from napari_medt.engine.ellipse import Sides, circumference
 from napari_medt.engine.formats.picture import Picture
-from napari_medt.engine.record import Settings
-from napari_medt.engine.summary import Found
+from napari_medt.engine.record import BatchSettings
+from napari_medt.engine.summary import Measurements
 from napari_medt.errors import ImageError
 from napari_medt.models.card import ModelCard
 
 
-def measure(labels: NDArray, picture: Picture, card: ModelCard, settings: Settings) -> Found:
+def measure(
+    labels: NDArray, picture: Picture, card: ModelCard, settings: BatchSettings
+) -> Measurements:
     """Measure the labels of an image.
 
     Parameters
@@ -27,13 +29,13 @@ def measure(labels: NDArray, picture: Picture, card: ModelCard, settings: Settin
     picture : Picture
         The image, upright.
     card : ModelCard
-        Says whether labels are objects, and what else is to be reported.
-    settings : Settings
-        How the image was segmented, and perhaps what the side of a pixel is.
+        Says whether labels are objects, and what else to report.
+    settings : BatchSettings
+        How the image was segmented, and perhaps the side of a pixel.
 
     Returns
     -------
-    Found
+    Measurements
         Areas in pixels, percent and, where the size of a pixel is known, square millimetres;
         volumes in cubic millimetres; a circumference in millimetres or pixels.
 
@@ -59,7 +61,7 @@ def measure(labels: NDArray, picture: Picture, card: ModelCard, settings: Settin
     if letters == ["z", "y", "x"]:
         size *= uprightness(picture)
     extent = None if math.isnan(size) else pixels * size
-    found = Found(
+    measured = Measurements(
         taken_for=axes.describe(rgb=picture.rgb, channel=settings.channel),
         objects=int(np.count_nonzero(np.unique(labels))) if card.splits_objects else None,
         area_percent=100 * pixels / labels.size,
@@ -68,16 +70,16 @@ def measure(labels: NDArray, picture: Picture, card: ModelCard, settings: Settin
         volume_mm3=extent if letters == ["z", "y", "x"] else None,
     )
     if card.report != "circumference" or letters != ["y", "x"]:
-        return found
+        return measured
     mask = mask.reshape(mask.shape[-2:])
     sides = (sizes["y"], sizes["x"]) if {"y", "x"} <= sizes.keys() else None
-    return with_circumference(found, mask, sides, card.report_scale)
+    return with_circumference(measured, mask, sides, card.report_scale)
 
 
 def uprightness(picture: Picture) -> float:
     """Volume of a voxel as a share of its sides' product: below 1 where slices are shifted.
 
-    So they are in a CT whose gantry was tilted.
+    A CT with a tilted gantry has such slices.
     """
     if picture.patient is None:
         return 1.0
@@ -97,17 +99,20 @@ def circumference_in_words(
     scale : float
         The card's `report_scale`.
     """
-    found = with_circumference(Found(), mask, mm_per_pixel, scale)
-    return found.circumference_in_words() or "no outline to measure"
+    measured = with_circumference(Measurements(), mask, mm_per_pixel, scale)
+    return measured.circumference_in_words() or "no outline to measure"
 
 
 def with_circumference(
-    found: Found, mask: NDArray[np.bool_], mm_per_pixel: float | Sides | None, scale: float
-) -> Found:
+    measured: Measurements,
+    mask: NDArray[np.bool_],
+    mm_per_pixel: float | Sides | None,
+    scale: float,
+) -> Measurements:
     """Add the circumference of a mask, if it has one, in millimetres or else in pixels."""
     length = circumference(mask, mm_per_pixel or 1.0)
     if length is None:
-        return found
+        return measured
     if mm_per_pixel is None:
-        return replace(found, circumference_pixels=length * scale)
-    return replace(found, circumference_mm=length * scale)
+        return replace(measured, circumference_pixels=length * scale)
+    return replace(measured, circumference_mm=length * scale)

@@ -41,8 +41,6 @@ class Mix:
     def __init__(self, channels: Sequence[Channel]) -> None:
         self.channels = list(channels)
         self.shape = (*self.channels[0].data.shape, 3)
-        self.ndim = len(self.shape)
-        self.dtype = np.dtype(np.float32)
 
     def __getitem__(self, index: Any) -> NDArray[np.float32]:
         """Mix a part of the image: ``(..., 3)`` in [0, 1]. The colour axis is not indexed."""

@@ -17,7 +17,7 @@ from napari_medt.engine.segment import (
     with_fallback,
 )
 from napari_medt.engine.source import Level, Prepared
-from napari_medt.engine.tiles import Area
+from napari_medt.engine.tiles import Area, size_of
 from napari_medt.errors import ImageError
 from napari_medt.models.store import Model
 from napari_medt.network.config import Branches
@@ -90,7 +90,7 @@ def predict_part(
         coarser(side, step, length)
         for side, length in zip(area, (plane.height, plane.width), strict=True)
     )
-    size = (rows.stop - rows.start, columns.stop - columns.start)
+    size = size_of((rows, columns))
     if size[0] * size[1] > MOST:
         raise ImageError(
             f"This part of the image has {size[0]} x {size[1]} pixels, too many to correct by "

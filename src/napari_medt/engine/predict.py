@@ -12,7 +12,7 @@ from skimage.transform import resize
 from torch import nn
 
 from napari_medt.engine.progress import IsCancelled, Progress, never, silent
-from napari_medt.engine.tiles import Area, TileGrid
+from napari_medt.engine.tiles import Area, TileGrid, size_of
 from napari_medt.errors import Cancelled, ModelError, out_of_memory
 from napari_medt.models.card import ModelCard
 from napari_medt.models.store import Model
@@ -139,9 +139,7 @@ def predict_area(
     int
         How many tiles were blank, so that the network was spared them.
     """
-    rows, columns = view.area
-    shape = (card.network.num_classes, rows.stop - rows.start, columns.stop - columns.start)
-    total = np.zeros(shape, np.float32)
+    total = np.zeros((card.network.num_classes, *size_of(view.area)), np.float32)
     blank, busy = sort_tiles(view, card)
     add_background(total, view, blank)
 

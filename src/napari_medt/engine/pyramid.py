@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import tifffile
 
+from napari_medt.engine.formats.opening import opening
 from napari_medt.engine.formats.plain import pixel_sizes
-from napari_medt.engine.formats.tiff import check_alone, check_colours, has_palette, is_inverted
-from napari_medt.engine.source import Level, level_of
+from napari_medt.engine.formats.tiff import (
+    SLIDE_SUFFIXES,
+    check_colours,
+    check_single_image,
+    has_palette,
+    is_inverted,
+)
+from napari_medt.engine.source import Level, level_of, with_pixel_sizes
 from napari_medt.errors import ImageError
 
-TIFF_SUFFIXES = (".tif", ".tiff", ".svs", ".ndpi", ".scn", ".bif", ".qptiff")
 MICROMETRE = "micrometer"
 MICROMETRES = {
     "angstrom": 1e-4,
@@ -31,9 +38,9 @@ MICROMETRES = {
 }
 
 
-def is_slide(path: Path) -> bool:
-    """Whether a path names an image that is read in parts."""
-    return path.suffix.lower() == ".zarr" or path.suffix.lower() in TIFF_SUFFIXES
+def is_zarr(folder: Path) -> bool:
+    """Whether a folder is a Zarr group or array, whatever its name."""
+    return any((folder / name).exists() for name in ("zarr.json", ".zgroup", ".zarray"))
 
 
 def open_levels(path: Path, channel: int | None = None) -> list[Level]:
@@ -54,19 +61,14 @@ def open_levels(path: Path, channel: int | None = None) -> list[Level]:
     Raises
     ------
     ImageError
-        With one sentence for the user.
+        If it is missing, not a TIFF or OME-Zarr, damaged, or not one plane of gray or RGB values.
     """
-    if not path.exists():
-        raise ImageError(f"There is no file {path}.")
-    if not is_slide(path):
+    with opening(path):
+        if is_zarr(path):
+            return open_zarr(path, channel)
+        if path.suffix.lower() in SLIDE_SUFFIXES:
+            return open_tiff(path, channel)
         raise ImageError(f"{path.name} is neither a TIFF nor an OME-Zarr: convert it to one.")
-    opener = open_zarr if path.suffix.lower() == ".zarr" else open_tiff
-    try:
-        return opener(path, channel)
-    except ImageError:
-        raise
-    except Exception as error:  # readers raise whatever their format makes them
-        raise ImageError(f"{path.name} is not an image that can be read.") from error
 
 
 def open_tiff(path: Path, channel: int | None) -> list[Level]:
@@ -75,23 +77,14 @@ def open_tiff(path: Path, channel: int | None) -> list[Level]:
 
     with tifffile.TiffFile(path) as file:
         check_values(file)
-        series, told = file.series[0], pixel_sizes(file)
-    sides, unit = in_micrometres(*(told.get(axis, (1.0, "")) for axis in "yx"))
-    finest, levels = plane_shape(series.levels[0]), []
+        series, sizes = file.series[0], pixel_sizes(file)
+    size, unit = in_micrometres(*(sizes.get(axis, (1.0, "")) for axis in "yx"))
+    levels = []
     for number, level in enumerate(series.levels):
         store = tifffile.imread(path, aszarr=True, series=0, level=number)
         array = zarr.open_array(store, mode="r")
-        shape = plane_shape(level)
-        size = sides[0] * finest[0] / shape[0], sides[1] * finest[1] / shape[1]
-        axes = level.axes.lower()
-        levels.append(level_of(array, axes, pixel_size=size, unit=unit, channel=channel))
-    return levels
-
-
-def plane_shape(level: tifffile.TiffPageSeries) -> tuple[int, int]:
-    """Height and width of a level of a TIFF; 1 where it has no such axis."""
-    lengths = dict(zip(level.axes, level.shape, strict=True))
-    return lengths.get("Y", 1), lengths.get("X", 1)
+        levels.append(level_of(array, level.axes.lower(), channel=channel))
+    return with_pixel_sizes(levels, size, unit)
 
 
 def in_micrometres(*sides: tuple[float, str]) -> tuple[tuple[float, float], str]:
@@ -100,7 +93,8 @@ def in_micrometres(*sides: tuple[float, str]) -> tuple[tuple[float, float], str]
     Returns
     -------
     tuple of float, str
-        Height and width, and the unit: none if they are as they were, or 1 if they are no sizes.
+        Height and width, and the unit: micrometres if both units are known; else the values as
+        given and no unit. Sizes that are not positive and finite become 1, without a unit.
     """
     (height, in_height), (width, in_width) = sides
     if not (0 < height < math.inf and 0 < width < math.inf):  # some programs write 0
@@ -111,14 +105,16 @@ def in_micrometres(*sides: tuple[float, str]) -> tuple[tuple[float, float], str]
 
 
 def check_values(file: tifffile.TiffFile) -> None:
-    """Refuse values that stand for others, which is not known of parts, and further images.
+    """Refuse what cannot be converted part by part: palettes, inverted gray and other colours.
+
+    A file of several images is refused, too.
 
     Raises
     ------
     ImageError
-        With one sentence for the user.
+        If the file is such a one.
     """
-    check_alone(file)
+    check_single_image(file)
     check_colours(file)
     if has_palette(file) or is_inverted(file):
         what = "has a palette" if has_palette(file) else "stores white as zero"
@@ -144,8 +140,8 @@ def open_zarr(path: Path, channel: int | None) -> list[Level]:
     for dataset in image["datasets"]:
         sides = [(scale_along(a, image, dataset), axes[a].get("unit", "")) for a in plane]
         size, unit = in_micrometres(*sides)
-        array = node[dataset["path"]]
-        levels.append(level_of(array, names, pixel_size=size, unit=unit, channel=channel))
+        level = level_of(node[dataset["path"]], names, channel=channel)
+        levels.append(replace(level, pixel_size=size, unit=unit))
     return levels
 
 

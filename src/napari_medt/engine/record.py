@@ -1,6 +1,6 @@
-"""What is remembered of labels that a batch wrote: how they were made, and whether they still are.
+"""A record for each label file of a batch: how it was made, and its hash, to recognise edits.
 
-Records lie in ``.medt`` beside the labels, ``NAME.json`` each. They hold no path, person or time.
+Records are in ``.medt`` beside the labels, as ``NAME.json``. They hold no path, person or time.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from napari_medt import __version__
-from napari_medt.engine.files import STATE, write_text
+from napari_medt.engine.files import STATE, write_json
 from napari_medt.models.card import ModelCard
 from napari_medt.network.config import Branches
 
 
 @dataclass(frozen=True)
-class Settings:
+class BatchSettings:
     """How the images of a batch are segmented.
 
     Attributes
@@ -29,8 +29,8 @@ class Settings:
     channel : int
         Which channel, counted from 0, of images that have several.
     channel_given : bool
-        Whether that was asked for: then it is taken of pictures in colour as well, and images that
-        do not have it are refused.
+        Whether the user asked for `channel`: then it is one colour of images in colour, and images
+        without such a channel are refused.
     link : bool
         Whether objects that overlap from slice to slice are one object.
     mm_per_pixel : float, optional
@@ -46,7 +46,7 @@ class Settings:
     mm_per_pixel: float | None = None
 
     def made_with(self, card: ModelCard) -> dict[str, Any]:
-        """Return all that decides labels, but the image, as plain values."""
+        """Return everything that labels depend on, except the image, as plain values."""
         return {
             "version": __version__,
             "model": card.name,
@@ -71,12 +71,12 @@ class Record:
         Name of the label file.
     written : list of str
         SHA-256 of that file as it is, or was before it was written again. The record is written
-        first, so a file that is neither holds somebody's work even if a run was killed.
+        before the file, so a file with another one was edited, even if a run was killed.
     found : dict
-        What was measured; see :class:`napari_medt.engine.summary.Found`.
+        What was measured; see :class:`napari_medt.engine.summary.Measurements`.
     probability : list of str
-        SHA-256 of the probabilities written with the labels; empty if there were none. Two, of what
-        was there before and of what comes, while they are written: a run may be killed then.
+        SHA-256 of the probabilities written with the labels; empty if there were none. While they
+        are being written it holds the old and the new one, in case the run is killed.
     """
 
     made: dict[str, Any] = field(default_factory=dict)
@@ -95,21 +95,21 @@ class Record:
         return file.is_file() and [sha256(file)] == self.probability
 
     def known(self, labels: Path) -> list[str]:
-        """SHA-256 of a label file, in a list, if it is there and is as it was written."""
+        """List the SHA-256 of a label file if it is as it was written; empty if not, or missing."""
         now = sha256(labels) if labels.is_file() else ""
         return [now] if now in self.written else []
 
     def is_edited(self, labels: Path) -> bool:
-        """Whether a label file is there that is not what was written."""
+        """Whether a label file is there, but not as it was written."""
         return labels.is_file() and not self.known(labels)
 
 
 def read_record(output: Path, name: str) -> Record:
-    """Read the record of an item; an empty one if there is none that can be read."""
+    """Read the record of an item; an empty one if it is missing or damaged."""
     try:
         text = (output / STATE / f"{name}.json").read_text(encoding="utf-8")
         return Record(**json.loads(text))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):  # deep nesting raises the last
         return Record()
 
 
@@ -117,14 +117,13 @@ def write_record(output: Path, name: str, record: Record) -> None:
     """Write the record of an item, whole or not at all."""
     folder = output / STATE
     folder.mkdir(exist_ok=True)
-    text = json.dumps(asdict(record), indent=2) + "\n"
-    write_text(folder / f"{name}.json", text)
+    write_json(folder / f"{name}.json", asdict(record))
 
 
 def fingerprint(files: Sequence[Path]) -> str:
-    """Tell files from others, and from themselves after a change, by all that is in them.
+    """Hash the contents of files, so that other files, or the same ones after a change, differ.
 
-    Size and time do not tell enough: files of an archive may all have the same.
+    Size and time do not suffice: files from an archive may all share them.
     """
     contents = "".join(sha256(path) for path in files if path.exists())
     return hashlib.sha256(contents.encode()).hexdigest()

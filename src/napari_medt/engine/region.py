@@ -1,4 +1,4 @@
-"""What of an image is segmented: which planes, and which part of each."""
+"""The part of an image that is segmented: which planes, and which region of each."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medt.engine.axes import Axes, Frame
+from napari_medt.engine.tiles import size_of
 from napari_medt.errors import ImageError
 
-MOST = 100_000_000  # pixels of a box around shapes: what lies inside is held in memory
+MAX_PIXELS = 100_000_000  # in the bounding box of shapes, whose mask is held in memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +44,7 @@ class Region:
 
 @dataclass(frozen=True, eq=False)
 class Scope:
-    """What of an image is segmented: planes, channel, region.
+    """The part of an image that is segmented: planes, channel, region.
 
     Attributes
     ----------
@@ -101,7 +102,7 @@ def box_region(low: NDArray, high: NDArray, shape: tuple[int, int]) -> Region:
     Returns
     -------
     Region
-        All pixels that the part touches; each reaches half a pixel around its place.
+        All pixels that the part touches; each extends half a pixel around its centre.
 
     Raises
     ------
@@ -126,6 +127,11 @@ def outline_region(outlines: Sequence[NDArray], shape: tuple[int, int]) -> Regio
     shape : tuple of int
         Height and width of the plane.
 
+    Returns
+    -------
+    Region
+        The pixels inside, or on, any of the outlines.
+
     Raises
     ------
     ImageError
@@ -137,9 +143,8 @@ def outline_region(outlines: Sequence[NDArray], shape: tuple[int, int]) -> Regio
         box = box_region(vertices.min(axis=0), vertices.max(axis=0), shape)
     except ImageError:
         raise ImageError(touch) from None
-    corner = (box.rows.start, box.columns.start)
-    size = (box.rows.stop - corner[0], box.columns.stop - corner[1])
-    if size[0] * size[1] > MOST:
+    corner, size = (box.rows.start, box.columns.start), size_of(box.box)
+    if size[0] * size[1] > MAX_PIXELS:
         raise ImageError(
             f"The shapes span {size[0]} x {size[1]} pixels, too many to segment at once: draw them "
             "smaller or closer together."

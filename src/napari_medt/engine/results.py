@@ -1,4 +1,4 @@
-"""The labels of an image on disk: written beside it, and read again after somebody changed them."""
+"""Results of an image on disk: probabilities, and labels, which are read again after an edit."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from napari_medt.engine.formats.nifti import read_nifti, view_of, write_nifti
 from napari_medt.engine.formats.picture import Picture
 from napari_medt.engine.formats.plain import read_tiff
 from napari_medt.engine.inputs import PLACED_LABELS_SUFFIX, PLAIN_LABELS_SUFFIX
-from napari_medt.engine.record import read_record
+from napari_medt.engine.record import read_record, sha256
 from napari_medt.engine.summary import SUMMARY_FILE
-from napari_medt.errors import DataError
+from napari_medt.errors import DataError, ImageError
 
 
 def labels_suffix(picture: Picture) -> str:
-    """Labels of an image that knows how it lies in the patient keep that, as NIfTI."""
+    """Suffix of a label file: NIfTI if the image's place in the patient is known, else TIFF."""
     return PLAIN_LABELS_SUFFIX if picture.patient is None else PLACED_LABELS_SUFFIX
 
 
@@ -36,7 +36,7 @@ def write_labels(
     path : Path
         Where to.
     labels : array of int32
-        Of `picture`.
+        Shaped as the picture's axes less the channels.
     picture : Picture
         The image, upright.
     remember : callable
@@ -49,31 +49,88 @@ def write_labels(
             kind = np.uint16 if labels.max() <= np.iinfo(np.uint16).max else np.uint32
             write_tiff(beside, labels.astype(kind))
         else:
-            lonely = "t" in picture.axes and "z" not in picture.axes
-            volumes = labels[:, np.newaxis] if lonely else labels  # times of a single slice
+            single_slice = "t" in picture.axes and "z" not in picture.axes
+            volumes = labels[:, np.newaxis] if single_slice else labels
             write_nifti(beside, volumes, affine, patient.orientation, picture.time_step)
         remember(beside)
 
     write_whole(path, write)
 
 
-def read_labels(path: Path, image: Picture) -> NDArray:
-    """Read labels that somebody may have saved again, as they lie on their image.
+def check_probability(file: Path, written: Collection[str]) -> None:
+    """Refuse to replace a probability file that is not as a run wrote it.
+
+    Parameters
+    ----------
+    file : Path
+        Where probabilities will be written, or removed.
+    written : collection of str
+        See :class:`napari_medt.engine.record.Record`.
 
     Raises
     ------
     ImageError
-        With one sentence for the user.
+        If the file is there and has another SHA-256 than those.
     """
-    if image.affine is not None:  # NIfTI, which is seen in another plane than slices may be taken
+    if file.exists() and sha256(file) not in written:
+        raise ImageError(
+            f"{file.name} in the output folder was not made by a run before, or was changed: "
+            "move it away, or choose another output folder."
+        )
+
+
+def write_probability(
+    file: Path,
+    probability: NDArray[np.float32] | None,
+    remember: Callable[[list[str]], None],
+) -> list[str]:
+    """Write probabilities, whole or not at all.
+
+    Parameters
+    ----------
+    file : Path
+        Where to.
+    probability : array of float32 or None
+        Shaped as the labels. None removes the file of an earlier run, which would be taken for that
+        of the new labels.
+    remember : callable
+        Called with the SHA-256 of the old and the new file before the new one is put in its place.
+
+    Returns
+    -------
+    list of str
+        SHA-256 of the file that was written, if any.
+    """
+    if probability is None:
+        file.unlink(missing_ok=True)
+        return []
+    before = sha256(file) if file.exists() else ""
+
+    def write(beside: Path) -> None:
+        write_tiff(beside, probability)
+        remember([before, sha256(beside)])
+
+    write_whole(file, write)
+    return [sha256(file)]
+
+
+def read_labels(path: Path, image: Picture) -> NDArray:
+    """Read labels that may have been saved again by another program, aligned with their image.
+
+    Raises
+    ------
+    ImageError
+        If the file is missing or damaged.
+    """
+    if image.affine is not None:  # NIfTI: read in the image's orientation, not its default one
         return upright(read_nifti(path, view_of(image.affine))).array
     labels = upright(read_tiff(path, numbers=True))
-    # Labels have no colours: these are slices that a program, such as napari, took for some.
+    # Labels have no colours: these are slices that a program, such as napari, took for colours.
     return np.moveaxis(labels.array, -1, -3) if labels.rgb else labels.array
 
 
 def is_as_written(folder: Path, labels: str) -> bool:
-    """Whether a label file of a folder is as a run wrote it; reads all of it."""
+    """Whether a label file in a folder is as a run wrote it; reads the whole file."""
     record = read_record(folder, item_name(labels))
     return bool(labels) and record.labels == labels and bool(record.known(folder / labels))
 
@@ -81,24 +138,24 @@ def is_as_written(folder: Path, labels: str) -> bool:
 def earlier_rows(
     folder: Path,
     names: Collection[str],
-    is_written: Callable[[Path, str], bool] = is_as_written,
+    is_written: Callable[[Path, str], bool],
 ) -> list[dict[str, str]]:
-    """Rows of a folder's table that a run is to keep: of labels that are as they were written.
+    """Rows of a folder's table that a run keeps: those of labels that are as they were written.
 
     Parameters
     ----------
     folder : Path
         With ``summary.csv``, if there was a run before.
     names : collection of str
-        Of the items of the new run, which tells of them itself.
+        Items of the new run, which writes their rows itself.
     is_written : callable
-        :func:`is_as_written`, or what remembers its answers.
+        :func:`is_as_written`, perhaps with a cache.
 
     Raises
     ------
     DataError
-        If there is such a file that cannot be read or is not a table of ours: it is not to be
-        written over.
+        If there is such a file, but it cannot be read or is not our table, so that it must not be
+        overwritten.
     """
     path = folder / SUMMARY_FILE
     try:
@@ -126,5 +183,5 @@ def earlier_rows(
 
 
 def item_name(labels: str) -> str:
-    """Name of the item that a label file is of."""
+    """Name of the item that a label file belongs to."""
     return labels.removesuffix(PLAIN_LABELS_SUFFIX).removesuffix(PLACED_LABELS_SUFFIX)

@@ -21,7 +21,7 @@ from napari_medt.engine.predict import predict
 from napari_medt.engine.progress import IsCancelled, Progress, counted_from, never, silent
 from napari_medt.engine.region import Region
 from napari_medt.engine.resample import Plane
-from napari_medt.engine.tiles import Area, widened, within
+from napari_medt.engine.tiles import Area, size_of, widened, within
 from napari_medt.engine.window import Held, Window, cut, side_seen
 from napari_medt.errors import ModelError, out_of_memory
 from napari_medt.models.card import ModelCard
@@ -215,7 +215,7 @@ def predict_box(
         for piece in cut(area, side_seen(SIDE, model.card, magnification))
     ]
     classes = model.card.network.num_classes
-    seen = np.empty((classes, *(side.stop - side.start for side in area)), np.float32)
+    seen = np.empty((classes, *size_of(area)), np.float32)
     done, total, blank = 0, sum(window.tiles for window in windows), 0
     for window in windows:
         values, empty = window.predict(device, counted_from(progress, done, total), cancelled)

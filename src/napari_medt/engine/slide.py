@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from napari_medt import __version__
 from napari_medt.engine.block import PROVISIONAL, Run, Settings, provisional, recipe_hash
-from napari_medt.engine.files import STATE, make_folder, unused_name, write_text, write_whole
+from napari_medt.engine.files import STATE, make_folder, unused_name, write_json, write_whole
 from napari_medt.engine.labelfile import CHUNK, LabelFile
 from napari_medt.engine.overview import look_over
 from napari_medt.engine.progress import IsCancelled, Progress, never, silent
@@ -167,7 +167,7 @@ def end(run: Run, cancelled: IsCancelled) -> None:
             return
         raise
     if not run.ended.exists():
-        write_text(run.ended, json.dumps(asdict(summary), indent=2) + "\n")
+        write_json(run.ended, asdict(summary))
     for path in run.state.glob("*.npz"):
         path.unlink(missing_ok=True)
 
@@ -215,8 +215,7 @@ def fill_folder(folder: Path, level: Level, settings: Settings) -> None:
     LabelFile.create(folder, level.height, level.width, chunk=chunk, pixel_size=size, unit=unit)
     state = folder / STATE
     state.mkdir()
-    text = json.dumps(asdict(settings), indent=2) + "\n"
-    (state / "settings.json").write_text(text, encoding="utf-8")
+    write_json(state / "settings.json", asdict(settings))
 
 
 def check_same(folder: Path, asked: dict[str, Any], levels: Sequence[Level]) -> None:

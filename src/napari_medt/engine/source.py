@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,18 +14,18 @@ from numpy.typing import NDArray
 from napari_medt.engine.axes import Axes, Frame, check_channel
 from napari_medt.engine.formats.picture import SAMPLES
 from napari_medt.engine.image import Limits, check_finite, prepare, sample_step
-from napari_medt.engine.tiles import Area
+from napari_medt.engine.tiles import Area, pieces
 from napari_medt.errors import ImageError, UserError
 from napari_medt.models.card import InputRule
 
-BAND = 2048  # rows and columns read at a time where a whole image has to be gone through
-STRIP = 256  # rows turned into floats at a time
-MARKS = 4  # windows a side that tell an image from another one
+READ_SIZE = 2048  # rows and columns read at a time where the whole image is needed
+STRIP_ROWS = 256  # rows turned into floats at a time
+FINGERPRINT_WINDOWS = 4  # per side, whose pixels go into a fingerprint
 
 
 @contextmanager
 def reading() -> Iterator[None]:
-    """Turn what a damaged or vanished file leads to, once its pixels are read, into a sentence."""
+    """Turn any error from reading pixels of a damaged or vanished file into a sentence."""
     try:
         yield
     except (UserError, MemoryError):
@@ -63,7 +63,7 @@ class Level:
     pixel_size : tuple of float
         Height and width of a pixel.
     unit : str
-        What they are counted in: ``micrometer``, or nothing where that is not known.
+        Unit of `pixel_size`: ``micrometer``, or empty if it is not known.
     channel : int, optional
         Which channel; None where there are none, or they are colours.
     """
@@ -99,46 +99,41 @@ class Level:
         return part.transpose([left.index(axis) for axis in "yxs" if axis in left])
 
     def sample(self) -> NDArray:
-        """Take every n-th row and column, as :func:`napari_medt.engine.image.sample` does."""
+        """Take every n-th row and column, as :func:`napari_medt.engine.image.sample` does.
+
+        Returns
+        -------
+        array
+            ``(h, w)``, or ``(h, w, 3|4)`` for colour.
+        """
         step = sample_step(self.height, self.width)
-        band = BAND // step * step or step
+        band = READ_SIZE // step * step or step
         return np.concatenate(
             [
                 np.concatenate(
                     [
                         self.read((rows, columns))[::step, ::step]
-                        for columns in pieces(self.width, band)
+                        for columns in pieces(slice(0, self.width), band)
                     ],
                     axis=1,
                 )
-                for rows in pieces(self.height, band)
+                for rows in pieces(slice(0, self.height), band)
             ]
         )
 
     def fingerprint(self) -> str:
-        """Tell this image from another one by its size, its type and windows of its pixels."""
+        """Hash the size, the type and some windows of the pixels, to tell images apart."""
         sha = hashlib.sha256(f"{self.height} {self.width} {self.array.dtype}".encode())
-        for row in range(MARKS):
-            for column in range(MARKS):
-                top, left = row * self.height // MARKS, column * self.width // MARKS
+        count = FINGERPRINT_WINDOWS
+        for row in range(count):
+            for column in range(count):
+                top, left = row * self.height // count, column * self.width // count
                 sha.update(self.read((slice(top, top + 16), slice(left, left + 16))).tobytes())
         return sha.hexdigest()
 
 
-def pieces(length: int, size: int) -> list[slice]:
-    """Cut an axis into pieces of a size; the last one may be shorter."""
-    return [slice(start, min(start + size, length)) for start in range(0, length, size)]
-
-
-def level_of(
-    array: Any,
-    axes: str = "",
-    *,
-    pixel_size: tuple[float, float] = (1.0, 1.0),
-    unit: str = "",
-    channel: int | None = None,
-) -> Level:
-    """Take an array for a plane.
+def level_of(array: Any, axes: str = "", *, channel: int | None = None) -> Level:
+    """Take an array for a plane whose pixel size is not known.
 
     Parameters
     ----------
@@ -146,8 +141,6 @@ def level_of(
         See :class:`Level`.
     axes : str
         See :class:`Level`; by default ``yx``, or ``yxs`` where there are three axes.
-    pixel_size, unit
-        See :class:`Level`.
     channel : int, optional
         Which channel, or which colour; by default the first channel, but three or four of 8 bits
         are taken for colours.
@@ -177,7 +170,33 @@ def level_of(
         names = " and ".join(f"{length} along {axis}" for axis, length in extra.items())
         raise ImageError(f"The image has more than one plane ({names}): save one plane of it.")
     check_channel(channel or 0, lengths.get("c", 1))
-    return Level(array, axes, pixel_size, unit, (channel or 0) if "c" in axes else None)
+    return Level(array, axes, channel=(channel or 0) if "c" in axes else None)
+
+
+def with_pixel_sizes(levels: Sequence[Level], size: tuple[float, float], unit: str) -> list[Level]:
+    """Give levels, the finest first, their pixel sizes.
+
+    Parameters
+    ----------
+    levels : sequence of Level
+        At least one; all show the same.
+    size : tuple of float
+        Height and width of a pixel of the finest.
+    unit : str
+        See :class:`Level`.
+    """
+    finest = levels[0]
+    return [
+        replace(
+            level,
+            pixel_size=(
+                size[0] * finest.height / level.height,
+                size[1] * finest.width / level.width,
+            ),
+            unit=unit,
+        )
+        for level in levels
+    ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,6 +240,6 @@ class Prepared:
         if raw.ndim == 3:
             raw = raw[..., :3]
         plane = np.empty((*raw.shape[:2], self.rule.count), np.float32)
-        for rows in pieces(len(raw), STRIP):  # a strip at a time, for the memory
+        for rows in pieces(slice(0, len(raw)), STRIP_ROWS):  # to save memory
             plane[rows] = prepare(raw[rows], self.rule, self.limits)
         return plane

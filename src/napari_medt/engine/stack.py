@@ -51,7 +51,9 @@ def matches(first: NDArray[np.int32], second: NDArray[np.int32]) -> list[tuple[i
     mutual = (shared == best_of_first[pairs[0]]) & (shared == best_of_second[pairs[1]])
     kept = mutual & (shared >= LEAST_OVERLAP * smaller)
     found: dict[int, int] = {}
+    taken: set[int] = set()
     for above, below in pairs[:, kept].T.tolist():  # of equals the first one counts
-        if above not in found and below not in found.values():
+        if above not in found and below not in taken:
             found[above] = below
+            taken.add(below)
     return list(found.items())

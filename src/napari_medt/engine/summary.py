@@ -1,4 +1,4 @@
-"""What became of the images of a batch: in a table, and in words."""
+"""The outcome of a batch for each image: as a table, and in words."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari_medt.engine.files import write_whole
-from napari_medt.errors import DataError
+from napari_medt.errors import DataError, file_trouble
 
-if TYPE_CHECKING:  # the readers of all formats, which the widget does without until a run
+if TYPE_CHECKING:  # it would import the readers of all formats, which the widget loads for a run
     from napari_medt.engine.inputs import Item
 
 SUMMARY_FILE = "summary.csv"
-DIGITS = 6  # of a measured number in the table; no measurement has more that count
+DIGITS = 6  # significant digits of a measurement in the table
 Status = Literal["done", "skipped", "kept", "failed", "waiting"]
 # What each status is called in the table.
 STATUSES: dict[Status, str] = {
@@ -27,10 +27,16 @@ STATUSES: dict[Status, str] = {
     "failed": "failed",
     "waiting": "not reached",
 }
+# The same in a sentence, of images that were not segmented in this run.
+WORDS: dict[Status, str] = {
+    "skipped": "done before",
+    "kept": "kept as you edited them",
+    "failed": "failed",
+}
 
 
 @dataclass(frozen=True)
-class Found:
+class Measurements:
     """What was measured in labels; None where it does not apply or is not known.
 
     Attributes
@@ -38,9 +44,9 @@ class Found:
     taken_for : str
         What the axes of the image are, in words.
     objects : int, optional
-        How many, for models that tell objects apart.
+        How many, for models that separate objects.
     area_percent : float, optional
-        How much of the image is labelled.
+        How much of the image is labelled, 0 to 100.
     area_pixels : int, optional
         Labelled pixels, in all planes.
     area_mm2 : float, optional
@@ -71,7 +77,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one image.
+    """The outcome for one image.
 
     Attributes
     ----------
@@ -84,8 +90,8 @@ class Result:
         One sentence, if it failed.
     labels : str
         Name of the label file.
-    found : Found
-        What is in it.
+    measured : Measurements
+        What was measured in it.
     seconds : float
         From reading to writing.
     """
@@ -94,18 +100,18 @@ class Result:
     status: Status = "waiting"
     error: str = ""
     labels: str = ""
-    found: Found = field(default_factory=Found)
+    measured: Measurements = field(default_factory=Measurements)
     seconds: float = 0.0
 
     @property
     def problem(self) -> str:
-        """The error, with what it is about."""
+        """The error, with the image's name in front."""
         label = self.item.label
         return self.error if self.error.startswith(label) else f"{label}: {self.error}"
 
 
 def write_summary(
-    folder: Path, results: Iterable[Result], earlier: Iterable[dict[str, str]] = ()
+    folder: Path, results: Iterable[Result], earlier: Iterable[dict[str, str]]
 ) -> None:
     """Write the table of results, whole or not at all.
 
@@ -116,7 +122,7 @@ def write_summary(
     results : iterable of Result
         Of this run.
     earlier : iterable of dict
-        Rows of runs before, from :func:`napari_medt.engine.results.earlier_rows`; they come first.
+        Rows of earlier runs, from :func:`napari_medt.engine.results.earlier_rows`; they come first.
 
     Raises
     ------
@@ -124,7 +130,7 @@ def write_summary(
         If it cannot be written.
     """
     table = io.StringIO()
-    names = [one.name for one in fields(Found)]
+    names = [one.name for one in fields(Measurements)]
     writer = csv.DictWriter(
         table,
         ["image", "status", "error", *names, "seconds", "labels"],
@@ -138,22 +144,23 @@ def write_summary(
             "image": result.item.label,
             "status": STATUSES[result.status],
             "error": result.error,
-            **{name: _rounded(value) for name, value in asdict(result.found).items()},
+            **{name: _rounded(value) for name, value in asdict(result.measured).items()},
             "seconds": f"{result.seconds:.2f}",
             "labels": result.labels,
         }
         writer.writerow(row)
     path = folder / SUMMARY_FILE
     try:
-        # Not write_text's line ends: what it writes has its own. Names of files may be any bytes.
+        # Bytes, since write_text would translate line ends; names of files may hold any bytes.
         # Without the byte-order mark Excel takes UTF-8 for the code page of the computer.
         text = table.getvalue().encode("utf-8-sig", errors="backslashreplace")
         write_whole(path, lambda beside: beside.write_bytes(text))
     except OSError as error:
-        raise DataError(
-            f"{path} cannot be written ({error.strerror}): close it if another program has it "
-            "open, or choose another output folder, and start again."
-        ) from None
+        advice = (
+            "close it if another program has it open, or choose another output folder, and start "
+            "again"
+        )
+        raise DataError(file_trouble(error, path, advice)) from None
 
 
 def _rounded(value: Any) -> Any:
@@ -161,12 +168,10 @@ def _rounded(value: Any) -> Any:
 
 
 def in_words(results: Sequence[Result]) -> str:
-    """Say what became of the images, as one sentence."""
+    """Count the images by outcome, as one sentence."""
     counts = Counter(result.status for result in results)
     parts = [f"{counts['done']} of {len(results)} images segmented"]
-    parts += [f"{counts['skipped']} done before"] * bool(counts["skipped"])
-    parts += [f"{counts['kept']} kept as you edited them"] * bool(counts["kept"])
-    parts += [f"{counts['failed']} failed"] * bool(counts["failed"])
+    parts += [f"{counts[status]} {words}" for status, words in WORDS.items() if counts[status]]
     return ", ".join(parts) + "."
 
 

@@ -24,6 +24,18 @@ from numpy.typing import NDArray
 Area = tuple[slice, slice]  # rows and columns of an image, with start and stop
 
 
+def size_of(area: Area) -> tuple[int, int]:
+    """Height and width of an area."""
+    rows, columns = area
+    return rows.stop - rows.start, columns.stop - columns.start
+
+
+def pieces(part: slice, size: int) -> list[slice]:
+    """Cut a part of an axis into pieces of a size; the last one may be shorter."""
+    starts = range(part.start, part.stop, size)
+    return [slice(start, min(start + size, part.stop)) for start in starts]
+
+
 def widened(area: Area, halo: int, height: int, width: int) -> Area:
     """Return an area with what lies around it, inside an image of `height` x `width` pixels."""
     rows, columns = (

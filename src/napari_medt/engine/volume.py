@@ -15,6 +15,7 @@ from napari_medt.engine.region import Region, Scope
 from napari_medt.engine.segment import Prediction, magnification_of, predict_image
 from napari_medt.engine.source import read_plane
 from napari_medt.engine.stack import link_slices
+from napari_medt.engine.tiles import size_of
 from napari_medt.engine.window import Held
 from napari_medt.errors import ImageError
 from napari_medt.models.card import ModelCard
@@ -113,7 +114,7 @@ def is_blank(plane: NDArray) -> bool:
 def blank_prediction(card: ModelCard, shape: tuple[int, ...], region: Region | None) -> Prediction:
     """Of a plane, or its region, that is all background."""
     if region is not None:
-        shape = tuple(part.stop - part.start for part in region.box)
+        shape = size_of(region.box)
     probabilities = np.zeros((len(card.classes), *shape), np.float32)
     probabilities[0] = 1
     return Prediction(probabilities, blank=1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from napari_medt.engine.predict import View, predict_area, tile_grid
 from napari_medt.engine.progress import IsCancelled, Progress, counted_from, never, silent
 from napari_medt.engine.resample import Plane, Resized, Resizing
-from napari_medt.engine.tiles import Area, TileGrid
+from napari_medt.engine.tiles import Area, TileGrid, pieces
 from napari_medt.models.card import ModelCard
 from napari_medt.models.store import Model
 from napari_medt.network.config import Branches
@@ -149,8 +150,5 @@ def side_seen(side: int, card: ModelCard, magnification: float) -> int:
 
 def cut(area: Area, side: int) -> list[Area]:
     """Cut an area into pieces of at most `side` pixels a side."""
-    return [
-        (slice(top, min(top + side, area[0].stop)), slice(left, min(left + side, area[1].stop)))
-        for top in range(area[0].start, area[0].stop, side)
-        for left in range(area[1].start, area[1].stop, side)
-    ]
+    rows, columns = (pieces(part, side) for part in area)
+    return list(product(rows, columns))

@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_medt.engine.progress import STEPS, IsCancelled, Progress
-from napari_medt.engine.record import Settings
+from napari_medt.engine.record import BatchSettings
 from napari_medt.engine.summary import SUMMARY_FILE, Result, failures, in_words
 from napari_medt.errors import UserError
 from napari_medt.gui.loading import import_engine
@@ -44,14 +44,14 @@ class FolderRequest:
         Folders: of the images, and for the results.
     model : str
         Name of a bundled model, or the path of a folder.
-    settings : Settings
+    settings : BatchSettings
         How images are segmented.
     """
 
     images: Path
     output: Path
     model: str
-    settings: Settings
+    settings: BatchSettings
 
 
 def segment_folder(
@@ -145,7 +145,7 @@ class FolderDialog(QDialog):
         self.close()
 
 
-def in_short(model: str, settings: Settings) -> str:
+def in_short(model: str, settings: BatchSettings) -> str:
     """Say with what images are segmented."""
     branches = BRANCHES_IN_WORDS[settings.branches]
     return (
@@ -175,7 +175,7 @@ class FolderRun(FileRun):
     def __init__(
         self,
         progress: RunProgress,
-        choose: Callable[[], tuple[str, Settings]],
+        choose: Callable[[], tuple[str, BatchSettings]],
         parent: QWidget,
     ) -> None:
         super().__init__(progress, parent)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,15 +12,16 @@ from napari.layers import Layer
 from numpy.typing import NDArray
 
 from napari_medt.engine.axes import ROLES
+from napari_medt.engine.files import write_whole
 from napari_medt.engine.formats import dicom
 from napari_medt.engine.formats.nifti import SUFFIXES, write_nifti
 from napari_medt.engine.formats.picture import INVERTED, PATIENT, Patient, Picture, placement
 from napari_medt.engine.formats.reading import read_pictures
-from napari_medt.errors import ImageError, UserError
+from napari_medt.errors import ImageError, UserError, file_trouble
 from napari_medt.gui.masks import METADATA
+from napari_medt.gui.samples import LayerData
 
 VECTORS = ("scale", "translate", "units", "axis_labels")  # of a layer, one value for each axis
-LayerData = tuple[NDArray, dict[str, Any], str]
 Reader = Callable[[str | Sequence[str]], list[LayerData]]
 
 
@@ -42,7 +42,7 @@ def read(path: str | Sequence[str]) -> list[LayerData]:
     Raises
     ------
     ImageError
-        With one sentence for the user.
+        If a file is missing, damaged or of a kind that cannot be read.
     """
     if isinstance(path, str):
         pictures = read_pictures(Path(path))
@@ -88,7 +88,7 @@ def write_labels(path: str, labels: Any, options: dict[str, Any]) -> list[str]:
     Raises
     ------
     SaveError
-        With one sentence for the user.
+        If the labels do not fit into NIfTI, or the file cannot be written.
     """
     try:
         file = nifti_file(Path(path))
@@ -96,18 +96,9 @@ def write_labels(path: str, labels: Any, options: dict[str, Any]) -> list[str]:
     except UserError as error:
         raise SaveError(str(error)) from None
     except OSError as error:
-        raise SaveError(sentence_about(error, path)) from None
+        sentence = file_trouble(error, path, "choose another folder or name")
+        raise SaveError(sentence) from None
     return [str(file)]
-
-
-def sentence_about(error: OSError, path: str) -> str:
-    """Say why a file could not be saved under the name that the user chose.
-
-    The error names another one, which is beside it while the file is written.
-    """
-    if error.errno == errno.ENOSPC:
-        return "The disk is full: make room on it, and save again."
-    return f"{path} cannot be written ({error.strerror or error}): choose another folder or name."
 
 
 def nifti_file(path: Path) -> Path:
@@ -130,13 +121,15 @@ def nifti_file(path: Path) -> Path:
 
 
 def write_layer(path: Path, labels: Any, options: dict[str, Any]) -> None:
-    """Write a Labels layer under a name that is known to be right; see :func:`write_labels`.
+    """Write a Labels layer to a path with a suffix of NIfTI; see :func:`write_labels`.
 
     Raises
     ------
     ImageError
-        If the layer has several resolutions or is turned, or its images disagree where the patient
-        is.
+        If the layer has several resolutions or too many axes, is rotated or sheared, or the images
+        in the viewer disagree about the patient.
+    DataError
+        If `path` is a folder, a device or the like.
     """
     if options.get("multiscale"):
         raise ImageError(
@@ -151,11 +144,14 @@ def write_layer(path: Path, labels: Any, options: dict[str, Any]) -> None:
     axes = "tyx" if is_cine(options, labels.ndim) else "tzyx"[-labels.ndim :]
     affine = patient.affine @ placement_mm(options, axes)
     volumes = labels[:, np.newaxis] if axes == "tyx" else labels
-    write_nifti(path, volumes, affine, patient.orientation, time_step(options, axes))
+    step = time_step(options, axes)
+    write_whole(
+        path, lambda beside: write_nifti(beside, volumes, affine, patient.orientation, step)
+    )
 
 
 def without_channels(labels: NDArray, options: dict[str, Any]) -> tuple[NDArray, dict[str, Any]]:
-    """Drop the axis that stands for the channels of a mask's image, which NIfTI does not know.
+    """Drop the axis that stands for the channels of a mask's image, which NIfTI has no place for.
 
     See :func:`napari_medt.gui.layers.channels_within`.
     """
@@ -183,10 +179,18 @@ def is_cine(options: dict[str, Any], ndim: int) -> bool:
 
 
 def placement_mm(options: dict[str, Any], axes: str) -> NDArray[np.float64]:
-    """Matrix ``(4, 4)`` from column, row and slice to the space in mm of a layer's axes."""
-    lengths = [unit for unit in options["units"] if unit.is_compatible_with("mm")]
-    factor = (1 * lengths[-1]).to("mm").magnitude if lengths else 1.0
-    scale, translate = (np.array(options[name]) * factor for name in ("scale", "translate"))
+    """Matrix ``(4, 4)`` from column, row and slice to the space in mm of a layer's axes.
+
+    An axis whose unit is no length is taken to be in that of the last axis with one, else in mm.
+    """
+    lengths = {
+        axis: (1 * unit).to("mm").magnitude
+        for axis, unit in enumerate(options["units"])
+        if unit.is_compatible_with("mm")
+    }
+    last = lengths[max(lengths)] if lengths else 1.0
+    factors = [lengths.get(axis, last) for axis in range(len(options["units"]))]
+    scale, translate = (np.array(options[name]) * factors for name in ("scale", "translate"))
     return placement(axes, scale, translate)
 
 

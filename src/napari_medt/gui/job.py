@@ -6,7 +6,6 @@ yields, and napari warns when its window is closed while they run.
 
 from __future__ import annotations
 
-import errno
 import threading
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any
@@ -96,11 +95,9 @@ def sentence_about(error: Exception) -> str:
         return str(error)
     if isinstance(error, (MemoryError, RuntimeError)) and out_of_memory(error):
         return "There is not enough memory: close other programs, or segment a smaller part."
-    if not isinstance(error, OSError):
-        return ""
-    if error.errno == errno.ENOSPC:
-        return "The disk is full: make room on it, and start again."
-    return f"{file_trouble(error)}: see to that, and start again."
+    if isinstance(error, OSError):
+        return file_trouble(error, advice="see to that, and start again")
+    return ""
 
 
 def run_job(

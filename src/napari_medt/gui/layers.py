@@ -11,10 +11,10 @@ from napari.layers import Image, Labels
 from numpy.typing import NDArray
 
 from napari_medt.engine.axes import Axes, guess_axes
-from napari_medt.engine.formats.picture import INVERTED, turned
+from napari_medt.engine.formats.picture import INVERTED, inverted
 from napari_medt.engine.mix import Channel, Mix
 from napari_medt.engine.pyramid import MICROMETRE
-from napari_medt.engine.source import Level, level_of
+from napari_medt.engine.source import Level, level_of, with_pixel_sizes
 from napari_medt.errors import ImageError
 from napari_medt.gui.outcome import Place
 
@@ -52,7 +52,7 @@ def shown_data(layer: Image) -> Any:
     Models learn from pictures as they are shown. See :func:`image_data` for errors.
     """
     data = image_data(layer)
-    return turned(data) if layer.metadata.get(INVERTED) else data
+    return inverted(data) if layer.metadata.get(INVERTED) else data
 
 
 def is_slide(layer: Image) -> bool:
@@ -67,20 +67,16 @@ def slide_levels(layer: Image) -> list[Level] | None:
     Raises
     ------
     ImageError
-        If it has colours that are none.
+        If one of them is not a plane.
     """
     if not is_slide(layer):
         return None
     sides = mm_per_pixel(layer)
-    side, unit = (1000 * np.array(sides), MICROMETRE) if sides else (np.ones(2), "")
+    size, unit = ((1000 * sides[0], 1000 * sides[1]), MICROMETRE) if sides else ((1.0, 1.0), "")
     others = "tzabdefg"[: layer.ndim - 2]  # of length 1, under any names
     axes = f"{others}yxs" if layer.rgb else f"{others}yx"
     arrays = list(layer.data) if layer.multiscale else [layer.data]
-    levels = []
-    for array in arrays:
-        height, width = side * plane_shape(layer) / array.shape[layer.ndim - 2 : layer.ndim]
-        levels.append(level_of(array, axes, pixel_size=(height, width), unit=unit))
-    return levels
+    return with_pixel_sizes([level_of(array, axes) for array in arrays], size, unit)
 
 
 def axes_of(layer: Image) -> Axes:

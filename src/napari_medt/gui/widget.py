@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_medt.engine.record import Settings
+from napari_medt.engine.record import BatchSettings
 from napari_medt.engine.region import Scope
 from napari_medt.engine.source import Level
 from napari_medt.errors import ImageError, ModelError, UserError
@@ -289,9 +289,9 @@ class SegmentWidget(QWidget):
             raise ModelError("There is no model to segment with: open a model folder first.")
         return self.model.reference
 
-    def _folder_choices(self) -> tuple[str, Settings]:
+    def _folder_choices(self) -> tuple[str, BatchSettings]:
         model, settings = self._chosen_model(), self.settings
-        return model, Settings(self.branches.branches, settings.threshold, settings.min_size)
+        return model, BatchSettings(self.branches.branches, settings.threshold, settings.min_size)
 
     def _stream(self, image: Image, model: str, levels: list[Level]) -> None:
         """Segment a large image as a whole into a file, unless the user names none."""

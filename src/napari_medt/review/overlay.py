@@ -34,6 +34,11 @@ def draw_overlay(image: NDArray, labels: NDArray[np.integer]) -> NDArray[np.uint
     -------
     array of uint8
         ``(H, W, 3)``.
+
+    Raises
+    ------
+    ImageError
+        See :func:`napari_medt.engine.image.check_image`.
     """
     rgb = as_rgb(check_image(image))
     return (mark_boundaries(rgb, labels, color=OUTLINE) * 255).astype(np.uint8)
@@ -50,7 +55,7 @@ def write_demo(folder: Path) -> list[Path]:
     image = read_image(SAMPLE)
     labels = segment(image, load_model(DEMO_MODEL)).labels
     paths = [folder / f"{SAMPLE.stem}.labels.tif", folder / f"{SAMPLE.stem}.overlay.png"]
-    write_tiff(paths[0], labels.astype(np.uint16))
+    write_whole(paths[0], lambda beside: write_tiff(beside, labels.astype(np.uint16)))
     overlay = draw_overlay(image, labels)
     write_whole(paths[1], lambda beside: imageio.imwrite(beside, overlay))
     return paths

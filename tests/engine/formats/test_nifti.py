@@ -152,6 +152,8 @@ def test_labels_say_that_they_are(tmp_path):
     assert nibabel.load(tmp_path / "out.nii").header.get_intent()[0] == "label"
     assert read_nifti(tmp_path / "out.nii").labels
     assert not read_nifti(save(tmp_path / "in.nii", marked(), np.eye(4))).labels
+    named = read_nifti(save(tmp_path / "IN.labels.NII.GZ", marked(), np.eye(4)))
+    assert (named.name, named.labels) == ("IN.labels", True)
 
 
 def test_labels_take_the_smallest_type_that_holds_them(tmp_path):

@@ -7,6 +7,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from napari_medt.engine.formats import dicom
 from napari_medt.engine.formats.plain import read_image, read_tiff
 from napari_medt.engine.formats.reading import read_pictures
 from napari_medt.engine.pyramid import open_levels
@@ -163,14 +164,18 @@ def test_broken_files_give_one_sentence(tmp_path, name):
         read_any(tmp_path / name)
 
 
-@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.dcm"])
 def test_a_picture_larger_than_the_memory_is_not_called_damaged(tmp_path, monkeypatch, name):
-    imageio.imwrite(tmp_path / name, GRAY)
+    if name == "a.dcm":
+        write_slice(tmp_path / name, GRAY)
+    else:
+        imageio.imwrite(tmp_path / name, GRAY)
     full = Mock(side_effect=MemoryError)
     monkeypatch.setattr(imageio, "imread", full)
     monkeypatch.setattr(tifffile, "imread", full)
     monkeypatch.setattr(tifffile.TiffPageSeries, "asarray", full)
-    for read in (read_any, read_image):
+    monkeypatch.setattr(dicom, "pixel_array", full)
+    for read in (read_any, read_image) if name != "a.dcm" else (read_any,):
         with pytest.raises(MemoryError):
             read(tmp_path / name)
 

@@ -32,13 +32,14 @@ from napari_medt.errors import ImageError
 logger = logging.getLogger("napari_medt")
 add_decoders()
 
+SUFFIXES = (".dcm", ".dicom")
 DIRECTORY_FILE = "DICOMDIR"  # lists other files and holds no image
 PROBED_FILES = 32  # of a folder, before it is taken for something else
 SAME_PLACE = 0.01  # mm: positions nearer than this are one
 UNEVEN = 0.1  # of the mean distance between slices
 CENTIMETRES = 3  # code of ultrasound's unit of length
 TISSUE_IMAGE = 1  # code of ultrasound's two-dimensional regions
-# Any of them tells that frames are times, and how far apart: in milliseconds, or times a second.
+# Any of them means that frames are times, and says how far apart: in milliseconds, or per second.
 FRAME_TIMES = ("FrameTime", "FrameTimeVector")
 FRAME_RATES = ("CineRate", "RecommendedDisplayFrameRate")
 
@@ -52,7 +53,7 @@ class Frame:
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether a file begins as DICOM; one that may not be read is none, and stops no folder."""
+    """Whether a file is DICOM by its first bytes; False if it cannot be read."""
     try:
         return os.path.isfile(path) and begins_as_dicom(path)
     except OSError:
@@ -70,19 +71,19 @@ def find_dicom(folder: Path) -> list[Path]:
 
 
 def find_series(paths: Iterable[Path]) -> list[list[Path]]:
-    """Sort DICOM files into those that :func:`read_dicom` makes one picture of.
+    """Group DICOM files that :func:`read_dicom` makes one picture of.
 
-    Files of different folders are never one. Files without an image are left out; a damaged one
-    stays by itself, and reading it says what is wrong.
+    Files of different folders are never in one group. Files without an image are left out; a
+    damaged one stays by itself, and reading it says what is wrong.
     """
     series: dict[Any, list[Path]] = {}
     for path in paths:
         key: Any = path
-        with suppress(ImageError), _reading(path):
-            header = pydicom.dcmread(path, stop_before_pixels=True)
-            if "Rows" not in header:
+        with suppress(ImageError):
+            found = _read_header(path)
+            if found is None:
                 continue
-            key = (path.parent, *_series_key(header))
+            key = (path.parent, *found[0])
         series.setdefault(key, []).append(path)
     return list(series.values())
 
@@ -106,11 +107,9 @@ def read_dicom(paths: Iterable[Path]) -> list[Picture]:
     paths = list(paths)
     series: dict[Any, list[tuple[Path, Dataset]]] = {}
     for path in paths:
-        with _reading(path):
-            header = pydicom.dcmread(path, stop_before_pixels=True)
-            if "Rows" not in header:
-                continue
-            series.setdefault(_series_key(header), []).append((path, header))
+        if found := _read_header(path):
+            key, header = found
+            series.setdefault(key, []).append((path, header))
     if not series:
         what = paths[0].name if len(paths) == 1 else "The folder"
         raise ImageError(f"{what} holds no DICOM image: choose the files of an image series.")
@@ -130,7 +129,7 @@ def _reading(path: Path) -> Iterator[None]:
         # pydicom's warnings quote values of the file, which may name a patient.
         with warnings.catch_warnings(action="ignore"):
             yield
-    except ImageError:
+    except (ImageError, MemoryError):
         raise
     except InvalidDicomError:
         raise ImageError(f"{path.name} is not a DICOM file.") from None
@@ -140,6 +139,13 @@ def _reading(path: Path) -> Iterator[None]:
         raise ImageError(
             f"{path.name} is damaged or of a kind that cannot be read: export it again."
         ) from None
+
+
+def _read_header(path: Path) -> tuple[tuple[Any, ...], Dataset] | None:
+    """Read the series and the header of a file; None if it holds no image."""
+    with _reading(path):
+        header = pydicom.dcmread(path, stop_before_pixels=True)
+        return (_series_key(header), header) if "Rows" in header else None
 
 
 def _series_key(header: Dataset) -> tuple[Any, ...]:
@@ -221,9 +227,9 @@ def _time_step(header: Dataset) -> float:
 
 
 def _way_of_slices(normal: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Turn the normal of sagittal slices from the patient's right to left, as NIfTI is seen.
+    """Point the normal of sagittal slices from the patient's right to left, as NIfTI is shown.
 
-    So labels that were saved as NIfTI have their slices in the order of the image's.
+    Labels saved as NIfTI then have their slices in the order of the image's.
     """
     sagittal = np.abs(normal).argmax() == 0
     return -normal if sagittal and normal[0] < 0 else normal
@@ -232,8 +238,8 @@ def _way_of_slices(normal: NDArray[np.float64]) -> NDArray[np.float64]:
 def _arrange(frames: list[Frame], normal: NDArray[np.float64]) -> tuple[int, list[Frame]]:
     """Sort frames by time, and within a time along a normal; returns how many times there are.
 
-    Frames without a position are slices in the order of the file, and frames of which some places
-    have more than others are times.
+    Frames without positions are slices in file order. If some positions hold more frames than
+    others, all frames are taken for times.
     """
     if any(frame.position is None for frame in frames):
         return 1, frames
@@ -271,7 +277,7 @@ def _affine(
 
 
 def _find(data: Dataset, index: int, sequence: str, keyword: str) -> Any:
-    """Look a value up for one frame: in its own group, the shared one, or the data set."""
+    """Look up a value of one frame: in its own group, the shared one, or the data set."""
     frames = data.get("PerFrameFunctionalGroupsSequence") or []
     shared = data.get("SharedFunctionalGroupsSequence") or []
     for group in (*frames[index : index + 1], *shared):
@@ -319,7 +325,7 @@ def _ultrasound_spacing(data: Dataset) -> tuple[float, float] | None:
 
 
 def _slice_distance(data: Dataset) -> float:
-    """Millimetres from slice to slice where positions do not tell; 0 if unknown."""
+    """Millimetres between slices by the header, for lack of positions; 0 if unknown."""
     for keyword in ("SpacingBetweenSlices", "SliceThickness"):
         distance = abs(float(_find(data, 0, "PixelMeasuresSequence", keyword) or 0))
         if distance:

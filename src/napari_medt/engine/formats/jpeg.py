@@ -39,7 +39,7 @@ def is_available(syntax: str) -> bool:
 
 
 def decode_frame(frame: bytes, runner: DecodeRunner) -> bytearray:
-    """Decode one frame, as pydicom asks, and tell it how its values lie."""
+    """Decode one frame for pydicom, and report to it how the values are laid out."""
     values = np.ascontiguousarray(DECODERS[runner.transfer_syntax](frame))
     runner.set_option("bits_allocated", 8 * values.itemsize)
     if values.ndim == 3:

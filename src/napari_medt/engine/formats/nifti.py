@@ -19,7 +19,7 @@ from nibabel.orientations import (
 )
 from numpy.typing import NDArray
 
-from napari_medt.engine.files import write_whole
+from napari_medt.engine.formats.opening import opening, stem
 from napari_medt.engine.formats.picture import Affine, Picture, split_affine, volume
 from napari_medt.errors import ImageError
 
@@ -29,7 +29,7 @@ TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])  # NIfTI counts to the right and front;
 # Where columns, rows and slices lead, so that an image is seen as a radiologist expects it.
 AXIAL, CORONAL, SAGITTAL = "LPS", "LIP", "PIL"
 VIEWS = {"S": AXIAL, "I": AXIAL, "A": CORONAL, "P": CORONAL, "L": SAGITTAL, "R": SAGITTAL}
-COARSE = 2  # an axis so many times coarser than the others is the one slices were taken along
+COARSE = 2  # slices were taken along an axis that is this many times coarser than the others
 TIME_UNITS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
 SPACE_UNITS = {"meter": 1e3, "micron": 1e-3}
 LABELS = 1002  # NIFTI_INTENT_LABEL: the values stand for something
@@ -50,26 +50,21 @@ def read_nifti(path: Path, view: str = "") -> Picture:
     Raises
     ------
     ImageError
-        If it is no NIfTI file, damaged, or of complex numbers.
+        If it is missing, damaged, not a NIfTI file, or of complex numbers.
     """
-    try:
+    with opening(path, "a NIfTI file"):
         image: Any = nibabel.load(path)
         values = _values(image, path.name)
         space, time = image.header.get_xyzt_units()
         intent = int(image.header["intent_code"])
-    except (ImageError, MemoryError):
-        raise
-    except FileNotFoundError:
-        raise ImageError(f"There is no file {path}.") from None
-    except Exception:  # a damaged file makes nibabel raise anything
-        raise ImageError(f"{path.name} is not a NIfTI file that can be read.") from None
     colours = image.get_data_dtype().names is not None
     affine = image.affine.copy()
     affine[:3] *= SPACE_UNITS.get(space, 1.0)
-    named = stem(path).lower().endswith(".labels")  # by a folder run, perhaps saved again elsewhere
+    name = stem(path, SUFFIXES)
+    named = name.lower().endswith(".labels")  # by a folder run, perhaps saved again elsewhere
     labels = (named or intent == LABELS) and values.dtype.kind in "iu" and not colours
     try:
-        picture = _place(values, colours, affine, view, _time_step(image, time), stem(path))
+        picture = _place(values, colours, affine, view, _time_step(image, time), name)
         return replace(picture, labels=labels)
     except ImageError:
         raise
@@ -84,15 +79,10 @@ def view_of(affine: Affine) -> str:
     return _codes(TO_LPS @ affine)
 
 
-def stem(path: Path) -> str:
-    """Name of a file less ``.nii`` or ``.nii.gz``."""
-    return path.name.removesuffix(".gz").removesuffix(".nii")
-
-
 def write_nifti(
     path: Path, labels: NDArray, affine: Affine, orientation: str = "", time_step: float = 0.0
 ) -> None:
-    """Write labels as NIfTI, whole or not at all.
+    """Write labels as NIfTI.
 
     Parameters
     ----------
@@ -132,7 +122,7 @@ def write_nifti(
     data = image.to_bytes()
     if path.name.lower().endswith(".gz"):
         data = gzip.compress(data, mtime=0)
-    write_whole(path, lambda beside: beside.write_bytes(data))
+    path.write_bytes(data)
 
 
 def _label_type(labels: NDArray) -> Any:
@@ -168,7 +158,7 @@ def _codes(affine: Affine) -> str:
 def _place(
     values: NDArray, colours: bool, affine: Affine, view: str, time_step: float, name: str
 ) -> Picture:
-    """Turn the stored array as asked for, else so that it is seen right side up."""
+    """Orient the stored array as asked for, else so that it is seen right side up."""
     split_affine(affine)  # refuses what has no orientation
     values, axes = _name_axes(values, colours)
     stored = _codes(affine)
@@ -189,7 +179,7 @@ def _name_axes(values: NDArray, colours: bool) -> tuple[NDArray, str]:
     """Give three axes to planes, and drop single times and channels."""
     placed = values.ndim - colours
     values = values.reshape(*values.shape[:placed], *(1,) * (3 - placed), *values.shape[placed:])
-    axes = AXES[: max(3, placed)] + "s" * colours
+    axes = AXES[: max(3, placed)] + ("s" if colours else "")
     if len(axes) != values.ndim:
         raise ImageError(f"NIfTI images with {placed} axes cannot be read: split the file first.")
     single = tuple(axes.index(axis) for axis in "tc" if axis in axes)

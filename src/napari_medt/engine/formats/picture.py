@@ -28,8 +28,8 @@ class Patient:
     Attributes
     ----------
     affine : array of float
-        ``(4, 4)``: from the image's space (x, y, z in mm; z in slices where the image is a single
-        one) to the patient's left, back and head in mm (DICOM's LPS).
+        ``(4, 4)``: from the image's space (x, y, z in mm; z counts slices if there is a single one)
+        to the patient's left, back and head in mm (DICOM's LPS).
     orientation : str
         Anatomical codes of the axes as a NIfTI file stores them, such as ``"RAS"``; empty if they
         are stored as they are shown.
@@ -62,7 +62,7 @@ class Picture:
     name : str
         What to call it.
     scale, translate : tuple of float
-        Size of a pixel and place of the first one, per axis but the colour.
+        Size of a pixel and position of the first one, for each axis but the colour.
     units : tuple of str
         Of scale and translate: ``"mm"``, ``"um"``, ``"s"`` and so on, ``"pixel"`` where unknown.
     window : tuple of float, optional
@@ -88,8 +88,8 @@ class Picture:
 
     @property
     def shown(self) -> NDArray:
-        """The values, turned round where low ones are to be shown bright."""
-        return turned(self.array) if self.inverted else self.array
+        """The values, inverted where low ones are to be shown bright."""
+        return inverted(self.array) if self.inverted else self.array
 
     @property
     def rgb(self) -> bool:
@@ -118,7 +118,7 @@ class Picture:
 
 
 def placement(axes: str, scale: Any, translate: Any) -> Affine:
-    """From column, row and slice to an image's space; slices count by themselves without a z axis.
+    """From column, row and slice to an image's space; without a z axis slices are 1 apart.
 
     Parameters
     ----------
@@ -141,13 +141,13 @@ def volume(
     affine: Affine,
     *,
     orientation: str = "",
-    time_step: float = 0,
+    time_step: float,
     **more: Any,
 ) -> Picture:
     """Place a picture by the affine from column, row and slice to the patient.
 
-    Images of the same orientation share one space, so they lie right to each other. The slice axis
-    of a single slice is dropped.
+    Images of the same orientation share one space, so they are aligned. The slice axis of a single
+    slice is dropped.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ def volume(
     Raises
     ------
     ValueError
-        If the affine squeezes the image to nothing.
+        See :func:`split_affine`.
     """
     directions, lengths, origin = split_affine(affine)
     scale = dict(zip("xyz", lengths.tolist(), strict=True))
@@ -196,7 +196,7 @@ def split_affine(affine: Affine) -> tuple[Affine, NDArray, NDArray]:
     Raises
     ------
     ValueError
-        If an axis has no length, or two have the same direction.
+        If an axis has no length, or the axes lie in one plane.
     """
     scale: NDArray[np.float64] = np.linalg.norm(affine[:3, :3], axis=0)
     if not np.isfinite(affine).all() or scale.min() <= 0:
@@ -208,6 +208,6 @@ def split_affine(affine: Affine) -> tuple[Affine, NDArray, NDArray]:
     return directions, scale, np.linalg.solve(directions[:3, :3], affine[:3, 3])
 
 
-def turned(array: Any) -> Any:
-    """Turn values round, so that the lowest become the highest; their type stays."""
+def inverted(array: Any) -> Any:
+    """Invert values, so that the lowest become the highest; their type stays."""
     return ~array if array.dtype.kind in "iu" else -array

@@ -14,7 +14,8 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from napari_medt.engine.formats.picture import COLOUR, Picture, turned
+from napari_medt.engine.formats.opening import opening
+from napari_medt.engine.formats.picture import COLOUR, Picture, inverted
 from napari_medt.engine.formats.tiff import SUFFIXES as TIFF_SUFFIXES
 from napari_medt.engine.formats.tiff import is_inverted, read_values
 from napari_medt.errors import ImageError
@@ -23,9 +24,9 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", *TIFF_SUFFIXES, ".bmp", ".gif", ".web
 
 CENTIMETRE = 3  # TIFF's ResolutionUnit; inches there are usually those of a printer
 CENTIMETRES_PER_INCH = 2.54
-DOTS_PER_INCH = (72, 96, 150, 200, 300, 600, 1200)  # usual ones, which say nothing of the image
+DOTS_PER_INCH = (72, 96, 150, 200, 300, 600, 1200)  # usual ones, which say nothing about images
 MICRON = "um"
-# What ImageJ counts in, as a number of a unit that we know; not inches, which are of a printer.
+# ImageJ's units, as a number of one that we know; not inches, which are those of a printer.
 IMAGEJ_UNITS = {
     "nm": (1.0, "nm"),
     **dict.fromkeys((MICRON, "micron", "microns"), (1.0, MICRON)),
@@ -46,24 +47,20 @@ def read_tiff(path: Path, *, numbers: bool = False) -> Picture:
     path : Path
         The file.
     numbers : bool
-        Whether the values are labels, and not those of a palette's colours.
+        Whether to read labels: the values as stored, without a palette or inverting
+        white-is-zero.
 
     Raises
     ------
     ImageError
-        If the file is no TIFF, or its colours are not known.
+        If the file is missing or not a TIFF that can be read, it holds several images that are not
+        one stack, or its colours are not RGB.
     """
-    if not path.is_file():
-        raise ImageError(f"There is no file {path}.")
-    try:
-        with tifffile.TiffFile(path) as tiff:
-            array, axes = read_values(tiff, numbers=numbers)
-            inverted, sizes = is_inverted(tiff), pixel_sizes(tiff)
-    except (ImageError, MemoryError):
-        raise
-    except Exception:  # a damaged file makes tifffile raise anything
-        raise ImageError(f"{path.name} is not an image that can be read.") from None
-    return replace(_picture(array, axes, path.name.partition(".")[0], sizes), inverted=inverted)
+    with opening(path), tifffile.TiffFile(path) as tiff:
+        array, axes = read_values(tiff, numbers=numbers)
+        white_is_zero, sizes = is_inverted(tiff), pixel_sizes(tiff)
+    picture = _picture(array, axes, path.name.partition(".")[0], sizes)
+    return replace(picture, inverted=white_is_zero)
 
 
 def read_plain(path: Path) -> Picture:
@@ -72,7 +69,7 @@ def read_plain(path: Path) -> Picture:
     Raises
     ------
     ImageError
-        If the file is no image.
+        If the file is missing or not an image that can be read.
     """
     array = read_image(path)
     time = int(has_frames(array))
@@ -99,40 +96,35 @@ def read_image(path: Path, *, numbers: bool = False) -> NDArray:
     path : Path
         The file.
     numbers : bool
-        Whether the values are labels: those of a TIFF stay as they are stored, while an image's
-        stand for the colours of its palette, or for gray values of which the lowest are white.
+        Whether to read labels: a TIFF's values as stored, without its palette or inverting
+        white-is-zero.
 
     Raises
     ------
     ImageError
-        If there is no such file or it is not an image, or its colours are not known.
+        If the file is missing or not an image that can be read, or as for :func:`read_tiff`.
     """
-    if not path.is_file():
-        raise ImageError(f"There is no file {path}.")
-    try:
+    with opening(path):
         if path.suffix.lower() in TIFF_SUFFIXES:
             image = _read_tiff(path, numbers)
         else:
             image = _read_picture(path)
-    except (ImageError, MemoryError):
-        raise
-    except Image.DecompressionBombError:
-        raise ImageError(f"{path.name} is too large for a picture: convert it to TIFF.") from None
-    except Exception as error:  # decoders raise whatever their format makes them
-        raise ImageError(f"{path.name} is not an image that can be read.") from error
     return image[..., 0] if image.ndim == 3 and image.shape[2] == 2 else image
 
 
 def _read_tiff(path: Path, numbers: bool) -> NDArray:
     with tifffile.TiffFile(path) as tiff:
         image, _ = read_values(tiff, numbers=numbers)
-        return turned(image) if is_inverted(tiff) and not numbers else image
+        return inverted(image) if is_inverted(tiff) and not numbers else image
 
 
 def _read_picture(path: Path) -> NDArray:
     file, suffix = path.read_bytes(), path.suffix
-    # From memory: some decoders leave a file open when it is not an image.
-    image = np.asarray(imageio.imread(file, extension=suffix))
+    try:
+        # From memory: some decoders leave a file open when it is not an image.
+        image = np.asarray(imageio.imread(file, extension=suffix))
+    except Image.DecompressionBombError:
+        raise ImageError(f"{path.name} is too large for a picture: convert it to TIFF.") from None
     if image.ndim == 3 and image.shape[2] == 4 and _mode(file, suffix) == "CMYK":
         return np.asarray(imageio.imread(file, extension=suffix, mode="RGB"))
     if has_frames(image) and len(image) == 1:  # GIF knows animations only
@@ -151,9 +143,9 @@ def has_frames(image: NDArray) -> bool:
 
 
 def read_palette_numbers(path: Path) -> NDArray | None:
-    """Read the numbers ``(H, W)`` of an image with a palette; None if it has none of its own."""
+    """Read the palette numbers ``(H, W)`` of an image; None if they mean nothing."""
     if path.suffix.lower() in (*TIFF_SUFFIXES, ".gif"):
-        return None  # :func:`read_image` gives those of TIFF; GIF numbers colours as it is saved
+        return None  # :func:`read_image` gives those of TIFF; GIFs number colours when saved
     file = path.read_bytes()
     if _mode(file, path.suffix) != "P":
         return None
@@ -174,7 +166,7 @@ def _picture(array: NDArray, axes: str, name: str, sizes: Sizes) -> Picture:
 
 
 def pixel_sizes(tiff: tifffile.TiffFile) -> Sizes:
-    """Sizes of a pixel that OME, ImageJ or TIFF itself tell, per axis; only those that are told."""
+    """Sizes of a pixel per axis, for the axes of which OME, ImageJ or TIFF itself state one."""
     if tiff.is_ome and tiff.ome_metadata:
         return _ome_sizes(tiff.ome_metadata)
     imagej = tiff.imagej_metadata or {}
@@ -199,10 +191,10 @@ def _ome_sizes(xml: str) -> Sizes:
     return {axis.lower(): (size, _unit(pixels, axis)) for axis, size in sizes.items() if size > 0}
 
 
-def _size(told: Any) -> float:
-    """Return a length that a file tells, 0 if it is none."""
+def _size(stated: Any) -> float:
+    """Return a length that a file states, 0 if it is not a finite number."""
     try:
-        size = float(told)
+        size = float(stated)
     except (TypeError, ValueError):
         return 0.0
     return size if math.isfinite(size) else 0.0
@@ -216,7 +208,7 @@ def _unit(pixels: dict[str, Any], axis: str) -> str:
 def _plane_sizes(tiff: tifffile.TiffFile, unit: tuple[float, str] | None) -> Sizes:
     """Size of a pixel from TIFF's resolution, if that is of the image and not of a printer."""
     tags = tiff.pages[0].tags  # type: ignore[union-attr]
-    told = unit is not None
+    stated = unit is not None
     if unit is None and tags.valueof("ResolutionUnit") == CENTIMETRE:
         unit = 10.0, "mm"
     if unit is None:
@@ -224,7 +216,7 @@ def _plane_sizes(tiff: tifffile.TiffFile, unit: tuple[float, str] | None) -> Siz
     sizes = {}
     for axis, name in (("x", "XResolution"), ("y", "YResolution")):
         count, length = tags.valueof(name) or (0, 1)
-        if not (count and length) or (not told and is_of_printer(count / length)):
+        if not (count and length) or (not stated and is_of_printer(count / length)):
             return {}
         sizes[axis] = unit[0] * length / count, unit[1]
     return sizes

@@ -7,8 +7,6 @@ from pathlib import Path
 from napari_medt.engine.formats import dicom, nifti, plain, tiff
 from napari_medt.engine.formats.picture import Picture
 
-DICOM_SUFFIXES = (".dcm", ".dicom")
-
 
 def read_pictures(path: Path) -> list[Picture]:
     """Read a file, or every series of a DICOM folder.
@@ -16,12 +14,12 @@ def read_pictures(path: Path) -> list[Picture]:
     Raises
     ------
     ImageError
-        With one sentence for the user.
+        If the file cannot be read, or the folder holds no DICOM image.
     """
     name = path.name.lower()
     if path.is_dir():
         return dicom.read_dicom(dicom.find_dicom(path))
-    if name.endswith(DICOM_SUFFIXES):
+    if name.endswith(dicom.SUFFIXES):
         return dicom.read_dicom([path])
     if name.endswith(nifti.SUFFIXES):
         return [nifti.read_nifti(path)]

@@ -11,6 +11,7 @@ from napari_medt.engine.formats.picture import COLOUR, SAMPLES
 from napari_medt.errors import ImageError
 
 SUFFIXES = (".tif", ".tiff")
+SLIDE_SUFFIXES = (*SUFFIXES, ".svs", ".ndpi", ".scn", ".bif", ".qptiff")
 # Colours in other numbers than red, green and blue, for which they would be taken.
 OTHER_COLOURS: dict[int, str] = {
     PHOTOMETRIC.SEPARATED: "inks for printing (CMYK)",
@@ -19,12 +20,12 @@ OTHER_COLOURS: dict[int, str] = {
     PHOTOMETRIC.ITULAB: "Lab",
 }
 SLIDE_MAKERS = ("svs", "scn", "ndpi", "bif", "qpi", "philips")  # as tifffile calls their formats
-# Of formats whose numbers were measured: their palettes only show them, as napari's do.
+# Formats whose values are measurements: their palettes only display them, like a colormap.
 MEASURED = ("imagej", "ome", "lsm", "fluoview", "sis", "stk")
-BESIDE = ("thumbnail", "label", "macro", "overview")  # names of what slides have beside their image
+EXTRA_IMAGES = ("thumbnail", "label", "macro", "overview")  # that slides hold beside the image
 
 
-def read_values(tiff: tifffile.TiffFile, *, numbers: bool = False) -> tuple[NDArray, str]:
+def read_values(tiff: tifffile.TiffFile, *, numbers: bool) -> tuple[NDArray, str]:
     """Read the first image, at full resolution.
 
     Parameters
@@ -32,21 +33,21 @@ def read_values(tiff: tifffile.TiffFile, *, numbers: bool = False) -> tuple[NDAr
     tiff : TiffFile
         Open.
     numbers : bool
-        Whether the values are labels, which stay what they are where they stand for colours.
+        Whether to read labels: the values as stored, without a palette.
 
     Returns
     -------
     array
         The values; a palette's colours have 8 bits.
     str
-        Letters of its axes, of which colours are the last.
+        Letters of its axes; colours come last.
 
     Raises
     ------
     ImageError
-        If there are other images beside it, or its colours are not red, green and blue.
+        If the file holds several images that are not one stack, or its colours are not RGB.
     """
-    check_alone(tiff)
+    check_single_image(tiff)
     check_colours(tiff)
     series = tiff.series[0]
     array, axes = series.asarray(), series.axes.lower()
@@ -59,7 +60,7 @@ def read_values(tiff: tifffile.TiffFile, *, numbers: bool = False) -> tuple[NDAr
 
 
 def _colours_last(array: NDArray, axes: str) -> tuple[NDArray, str]:
-    """Put colours last, and call samples that are no colours channels."""
+    """Put colours last; samples that are not colours become channels."""
     if COLOUR not in axes:
         return array, axes
     samples = axes.index(COLOUR)
@@ -68,21 +69,21 @@ def _colours_last(array: NDArray, axes: str) -> tuple[NDArray, str]:
     return np.moveaxis(array, samples, -1), axes.replace(COLOUR, "") + COLOUR
 
 
-def check_alone(tiff: tifffile.TiffFile) -> None:
-    """Refuse a file of images that are not one stack, of which all but the first would be lost.
+def check_single_image(tiff: tifffile.TiffFile) -> None:
+    """Refuse a file of several images that are not one stack: all but the first would be lost.
 
-    What lies beside an image is left out: smaller copies, masks of transparency, and of slides the
-    label and the whole glass.
+    What belongs to an image is ignored: smaller copies, transparency masks, and a slide's label and
+    overview.
 
     Raises
     ------
     ImageError
-        With one sentence for the user.
+        If there are several.
     """
     first, *others = tiff.series
     if first.is_pyramidal or _is_any(tiff, SLIDE_MAKERS):
         return
-    images = [series for series in others if not _is_beside(series)]
+    images = [series for series in others if not _is_extra(series)]
     if images:
         raise ImageError(
             f"{tiff.filename} holds {1 + len(images)} images that are not one stack: save each "
@@ -90,8 +91,8 @@ def check_alone(tiff: tifffile.TiffFile) -> None:
         )
 
 
-def _is_beside(series: tifffile.TiffPageSeries) -> bool:
-    named = any(word in series.name.lower() for word in BESIDE)
+def _is_extra(series: tifffile.TiffPageSeries) -> bool:
+    named = any(word in series.name.lower() for word in EXTRA_IMAGES)
     return named or bool(series.keyframe.is_reduced or series.keyframe.is_mask)
 
 
@@ -105,7 +106,7 @@ def check_colours(tiff: tifffile.TiffFile) -> None:
     Raises
     ------
     ImageError
-        With one sentence for the user.
+        If they are not.
     """
     found = OTHER_COLOURS.get(_photometric(tiff))
     if found:
@@ -125,8 +126,8 @@ def is_inverted(tiff: tifffile.TiffFile) -> bool:
 
 def _photometric(tiff: tifffile.TiffFile) -> int:
     page = tiff.series[0].keyframe
-    told = page.tags.valueof("PhotometricInterpretation") is not None  # else tifffile has 0, white
+    stated = page.tags.valueof("PhotometricInterpretation") is not None  # else 0, as for white
     only_shown = (page.photometric == PHOTOMETRIC.PALETTE and _is_any(tiff, MEASURED)) or (
         page.photometric == PHOTOMETRIC.MINISWHITE and tiff.is_imagej
     )
-    return int(page.photometric) if told and not only_shown else PHOTOMETRIC.MINISBLACK
+    return int(page.photometric) if stated and not only_shown else PHOTOMETRIC.MINISBLACK
