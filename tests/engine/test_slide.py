@@ -1,5 +1,6 @@
 """Slides, block by block: as in one piece, resumed after a kill, readable by others."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -298,6 +299,20 @@ def test_another_process_may_do_the_same_run(tmp_path, monkeypatch, when):
         execute = overtaken
     assert run(execute=execute) == summary
     assert np.array_equal(zarr.open_array(output / "0", mode="r")[:], expected)
+    assert list(tmp_path.iterdir()) == [output]
+
+
+def test_a_full_disk_is_not_taken_for_another_process(tmp_path, monkeypatch):
+    """Even if another process has begun the same run meanwhile."""
+    levels, output = levels_of([drawn(0, (100, 90))]), tmp_path / "out.zarr"
+
+    def full(*_):
+        output.mkdir()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(slides, "fill_folder", full)
+    with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
+        segment_slide(levels, standin(Painted(), 64), output, device="cpu")
     assert list(tmp_path.iterdir()) == [output]
 
 

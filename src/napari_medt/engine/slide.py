@@ -193,10 +193,11 @@ def begin(
     beside.mkdir()
     try:
         fill_folder(beside, levels[settings.level], settings)
-        os.replace(beside, output)
-    except OSError:
-        if not output.exists():  # else another process has begun the same run: take part in it
-            raise
+        try:
+            os.replace(beside, output)
+        except OSError:
+            if not output.exists():  # else another process has begun the same run: take part in it
+                raise
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
