@@ -175,10 +175,7 @@ class Run:
         settings = self.settings
         window = Window(self.plane, area, self.model, settings.branches, settings.magnification)
         probabilities, blank = with_fallback(
-            partial(window.predict, cancelled=cancelled),
-            settings.branches,
-            self.model,
-            self.device,
+            partial(window.predict, cancelled=cancelled), self.device
         )
         return probabilities, window.tiles, blank
 
@@ -192,16 +189,17 @@ class Run:
         ImageError
             If there are more objects than can be numbered.
         """
-        card, threshold = self.model.card, self.settings.threshold
-        if not card.splits_objects:
-            labels = to_labels(
-                probabilities, card, threshold=threshold, min_size=self.settings.min_size
-            )
-            return cut_block(labels, self.grid, index, self.halo).astype(np.uint32), EMPTY
-        magnification = self.settings.magnification
+        card = self.model.card
         labels = to_labels(
-            probabilities, card, threshold=threshold, min_size=0, magnification=magnification
+            probabilities,
+            card,
+            threshold=self.settings.threshold,
+            # Objects that blocks cut are measured once they are whole.
+            min_size=0 if card.splits_objects else self.settings.min_size,
+            magnification=self.settings.magnification,
         )
+        if not card.splits_objects:
+            return cut_block(labels, self.grid, index, self.halo).astype(np.uint32), EMPTY
         own, record = split_block(labels, self.grid, index, self.halo)
         first, most = provisional(self.grid, index)
         if len(record.sizes) > most:

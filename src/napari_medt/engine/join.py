@@ -153,10 +153,7 @@ class Parts:
 
 
 def join_parts(
-    labels: NDArray[np.int32],
-    core: NDArray[np.float32],
-    typical: float = 0.0,
-    rule: Rule = LEARNED,
+    labels: NDArray[np.int32], core: NDArray[np.float32], typical: float = 0.0
 ) -> NDArray[np.int32]:
     """Join touching labels that are parts of one object, those first for which most speaks.
 
@@ -168,8 +165,6 @@ def join_parts(
         ``(H, W)``: probability that a pixel is in the inner part of an object.
     typical : float
         Area of a typical object in pixels; 0 if that is not known.
-    rule : Rule
-        What speaks for joining.
 
     Returns
     -------
@@ -179,7 +174,7 @@ def join_parts(
     parts = Parts(labels.copy(), core, typical)
     scores: dict[Pair, float] = {}
     while True:
-        scores |= {p: rule.score(parts.traits(p)) for p in parts.pairs() if p not in scores}
+        scores |= {p: LEARNED.score(parts.traits(p)) for p in parts.pairs() if p not in scores}
         joined = best_of_both(scores)
         if not joined:
             return parts.labels

@@ -106,7 +106,7 @@ def predict_part(
         progress=progress,
         cancelled=cancelled,
     )
-    found = with_fallback(run, branches, model, device)
+    found = with_fallback(run, device)
     return Part(found, overview.level, (rows.start, columns.start), step)
 
 

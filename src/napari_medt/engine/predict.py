@@ -123,10 +123,10 @@ def predict_area(
     network: nn.Module,
     card: ModelCard,
     *,
-    branches: Branches = "both",
-    device: torch.device | str = "cpu",
-    progress: Progress = silent,
-    cancelled: IsCancelled = never,
+    branches: Branches,
+    device: torch.device | str,
+    progress: Progress,
+    cancelled: IsCancelled,
 ) -> tuple[NDArray[np.float32], int]:
     """Predict class probabilities of an area: to float rounding those of the whole image there.
 

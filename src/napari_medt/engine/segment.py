@@ -28,7 +28,7 @@ from napari_medt.models.card import ModelCard
 from napari_medt.models.store import Model
 from napari_medt.network.config import BRANCHES, Branches
 
-Result = TypeVar("Result")
+T = TypeVar("T")
 
 SIDE = 2048  # of the windows an image is cut into, in the network's pixels: bounds the memory
 
@@ -182,6 +182,7 @@ def predict_image(
         Probabilities ``(classes, h, w)`` of the image, or of the region's box, at the image's own
         resolution; with the magnification at which the network saw it.
     """
+    check_branches(branches, model)
     plane = prepare(check_image(image, rgb), model.card.input)
     height, width = plane.shape[:2]
     box = (slice(0, height), slice(0, width)) if region is None else region.box
@@ -195,7 +196,7 @@ def predict_image(
         factor = magnification or find_magnification(held, sample(plane), model.card, run)
         return predict_box(held, box, model, branches, factor, place, progress, cancelled)
 
-    return with_fallback(run_on, branches, model, device)
+    return with_fallback(run_on, device)
 
 
 def predict_box(
@@ -205,8 +206,8 @@ def predict_box(
     branches: Branches,
     magnification: float,
     device: torch.device,
-    progress: Progress = silent,
-    cancelled: IsCancelled = never,
+    progress: Progress,
+    cancelled: IsCancelled,
 ) -> Prediction:
     """Predict a box of a plane, and what lies around that its labels depend on, in windows."""
     area = widened(box, halo_of(model.card, magnification), plane.height, plane.width)
@@ -234,19 +235,17 @@ def magnification_of(
     cancelled: IsCancelled = never,
 ) -> float:
     """Magnification for a prepared plane; see :func:`~.magnify.find_magnification`."""
+    check_branches(branches, model)
 
     def look(place: torch.device) -> float:
         run = partial(predict, model=model, branches=branches, device=place)
         return find_magnification(plane, small, model.card, partial(run, cancelled=cancelled))
 
-    return with_fallback(look, branches, model, device)
+    return with_fallback(look, device)
 
 
-def with_fallback(
-    work: Callable[[torch.device], Result], branches: Branches, model: Model, device: str
-) -> Result:
-    """Work on the device, or where its memory is too small on the CPU."""
-    check_branches(branches, model)
+def with_fallback(work: Callable[[torch.device], T], device: str) -> T:
+    """Work on the device, or on the CPU if the device has too little memory."""
     where = choose_device(device)
     try:
         return work(where)
