@@ -1,7 +1,7 @@
 """Which parts of a watershed are one object: neighbours are joined by a rule learned from examples.
 
-A watershed that finds every notch also cuts single objects. What tells a cut from a border between
-two objects was learned from training images: see ``benchmarks/joining.py``.
+A watershed that finds every notch also cuts single objects. What sets a cut apart from a border
+between two objects was learned from training images: see ``benchmarks/joining.py``.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Rule:
     parts : float
         Of the solidity they have apart.
     core : float
-        Of the probability of core along their border.
-    even : float
+        Of the mean probability of core along their border, from 0 to 1.
+    balance : float
         Of the logarithm of the smaller area, as a share of the larger one.
     bias : float
         Of all parts.
@@ -45,18 +45,18 @@ class Rule:
     solid: float
     parts: float
     core: float
-    even: float
+    balance: float
     bias: float
 
     def score(self, traits: Traits) -> float:
         """Weigh what speaks for two parts being one object; above 0 they are."""
-        weights = (self.size, self.solid, self.parts, self.core, self.even)
+        weights = (self.size, self.solid, self.parts, self.core, self.balance)
         return self.bias + sum(map(operator.mul, weights, traits))
 
 
 # Learned by benchmarks/joining.py from the training images of both nuclei models.
-LEARNED = Rule(size=-2.04, solid=8.68, parts=-19.79, core=8.71, even=-0.74, bias=9.04)
-# Of the size, where the typical one is not known: what pairs have on average.
+LEARNED = Rule(size=-2.04, solid=8.68, parts=-19.79, core=8.71, balance=-0.74, bias=9.04)
+# The size trait where the typical size is not known: the mean over pairs.
 USUAL_SIZE = 0.7
 
 
@@ -185,7 +185,7 @@ def join_parts(
 
 
 def best_of_both(scores: Mapping[Pair, float]) -> list[Pair]:
-    """Pairs above 0 that are the best ones of both their labels: none has a label in common."""
+    """Pairs above 0 that are the best pair of both their labels, so that no two share a label."""
     best: dict[int, tuple[float, Pair]] = {}
     for pair, score in scores.items():
         for number in pair:

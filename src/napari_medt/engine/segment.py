@@ -1,4 +1,4 @@
-"""The whole way of an image, in one call."""
+"""Segment a 2-D image in one call: check, prepare, magnify, predict, label."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Prediction:
     part : tuple of slice, optional
         Rows and columns of the part, in what was seen; by default all.
     blank : float
-        Share of the tiles that were blank, so that the network was spared them, 0 to 1.
+        Share of the tiles that were blank and skipped, 0 to 1.
     """
 
     seen: NDArray[np.float32]
@@ -141,8 +141,12 @@ def segment(
 
     Raises
     ------
-    ImageError, ModelError, DeviceError
-        With one sentence for the user.
+    ImageError
+        If the image cannot be segmented; see :func:`napari_medt.engine.image.check_image`.
+    ModelError
+        If the model does not have the branch, or its weights give no numbers.
+    DeviceError
+        If the device is not there.
     Cancelled
         If `cancelled` said so.
     """
@@ -262,7 +266,7 @@ def check_tiled(model: Model) -> None:
     Raises
     ------
     ModelError
-        With one sentence for the user.
+        If it looks at images as a whole.
     """
     if model.card.input.scaling == "whole" or model.card.shape != "any":
         raise ModelError(f"{model.card.name} looks at images as a whole: choose a tiled model.")
@@ -274,7 +278,7 @@ def check_branches(branches: str, model: Model) -> None:
     Raises
     ------
     ModelError
-        With one sentence for the user.
+        If there is no such setting, or the model has a single branch.
     """
     if branches not in BRANCHES:
         raise ModelError(f"Unknown branches {branches!r}: choose one of {', '.join(BRANCHES)}.")
