@@ -34,7 +34,7 @@ import zarr
 from numpy.typing import NDArray
 
 from benchmarks.report import RESULTS, machine, tell
-from napari_medt.engine.block import Settings
+from napari_medt.engine.block import SlideSettings
 from napari_medt.engine.files import STATE
 from napari_medt.engine.stitch import BlockGrid
 from napari_medt.network.config import BRANCHES
@@ -199,13 +199,13 @@ def figures(watched: Watched, output: Path) -> dict[str, float]:
 
 
 def count_blocks(output: Path, size: int) -> int:
-    return len(BlockGrid(size, size, Settings.read(output).block))
+    return len(BlockGrid(size, size, SlideSettings.read(output).block))
 
 
 def by_size(slide: Slide, image: Path, output: Path, *options: str) -> dict[str, float]:
     """Segment a slide at one go."""
     measured = figures(run(image, output, *options), output)
-    area, magnification = slide.tissue_area(), Settings.read(output).magnification
+    area, magnification = slide.tissue_area(), SlideSettings.read(output).magnification
     return {
         "size": slide.size,
         "tissue, megapixels": area,

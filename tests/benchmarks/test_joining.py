@@ -51,7 +51,7 @@ def test_what_decides_gets_the_weight():
     rule = joining.learn([examples[:3000], examples[3000:]])
     assert rule.core == pytest.approx(3, abs=0.3)
     assert rule.size == pytest.approx(-2, abs=0.3)
-    assert max(map(abs, (rule.solid, rule.parts, rule.even))) < 0.2
+    assert max(map(abs, (rule.solid, rule.parts, rule.balance))) < 0.2
     # Pairs are joined from a probability below a half on.
     assert rule.bias == pytest.approx(-np.log(joining.LIKELY / (1 - joining.LIKELY)), abs=0.2)
 

@@ -1,9 +1,15 @@
-"""Cheap networks in place of MedT, for tests of what is around the network."""
+"""Cheap networks in place of MedT, drawn images, and what becomes of them as slides."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
+import zarr
+from scipy import ndimage
 from torch import nn
 
+from napari_medt.engine.slide import segment_slide
 from napari_medt.engine.source import level_of
 from napari_medt.models.card import BACKGROUND, CORE, InputRule, ModelCard
 from napari_medt.models.store import Model
@@ -63,6 +69,21 @@ def draw_objects(rng, height, width, count, radii=(3, 9)):
             image[distance < 1] = RIM_VALUE
             image[distance < 0.5] = CORE_VALUE
     return image
+
+
+def drawn(seed, shape, radii=(3, 9)):
+    """Objects with soft edges: which of two has a pixel between them is not left to chance."""
+    rng = np.random.default_rng(seed)
+    image = draw_objects(rng, *shape, shape[0] * shape[1] // 1000 + 5, radii)
+    return (ndimage.gaussian_filter(image * 1.0, 1) + rng.random(shape)).astype(np.uint8)
+
+
+def slide_labels(levels, model, folder, **options):
+    """Labels of a slide, and what the run has to tell."""
+    with TemporaryDirectory(dir=folder) as output:
+        path = Path(output) / "out.zarr"
+        summary = segment_slide(levels, model, path, device="cpu", **options)
+        return zarr.open_array(path / "0", mode="r")[:], summary
 
 
 def same(one, other):

@@ -148,7 +148,7 @@ def test_a_block_that_the_scheduler_dropped_is_one_sentence(client):
     future = client.submit(time.sleep, 1)
     client.cancel(future)
     with pytest.raises(ClusterError, match="scheduler was lost"):
-        cluster.check(future)
+        cluster.raise_failure(future)
 
 
 @pytest.mark.parametrize(

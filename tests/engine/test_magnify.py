@@ -149,6 +149,6 @@ def test_nothing_found_or_nothing_asked_leaves_the_image_as_it_is():
 @given(diameter=st.floats(0.5, 5000), size=st.floats(1, 200))
 def test_magnifications_stay_within_bounds(diameter, size):
     factor = magnification_for(diameter, size)
-    assert magnify.LEAST <= factor <= magnify.GREATEST
-    if magnify.LEAST < size / diameter < magnify.GREATEST:
+    assert magnify.MIN_MAGNIFICATION <= factor <= magnify.MAX_MAGNIFICATION
+    if magnify.MIN_MAGNIFICATION < size / diameter < magnify.MAX_MAGNIFICATION:
         assert factor * diameter == pytest.approx(size, rel=0.1)

@@ -74,7 +74,7 @@ def test_blank_tiles_are_counted(image):
 
 
 def test_too_much_to_hold(monkeypatch, image):
-    monkeypatch.setattr(part, "MOST", 1000)
+    monkeypatch.setattr(part, "MAX_PIXELS", 1000)
     with pytest.raises(ImageError, match="zoom in"):
         predict_part(levels_of([image]), EVERYTHING, standin(Painted()), device="cpu")
 

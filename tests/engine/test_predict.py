@@ -8,16 +8,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_medt.engine.predict import View, predict, predict_area, tile_grid
+from napari_medt.engine.progress import never, silent
 from napari_medt.errors import ModelError
 from tests.engine.standin import Painted, Uneven, standin
 
 MODEL = standin(Uneven(32))
 
 
-def view_of(plane, area, card):
+def predict_in(plane, area, network, card):
+    """Predict an area of a plane from no more than its tiles show."""
     grid = tile_grid(card, *plane.shape[:2])
     seen = grid.seen(area)
-    return View(plane[seen], grid, area, (seen[0].start, seen[1].start))
+    view = View(plane[seen], grid, area, (seen[0].start, seen[1].start))
+    return predict_area(
+        view, network, card, branches="both", device="cpu", progress=silent, cancelled=never
+    )
 
 
 @st.composite
@@ -33,7 +38,7 @@ def test_an_area_is_as_in_the_whole_image(height, width, data):
     plane = np.random.default_rng(height * 999 + width).random((height, width, 1), np.float32)
     plane[: height // 3] = 0.5  # blank
     whole = predict(plane, MODEL)
-    found, _ = predict_area(view_of(plane, area, MODEL.card), MODEL.network, MODEL.card)
+    found, _ = predict_in(plane, area, MODEL.network, MODEL.card)
     np.testing.assert_allclose(found, whole[:, *area], atol=1e-5)
 
 
@@ -42,7 +47,7 @@ def test_large_images_too():
     plane = np.random.default_rng(0).random((1501, 2999, 1), np.float32)
     area = (slice(700, 1300), slice(1024, 2048))
     whole = predict(plane, model)
-    found, _ = predict_area(view_of(plane, area, model.card), model.network, model.card)
+    found, _ = predict_in(plane, area, model.network, model.card)
     np.testing.assert_allclose(found, whole[:, *area], atol=1e-5)
 
 
@@ -59,7 +64,7 @@ def test_the_network_is_spared_blank_tiles():
     plane[300:310, 300:310] = 0.9
     network = Counting()
     whole = tile_grid(MODEL.card, 320, 320).whole
-    found, blank = predict_area(view_of(plane, whole, MODEL.card), network, MODEL.card)
+    found, blank = predict_in(plane, whole, network, MODEL.card)
     assert 1 <= network.tiles <= 4
     assert blank == len(tile_grid(MODEL.card, 320, 320)) - network.tiles
     np.testing.assert_allclose(found[0, :200], 1, atol=1e-6)
@@ -71,7 +76,7 @@ def test_nothing_is_blank_where_labels_are_classes():
     card = replace(MODEL.card, classes=("background", "a", "b"))
     plane = np.full((64, 64, 1), 0.9, np.float32)
     whole = tile_grid(card, 64, 64).whole
-    found, blank = predict_area(view_of(plane, whole, card), Painted(), card)
+    found, blank = predict_in(plane, whole, Painted(), card)
     assert blank == 0
     assert found[2].min() > 0.5
 

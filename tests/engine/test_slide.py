@@ -1,15 +1,12 @@
 """Slides, block by block: as in one piece, resumed after a kill, readable by others."""
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 import time
-import weakref
-from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from unittest.mock import Mock, patch
 
 import dask.array
@@ -19,7 +16,6 @@ import tifffile
 import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import ndimage
 
 from napari_medt.cli import main
 from napari_medt.engine import slide as slides
@@ -28,8 +24,7 @@ from napari_medt.engine.files import STATE
 from napari_medt.engine.predict import BATCH_SIZES
 from napari_medt.engine.pyramid import open_levels
 from napari_medt.engine.segment import predict_image, segment
-from napari_medt.engine.slide import begin, segment_slide, write_numbers
-from napari_medt.engine.stitch import read_strips
+from napari_medt.engine.slide import begin, segment_slide
 from napari_medt.errors import DataError, ImageError, ModelError
 from napari_medt.models.store import load_model
 from tests.engine.lazy import stored
@@ -38,9 +33,10 @@ from tests.engine.standin import (
     RIM_VALUE,
     Painted,
     Uneven,
-    draw_objects,
+    drawn,
     levels_of,
     same,
+    slide_labels,
     standin,
 )
 
@@ -181,21 +177,6 @@ def test_the_resolution_can_be_chosen(tmp_path, capsys):
 LONG = [(1, 3000), (7, 2999), (257, 1301), (130, 90)]
 
 
-def drawn(seed, shape, radii=(3, 9)):
-    """Objects with soft edges: which of two has a pixel between them is not left to chance."""
-    rng = np.random.default_rng(seed)
-    image = draw_objects(rng, *shape, shape[0] * shape[1] // 1000 + 5, radii)
-    return (ndimage.gaussian_filter(image * 1.0, 1) + rng.random(shape)).astype(np.uint8)
-
-
-def slide_labels(levels, model, folder, **options):
-    """Labels of a slide, and what the run has to tell."""
-    with TemporaryDirectory(dir=folder) as output:
-        path = Path(output) / "out.zarr"
-        summary = segment_slide(levels, model, path, device="cpu", **options)
-        return zarr.open_array(path / "0", mode="r")[:], summary
-
-
 @settings(max_examples=10)
 @given(
     data=st.data(),
@@ -237,42 +218,6 @@ def test_large_objects_across_corners_are_whole(tmp_path_factory, seed):
     assert same(labels, whole)
 
 
-def test_strips_of_a_few_blocks_at_a_time_are_in_memory(tmp_path, monkeypatch):
-    seen, most = [], 0
-
-    def watched(path):
-        nonlocal most
-        strips = read_strips(path)
-        seen.extend(weakref.ref(strip) for strip in strips)
-        most = max(most, sum(strip() is not None for strip in seen))
-        return strips
-
-    monkeypatch.setattr("napari_medt.engine.slide.read_strips", watched)
-    slide_labels(levels_of([drawn(0, (300, 300))]), standin(Painted(), 64), tmp_path, block=100)
-    assert len(seen) == 2 * 9
-    assert most <= 2 * 2, "of a block, and of the one before"
-
-
-def test_stopped_while_objects_get_their_numbers(tmp_path, monkeypatch):
-    """What is stitched is not stitched again: labels that it followed from are overwritten."""
-    levels, model = levels_of([drawn(0, (300, 300))]), standin(Painted(), 64)
-    output, module = tmp_path / "out.zarr", "napari_medt.engine.slide"
-    expected, _ = slide_labels(levels, model, tmp_path, block=100)
-
-    def killed(grid, index, *more):
-        if index == 4:
-            raise KeyboardInterrupt
-        write_numbers(grid, index, *more)
-
-    monkeypatch.setattr(f"{module}.write_numbers", killed)
-    with pytest.raises(KeyboardInterrupt):
-        segment_slide(levels, model, output, block=100, device="cpu")
-    monkeypatch.setattr(f"{module}.write_numbers", write_numbers)
-    monkeypatch.delattr(f"{module}.read_strips")
-    segment_slide(levels, model, output, block=100, device="cpu")
-    assert np.array_equal(zarr.open_array(output / "0", mode="r")[:], expected)
-
-
 @pytest.mark.parametrize("when", ["begun", "done"])
 def test_another_process_may_do_the_same_run(tmp_path, monkeypatch, when):
     levels, model = levels_of([drawn(0, (300, 300))]), standin(Painted(), 64)
@@ -298,6 +243,20 @@ def test_another_process_may_do_the_same_run(tmp_path, monkeypatch, when):
         execute = overtaken
     assert run(execute=execute) == summary
     assert np.array_equal(zarr.open_array(output / "0", mode="r")[:], expected)
+    assert list(tmp_path.iterdir()) == [output]
+
+
+def test_a_full_disk_is_not_taken_for_another_process(tmp_path, monkeypatch):
+    """Even if another process has begun the same run meanwhile."""
+    levels, output = levels_of([drawn(0, (100, 90))]), tmp_path / "out.zarr"
+
+    def full(*_):
+        output.mkdir()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(slides, "fill_folder", full)
+    with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
+        segment_slide(levels, standin(Painted(), 64), output, device="cpu")
     assert list(tmp_path.iterdir()) == [output]
 
 
@@ -393,32 +352,3 @@ def test_no_two_blocks_share_a_chunk(tmp_path, monkeypatch):
             segment_slide(levels_of([drawn(0, (100, 90))]), standin(Painted()), output, block=block)
         [chunk, _] = zarr.open_array(output / "0", mode="r").chunks
         assert block % chunk == 0
-
-
-@pytest.mark.parametrize("stop", [None, 8])
-def test_another_process_may_finish_at_the_same_time(tmp_path, monkeypatch, stop):
-    """It ends, or has numbered most blocks, while objects across blocks are looked for here."""
-    levels, model = levels_of([drawn(0, (300, 300))]), standin(Painted(), 64)
-    output, find = tmp_path / "out.zarr", slides.find_pairs
-    expected, summary = slide_labels(levels, model, tmp_path, block=100)
-
-    def run():
-        return segment_slide(levels, model, output, block=100, device="cpu")
-
-    def killed(grid, index, *more):
-        if index == stop:
-            raise KeyboardInterrupt
-        write_numbers(grid, index, *more)
-
-    def overtaken(*arguments):
-        monkeypatch.setattr(slides, "find_pairs", find)
-        monkeypatch.setattr(slides, "write_numbers", killed)
-        with suppress(KeyboardInterrupt):
-            run()
-        monkeypatch.setattr(slides, "write_numbers", write_numbers)
-        return find(*arguments)
-
-    monkeypatch.setattr(slides, "find_pairs", overtaken)
-    assert run() == summary
-    assert np.array_equal(zarr.open_array(output / "0", mode="r")[:], expected)
-    assert not list((output / STATE).glob("*.npz"))

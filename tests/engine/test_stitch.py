@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
 
-from napari_medt.engine.block import provisional
 from napari_medt.engine.labels import to_labels
-from napari_medt.engine.slide import find_pairs
+from napari_medt.engine.numbering import find_pairs
 from napari_medt.engine.stitch import (
     BlockGrid,
     BlockRecord,
-    agreeing,
+    matching_labels,
     number_objects,
+    provisional,
     read_counts,
     read_strips,
     split_block,
@@ -104,8 +104,8 @@ def test_touching_objects_stay_apart_across_blocks():
 
 def test_labels_agree_from_half_of_their_pixels():
     strip = np.array([[1, 1, 1, 2, 2, 0]])
-    assert agreeing(strip, np.array([[7, 7, 0, 0, 9, 9]])).tolist() == [[1, 7]]
-    assert agreeing(strip, np.zeros_like(strip)).shape == (0, 2)
+    assert matching_labels(strip, np.array([[7, 7, 0, 0, 9, 9]])).tolist() == [[1, 7]]
+    assert matching_labels(strip, np.zeros_like(strip)).shape == (0, 2)
 
 
 def test_numbers_follow_the_whole_size():

@@ -1,6 +1,7 @@
 """Work in several threads, torch's own or a pool's."""
 
 import threading
+import time
 
 import pytest
 
@@ -46,3 +47,19 @@ def test_an_error_of_another_thread_reaches_the_caller(home):
 
     with pytest.raises(KeyboardInterrupt):
         run_in_threads(2, work)
+
+
+def test_an_error_waits_for_the_other_threads(home):
+    """They may still write into what the caller would throw away."""
+    caller, together, ended = threading.get_ident(), threading.Barrier(2, timeout=30), []
+
+    def work():
+        together.wait()
+        if threading.get_ident() == caller:
+            raise ValueError("no such row")
+        time.sleep(0.3)
+        ended.append(True)
+
+    with pytest.raises(ValueError, match="no such row"):
+        run_in_threads(2, work)
+    assert ended

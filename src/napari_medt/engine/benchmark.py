@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from napari_medt.engine.device import present_devices
 from napari_medt.engine.predict import BATCH_SIZES, run, tile_grid
 from napari_medt.models.card import ModelCard
 from napari_medt.models.store import Model
@@ -59,10 +60,8 @@ def measure_speed(model: Model, branches: Branches, device: torch.device, second
 
 def measure_machine(model: Model, seconds: float) -> list[Speed]:
     """Measure every device of this machine in every branch setting of the model."""
-    devices = ["cpu"]
-    devices += ["cuda"] * torch.cuda.is_available() + ["mps"] * torch.backends.mps.is_available()
     return [
         measure_speed(model, branches, torch.device(device), seconds)
-        for device in devices
+        for device in present_devices()
         for branches in model.card.branch_settings
     ]

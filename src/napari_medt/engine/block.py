@@ -29,7 +29,13 @@ from napari_medt.engine.labels import HALO, halo_of, to_labels
 from napari_medt.engine.progress import IsCancelled, never
 from napari_medt.engine.segment import with_fallback
 from napari_medt.engine.source import Level, Prepared
-from napari_medt.engine.stitch import BlockGrid, BlockRecord, cut_block, split_block
+from napari_medt.engine.stitch import (
+    BlockGrid,
+    BlockRecord,
+    cut_block,
+    provisional,
+    split_block,
+)
 from napari_medt.engine.tiles import Area
 from napari_medt.engine.window import Window
 from napari_medt.errors import ImageError
@@ -37,14 +43,11 @@ from napari_medt.models.card import ModelCard
 from napari_medt.models.store import Model
 from napari_medt.network.config import Branches
 
-PROVISIONAL = 2**31  # labels from here on are not stitched yet
-
-
 EMPTY = BlockRecord(np.empty(0, np.int64), np.empty((0, 0), np.uint32), np.empty((0, 0), np.uint32))
 
 
 @dataclass(frozen=True)
-class Settings:
+class SlideSettings:
     """What a run computes; all of it decides the result.
 
     Attributes
@@ -66,7 +69,7 @@ class Settings:
     limits : tuple of float
         Values of the image that the network sees as 0 and 1.
     version : str
-        Of this package.
+        Version of this package.
     """
 
     model: str
@@ -84,7 +87,7 @@ class Settings:
     version: str = __version__
 
     @classmethod
-    def read(cls, folder: Path) -> Settings:
+    def read(cls, folder: Path) -> SlideSettings:
         """Read the settings of a run from its folder."""
         values = json.loads((folder / STATE / "settings.json").read_text(encoding="utf-8"))
         return cls(**{**values, "limits": tuple(values["limits"])})
@@ -98,7 +101,7 @@ class Run:
     ----------
     folder : Path
         The label file.
-    settings : Settings
+    settings : SlideSettings
         What is computed.
     model : Model
         The model of the settings.
@@ -109,7 +112,7 @@ class Run:
     """
 
     folder: Path
-    settings: Settings
+    settings: SlideSettings
     model: Model
     plane: Prepared
     device: str = "auto"
@@ -117,7 +120,7 @@ class Run:
     @classmethod
     def open(cls, folder: Path, levels: Sequence[Level], model: Model, device: str = "auto") -> Run:
         """Open a run from its folder, to go on or to take part."""
-        settings = Settings.read(folder)
+        settings = SlideSettings.read(folder)
         plane = Prepared(levels[settings.level], model.card.input, settings.limits)
         return cls(folder, settings, model, plane, device)
 
@@ -130,8 +133,8 @@ class Run:
     def halo(self) -> int:
         """How far a block looks around.
 
-        Objects need it to be seen whole. For labels of classes it lets small parts be told from
-        the tips of large ones.
+        Objects at the border are then seen whole, and small parts of a class are told from the
+        tips of large ones.
         """
         if not self.model.card.splits_objects:
             return self.settings.min_size
@@ -143,7 +146,7 @@ class Run:
         return self.folder / STATE
 
     @property
-    def ended(self) -> Path:
+    def summary_file(self) -> Path:
         """See :func:`summary_path`."""
         return summary_path(self.folder)
 
@@ -157,7 +160,7 @@ class Run:
 
     def is_done(self, index: int) -> bool:
         """Whether a block is done, or even the whole run, which needs no records any more."""
-        return self.record_path(index).exists() or self.ended.exists()
+        return self.record_path(index).exists() or self.summary_file.exists()
 
     def do(self, index: int, cancelled: IsCancelled = never) -> None:
         """Do one block: labels into the file, then its record."""
@@ -175,10 +178,7 @@ class Run:
         settings = self.settings
         window = Window(self.plane, area, self.model, settings.branches, settings.magnification)
         probabilities, blank = with_fallback(
-            partial(window.predict, cancelled=cancelled),
-            settings.branches,
-            self.model,
-            self.device,
+            partial(window.predict, cancelled=cancelled), self.device
         )
         return probabilities, window.tiles, blank
 
@@ -192,16 +192,17 @@ class Run:
         ImageError
             If there are more objects than can be numbered.
         """
-        card, threshold = self.model.card, self.settings.threshold
-        if not card.splits_objects:
-            labels = to_labels(
-                probabilities, card, threshold=threshold, min_size=self.settings.min_size
-            )
-            return cut_block(labels, self.grid, index, self.halo).astype(np.uint32), EMPTY
-        magnification = self.settings.magnification
+        card = self.model.card
         labels = to_labels(
-            probabilities, card, threshold=threshold, min_size=0, magnification=magnification
+            probabilities,
+            card,
+            threshold=self.settings.threshold,
+            # Objects that blocks cut are measured once they are whole.
+            min_size=0 if card.splits_objects else self.settings.min_size,
+            magnification=self.settings.magnification,
         )
+        if not card.splits_objects:
+            return cut_block(labels, self.grid, index, self.halo).astype(np.uint32), EMPTY
         own, record = split_block(labels, self.grid, index, self.halo)
         first, most = provisional(self.grid, index)
         if len(record.sizes) > most:
@@ -211,16 +212,10 @@ class Run:
 
 
 def summary_path(folder: Path) -> Path:
-    """Where a run tells what it found; it is there once all is done."""
+    """Where a run's summary is; it is there once all is done."""
     return folder / STATE / "summary.json"
 
 
 def recipe_hash(card: ModelCard) -> str:
     """SHA-256 of a card's recipe; see :attr:`napari_medt.models.card.ModelCard.recipe`."""
     return hashlib.sha256(json.dumps(card.recipe).encode()).hexdigest()
-
-
-def provisional(grid: BlockGrid, index: int) -> tuple[int, int]:
-    """First number that a block's labels have until they are stitched, and how many there are."""
-    most = PROVISIONAL // len(grid)
-    return PROVISIONAL + index * most, most

@@ -1,8 +1,8 @@
 """Blocks of a slide in other processes, on this machine or many, by Dask's scheduler.
 
 Only paths and settings travel: workers open image and model themselves and write into the run's
-folder, so all machines must see both under the same paths. Of a worker that is lost, the block it
-was at is done again elsewhere.
+folder, so all machines must see both under the same paths. If a worker is lost, another one does
+its block again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from napari_medt import __version__
-from napari_medt.engine.block import Run, Settings, recipe_hash
+from napari_medt.engine.block import Run, SlideSettings, recipe_hash
 from napari_medt.engine.progress import IsCancelled
 from napari_medt.engine.pyramid import open_levels
 from napari_medt.errors import Cancelled, ClusterError
@@ -33,7 +33,7 @@ TIMEOUT = 10  # seconds in which a scheduler must answer and have a worker
 POLL = 0.1  # seconds between two looks at what is finished and whether to stop
 RETRIES = 2  # how often a block that failed is tried again: shared file systems have bad moments
 # Run by workers when they start: Ctrl-C is for the process that started them, which ends them too.
-DEAF = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
+IGNORE_INTERRUPTS = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,10 @@ class Job:
     Attributes
     ----------
     folder, image : Path
-        Of the run, and of its image.
+        The run's folder, and the file of its image.
     model : str
         Name or path of the model.
-    settings : Settings
+    settings : SlideSettings
         What is computed.
     device : str
         Where the worker runs the network.
@@ -55,7 +55,7 @@ class Job:
     folder: Path
     image: Path
     model: str
-    settings: Settings
+    settings: SlideSettings
     device: str
 
 
@@ -81,7 +81,7 @@ def open_run(job: Job) -> Run:
 
 
 def do_block(index: int, job: Job) -> None:
-    """Do a block on a worker, unless one that was given up for lost has done it after all."""
+    """Do a block on a worker, unless one that was thought lost has finished it meanwhile."""
     run = open_run(job)
     if not run.is_done(index):
         run.do(index)
@@ -113,7 +113,7 @@ class OnCluster:
         Raises
         ------
         UserError
-            What a worker had to tell the user, or that workers or the scheduler were lost.
+            What went wrong on a worker, or that workers or the scheduler were lost.
         Cancelled
             If `cancelled` said so. Workers still finish the block they are at.
         """
@@ -123,7 +123,7 @@ class OnCluster:
         left = dict(zip(futures, todo, strict=True))
         try:
             for future in self.finished(futures, cancelled):
-                check(future)
+                raise_failure(future)
                 done(left.pop(future))
         finally:
             self.client.cancel(list(left))
@@ -145,13 +145,15 @@ class OnCluster:
             time.sleep(POLL)
 
 
-def check(future: Future) -> None:
-    """Raise what made a block fail.
+def raise_failure(future: Future) -> None:
+    """Raise what made a block fail; nothing if it did not.
 
     Raises
     ------
-    UserError
-        With one sentence for the user.
+    ClusterError
+        If the scheduler was lost, or the block ended every worker that tried it.
+    Exception
+        Else the error that the worker met.
     """
     from distributed import KilledWorker
 
@@ -185,7 +187,7 @@ def connect(address: str) -> Iterator[Client]:
     # It logs tracebacks of its attempts to find a scheduler that is lost; we say it in a sentence.
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     try:
-        asyncio.run(knock(address))
+        asyncio.run(check_reachable(address))
         client = distributed.Client(address, timeout=TIMEOUT, set_as_default=False)
     except (OSError, ValueError, TypeError):  # nobody, no address, TLS without certificates
         raise ClusterError(
@@ -202,11 +204,11 @@ def connect(address: str) -> Iterator[Client]:
         yield client
 
 
-async def knock(address: str) -> None:
+async def check_reachable(address: str) -> None:
     """Ask whether a scheduler answers, before a client is made.
 
-    A client that fails to connect stays behind half made. When it is collected as garbage it takes
-    a lock, which waits for itself if that happens while another client or cluster starts.
+    A client that fails to connect is left half made. If it is garbage-collected while another
+    client or cluster starts, it deadlocks on a lock.
 
     Raises
     ------
@@ -250,7 +252,7 @@ def start_workers(count: int) -> Iterator[Client]:
             scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
             memory_limit=0,  # blocks have their size for the memory; nothing else is kept
             silence_logs=logging.ERROR,  # a worker that is lost and replaced is no news to the user
-            preload=[DEAF],
+            preload=[IGNORE_INTERRUPTS],
             env={name: os.environ.get(name, threads) for name in names},
         ) as cluster,
         distributed.Client(cluster, set_as_default=False) as client,

@@ -26,7 +26,7 @@ FEATURES = (
 )
 STRETCH = InputRule(intensity="percentile", low=1.0, high=99.5)
 WINDOW = 512  # pixels of a side of the middle part that describes a tiled image
-THUMBNAIL = 128  # pixels of a side of a whole image in small
+THUMBNAIL = 128  # pixels of a side to which a whole image is reduced
 SCALES = (1.0, 3.0, 9.0)  # pixels: limits between grain, fine and coarse structure
 LEAST_SPREAD = 1e-3  # of intensity: keeps ratios of nothing finite
 
@@ -41,7 +41,7 @@ def describe(image: NDArray, scaling: str) -> NDArray[np.float64]:
         needed.
     scaling : {"tiled", "whole"}
         ``"tiled"`` describes the middle of the image at its own resolution, so that the size of
-        its structures counts; ``"whole"`` the image in small.
+        its structures counts; ``"whole"`` a small copy of it.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def describe(image: NDArray, scaling: str) -> NDArray[np.float64]:
     Raises
     ------
     ImageError
-        If it is no image that can be segmented.
+        If the image cannot be segmented.
     """
     pixels = check_image(middle(image) if scaling == "tiled" else np.asarray(sample(image)))
     view = scale_intensity(pixels, STRETCH)

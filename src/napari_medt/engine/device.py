@@ -12,7 +12,19 @@ if TYPE_CHECKING:
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
-def choose_device(name: str = "auto") -> torch.device:
+def present_devices() -> list[str]:
+    """Names of the devices that this machine has, the CPU first."""
+    import torch  # takes seconds, and the command line needs the names only
+
+    present = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    return [name for name, there in present.items() if there]
+
+
+def choose_device(name: str) -> torch.device:
     """Pick a device.
 
     Parameters
@@ -25,17 +37,13 @@ def choose_device(name: str = "auto") -> torch.device:
     DeviceError
         If the device is unknown or not on this machine.
     """
-    import torch  # takes seconds, and the command line needs the names only
+    import torch
 
-    present = {
-        "cpu": True,
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-    }
-    if name == "auto":
-        return torch.device("cuda" if present["cuda"] else "mps" if present["mps"] else "cpu")
-    if name not in present:
+    if name not in DEVICES:
         raise DeviceError(f"Unknown device {name!r}: choose one of {', '.join(DEVICES)}.")
-    if not present[name]:
+    present = present_devices()
+    if name == "auto":
+        name = next(best for best in ("cuda", "mps", "cpu") if best in present)
+    if name not in present:
         raise DeviceError(f"This machine has no {name} device: use 'auto' or 'cpu'.")
     return torch.device(name)

@@ -14,11 +14,11 @@ from skimage.measure import find_contours, label
 
 Sides = tuple[float, float]  # height and width of a pixel
 
-KEPT = 0.9  # of the points of an outline, in the second fit of an ellipse
-STRAIGHT = 1000  # times the points' spread; so long an ellipse is a line, and made by rounding
-ACROSS = 30  # pixels, along a semi-axis, that an ellipse is settled on: of larger ones not all
-EDGE = 0.3  # pixels; how soft the edge of an ellipse is while it settles
-ALIKE = 0.6  # IoU from which an ellipse may stand for the part it was fitted to
+KEPT_SHARE = 0.9  # of the points of an outline, in the second fit of an ellipse
+MAX_SEMI_AXIS = 1000  # in spreads of the points; a longer ellipse is a line plus rounding errors
+SETTLING_PIXELS = 30  # per semi-axis, on which an ellipse settles; larger ones are subsampled
+EDGE_WIDTH = 0.3  # pixels; how soft the edge of an ellipse is while it settles
+MIN_IOU = 0.6  # IoU from which an ellipse may stand for the part it was fitted to
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Ellipse:
         return inside
 
     def radius(self, rows: NDArray, columns: NDArray) -> NDArray[np.float64]:
-        """Distance of points from the centre, as a share of the ellipse's own in that direction."""
+        """Distance of points from the centre, relative to the outline's in that direction."""
         y, x = rows - self.centre[0], columns - self.centre[1]
         cosine, sine = math.cos(self.angle), math.sin(self.angle)
         a, b = self.semi_axes
@@ -94,7 +94,7 @@ def fit_to_outline(part: NDArray[np.bool_]) -> Ellipse | None:
     if ellipse is None:
         return None
     distance = np.abs(ellipse.radius(*points.T) - 1)
-    return fit(points[distance <= np.quantile(distance, KEPT)]) or ellipse
+    return fit(points[distance <= np.quantile(distance, KEPT_SHARE)]) or ellipse
 
 
 def fit(points: NDArray[np.float64]) -> Ellipse | None:
@@ -102,12 +102,12 @@ def fit(points: NDArray[np.float64]) -> Ellipse | None:
     if len(points) < 5:
         return None
     origin, scale = points.mean(axis=0), points.std()
-    with np.errstate(all="ignore"):  # what is no ellipse ends as something that is not finite
+    with np.errstate(all="ignore"):  # where no ellipse fits, the result is not finite
         try:
             centre, semi_axes, angle = measure_conic(fit_conic(*((points - origin) / scale).T))
         except np.linalg.LinAlgError:
             return None
-    if not np.all(semi_axes < STRAIGHT):  # nor NaN
+    if not np.all(semi_axes < MAX_SEMI_AXIS):  # nor NaN
         return None
     return from_numbers(np.array([*(origin + scale * centre), *(scale * semi_axes), angle]))
 
@@ -155,11 +155,11 @@ def measure_conic(conic: NDArray[np.float64]) -> tuple[NDArray, NDArray, float]:
 
 
 def settle(ellipse: Ellipse, surplus: NDArray[np.float32]) -> Ellipse:
-    """Move and stretch an ellipse until it holds as much as it can.
+    """Move and stretch an ellipse until it fits the probabilities, not only their threshold.
 
-    The outline of a thresholded map takes every pixel for as sure as the next, and a doubtful bulge
-    stretches the ellipse fitted to it. Here a pixel counts by how sure it is: of all ellipses near
-    the first, the one is taken that has most right pixels less wrong ones, to be expected.
+    A thresholded outline treats every pixel as equally certain, so a doubtful bulge stretches the
+    ellipse. Here each pixel counts by its probability less the threshold, and the ellipse near the
+    first with the largest sum inside is returned.
 
     Parameters
     ----------
@@ -174,13 +174,13 @@ def settle(ellipse: Ellipse, surplus: NDArray[np.float32]) -> Ellipse:
         A local optimum, found by the simplex method.
     """
     size = math.sqrt(math.prod(ellipse.semi_axes))
-    step = max(1, int(size / ACROSS))
+    step = max(1, int(size / SETTLING_PIXELS))
     values = surplus[::step, ::step]
     rows, columns = (step * places for places in np.ogrid[: values.shape[0], : values.shape[1]])
 
     def missed(numbers: NDArray[np.float64]) -> float:
         """Loss of an ellipse, given as five numbers; the first one's area is the unit."""
-        inside = expit((1 - from_numbers(numbers).radius(rows, columns)) * size / EDGE)
+        inside = expit((1 - from_numbers(numbers).radius(rows, columns)) * size / EDGE_WIDTH)
         return -float((inside * values).sum()) * step**2 / size**2
 
     first = np.array([*ellipse.centre, *ellipse.semi_axes, ellipse.angle])
@@ -213,13 +213,18 @@ def as_ellipse(mask: NDArray[np.bool_], surplus: NDArray[np.float32]) -> NDArray
         ``(H, W)``.
     surplus : array of float32
         ``(H, W)``: the probability that `mask` was made from, less the threshold.
+
+    Returns
+    -------
+    array of bool
+        ``(H, W)``.
     """
     part = largest_part(mask)
     ellipse = fit_to_outline(part)
     if ellipse is None:
         return part
     drawn = settle(ellipse, surplus).filled(mask.shape)
-    alike = (drawn & part).sum() >= ALIKE * (drawn | part).sum()
+    alike = (drawn & part).sum() >= MIN_IOU * (drawn | part).sum()
     return drawn if alike else part
 
 

@@ -1,7 +1,7 @@
 """Which parts of a watershed are one object: neighbours are joined by a rule learned from examples.
 
-A watershed that finds every notch also cuts single objects. What tells a cut from a border between
-two objects was learned from training images: see ``benchmarks/joining.py``.
+A watershed that finds every notch also cuts single objects. What sets a cut apart from a border
+between two objects was learned from training images: see ``benchmarks/joining.py``.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Rule:
     parts : float
         Of the solidity they have apart.
     core : float
-        Of the probability of core along their border.
-    even : float
+        Of the mean probability of core along their border, from 0 to 1.
+    balance : float
         Of the logarithm of the smaller area, as a share of the larger one.
     bias : float
         Of all parts.
@@ -45,18 +45,18 @@ class Rule:
     solid: float
     parts: float
     core: float
-    even: float
+    balance: float
     bias: float
 
     def score(self, traits: Traits) -> float:
         """Weigh what speaks for two parts being one object; above 0 they are."""
-        weights = (self.size, self.solid, self.parts, self.core, self.even)
+        weights = (self.size, self.solid, self.parts, self.core, self.balance)
         return self.bias + sum(map(operator.mul, weights, traits))
 
 
 # Learned by benchmarks/joining.py from the training images of both nuclei models.
-LEARNED = Rule(size=-2.04, solid=8.68, parts=-19.79, core=8.71, even=-0.74, bias=9.04)
-# Of the size, where the typical one is not known: what pairs have on average.
+LEARNED = Rule(size=-2.04, solid=8.68, parts=-19.79, core=8.71, balance=-0.74, bias=9.04)
+# The size trait where the typical size is not known: the mean over pairs.
 USUAL_SIZE = 0.7
 
 
@@ -153,10 +153,7 @@ class Parts:
 
 
 def join_parts(
-    labels: NDArray[np.int32],
-    core: NDArray[np.float32],
-    typical: float = 0.0,
-    rule: Rule = LEARNED,
+    labels: NDArray[np.int32], core: NDArray[np.float32], typical: float = 0.0
 ) -> NDArray[np.int32]:
     """Join touching labels that are parts of one object, those first for which most speaks.
 
@@ -168,8 +165,6 @@ def join_parts(
         ``(H, W)``: probability that a pixel is in the inner part of an object.
     typical : float
         Area of a typical object in pixels; 0 if that is not known.
-    rule : Rule
-        What speaks for joining.
 
     Returns
     -------
@@ -179,7 +174,7 @@ def join_parts(
     parts = Parts(labels.copy(), core, typical)
     scores: dict[Pair, float] = {}
     while True:
-        scores |= {p: rule.score(parts.traits(p)) for p in parts.pairs() if p not in scores}
+        scores |= {p: LEARNED.score(parts.traits(p)) for p in parts.pairs() if p not in scores}
         joined = best_of_both(scores)
         if not joined:
             return parts.labels
@@ -190,7 +185,7 @@ def join_parts(
 
 
 def best_of_both(scores: Mapping[Pair, float]) -> list[Pair]:
-    """Pairs above 0 that are the best ones of both their labels: none has a label in common."""
+    """Pairs above 0 that are the best pair of both their labels, so that no two share a label."""
     best: dict[int, tuple[float, Pair]] = {}
     for pair, score in scores.items():
         for number in pair:

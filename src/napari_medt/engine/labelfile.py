@@ -15,7 +15,7 @@ from napari_medt.engine.tiles import Area
 
 CHUNK = 512  # pixels a side; blocks of other sizes are a chunk each, so that no two share one
 PAUSES = (0.05, 0.1, 0.2, 0.5, 1.0)  # seconds before a chunk is written once more
-SMALLEST = 512  # the pyramid ends with the first level of at most so many pixels a side
+SMALLEST = 512  # the pyramid ends with the first level of at most this many pixels a side
 
 
 @dataclass(frozen=True, eq=False)

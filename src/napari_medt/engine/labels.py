@@ -15,14 +15,14 @@ from napari_medt.engine.ellipse import as_ellipse, largest_part
 from napari_medt.engine.join import join_parts
 from napari_medt.models.card import CORE, ModelCard
 
-# Of splitting, which is to find every border: what it cuts too much is joined again.
-SHAPE_WEIGHT = 0.3  # of the mask's shape, beside the network's core
+# For splitting, which should find every border: parts that it cuts needlessly are joined again.
+SHAPE_WEIGHT = 0.3  # added to the probability of core, so that depth alone counts a little
 SMOOTHING = 1.0  # pixels
-PASS = 0.05  # how much lower a pass between objects is than either, as a share
+PASS_DEPTH = 0.05  # by at least this share a pass between two objects is lower than both tops
 LEAST_DEPTH = 1e-3  # pixels; keeps the logarithm of the background finite
 
-# How far a part of an image looks around to see whole the objects at its border: in its own pixels,
-# or in diameters of the objects that the network knows.
+# How far beyond a part of an image to look, so that objects at its border are seen whole: in
+# pixels, or in diameters of the objects that the network knows.
 HALO = 128
 HALO_OBJECTS = 2
 
@@ -57,8 +57,8 @@ def to_labels(
     min_size : int, optional
         Objects (or connected parts of a class) of fewer pixels are dropped; by default the card's.
     magnification : float
-        How much larger the network saw the image, which tells the size of objects; 0 if that is
-        not known yet.
+        How much larger the network saw the image, from which the size of objects follows; 0 if
+        that is not known yet.
 
     Returns
     -------
@@ -102,7 +102,7 @@ def typical_area(object_size: float, magnification: float) -> float:
 
 
 def split_objects(mask: NDArray[np.bool_], core: NDArray[np.float32]) -> NDArray[np.int32]:
-    """Label the objects of `mask` ``(H, W)``, telling touching ones apart by cores and shape.
+    """Label the objects of `mask` ``(H, W)``, separating touching ones by cores and shape.
 
     Every object is a basin of one landscape: depth in the mask, weighted by how likely the inner
     part of an object is there. Two basins are two objects if the pass between them is lower than
@@ -122,8 +122,8 @@ def split_objects(mask: NDArray[np.bool_], core: NDArray[np.float32]) -> NDArray
     """
     depth = ndimage.distance_transform_edt(mask) * (SHAPE_WEIGHT + core)
     height = np.log(np.maximum(ndimage.gaussian_filter(depth, SMOOTHING), LEAST_DEPTH))
-    flooded = reconstruction(height - PASS, height)
-    tops = mask & (height - flooded >= 0.999 * PASS)
+    flooded = reconstruction(height - PASS_DEPTH, height)
+    tops = mask & (height - flooded >= 0.999 * PASS_DEPTH)
     seeds = ndimage.label(tops, np.ones((3, 3)))[0]
     parts = ndimage.label(mask)[0]
     seedless = mask & ~np.isin(parts, np.unique(parts[tops]))

@@ -4,9 +4,9 @@ A small network learns objects of one size far better than of every size. Traini
 image at the magnification at which a typical object has the card's `object_size`; for a new image
 that magnification follows from the objects that a first look finds.
 
-The first look is taken at several resolutions, for a network breaks up objects that are far too
-large for it, and merges or misses those that are too small. It is surest of its mask where it finds
-them as they are; and those have half the diameter at half the resolution.
+The first look is taken at several resolutions, because the network breaks up objects that are far
+too large for it, and merges or misses those that are too small. It is most certain of its mask
+where it segments them well, and there the diameter halves with the resolution.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from napari_medt.engine.labels import foreground, to_labels
 from napari_medt.engine.resample import Plane, Resizing
 from napari_medt.models.card import ModelCard
 
-LEAST, GREATEST = 1 / 16, 2.5
+MIN_MAGNIFICATION, MAX_MAGNIFICATION = 1 / 16, 2.5
 STEPS_PER_DOUBLING = 4  # magnifications are rounded: a little more or less makes no difference
 LOOKS = 5  # each at half the resolution of the one before
 LOOK = 512  # side in pixels of the part of an image that the first two looks take
 WIDEST = 2048  # of the one that later looks take
 SMALLEST = 32  # side in pixels of what is worth another look
-ALIKE = 0.45  # doublings by which diameters may differ from what the resolution makes of them
-FEW = 8  # objects: so many are doubted twice as much as any number of them
+ALIKE = 0.45  # tolerance, in doublings, where a diameter should halve with the resolution
+FEW = 8  # objects: with so few, the doubt is twice that with very many
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class Look:
     diameter : float
         Typical diameter of objects, in pixels of its resolution; 0 without objects.
     doubt : float
-        How little to trust it: how unsure the network is of its mask, as a share of the mask, and
-        more where it found few objects.
+        How little to trust it, from 0 to infinity (without objects): how unsure the network is of
+        its mask, as a share of the mask, and more where it found few objects.
     """
 
     diameter: float
@@ -82,13 +82,13 @@ def magnification_for(diameter: float, object_size: float) -> float:
     Returns
     -------
     float
-        From `LEAST` to `GREATEST`; 1 where either is 0.
+        From `MIN_MAGNIFICATION` to `MAX_MAGNIFICATION`; 1 where either is 0.
     """
     if not (diameter and object_size):
         return 1.0
-    doublings = math.log2(np.clip(object_size / diameter, LEAST, GREATEST))
+    doublings = math.log2(np.clip(object_size / diameter, MIN_MAGNIFICATION, MAX_MAGNIFICATION))
     rounded: float = 2 ** (round(doublings * STEPS_PER_DOUBLING) / STEPS_PER_DOUBLING)
-    return float(np.clip(rounded, LEAST, GREATEST))
+    return float(np.clip(rounded, MIN_MAGNIFICATION, MAX_MAGNIFICATION))
 
 
 def find_magnification(
@@ -104,11 +104,11 @@ def find_magnification(
     plane : Plane
         The prepared image.
     small : array of float32
-        ``(h, w, C)``: the same, or a large one in small; tells where to look.
+        ``(h, w, C)``: the same, or a small copy of a large one, to choose where to look.
     card : ModelCard
         With the object size the network knows.
     predict : callable
-        Class probabilities ``(classes, H, W)`` of pixels ``(H, W, C)`` as they are.
+        Class probabilities ``(classes, H, W)`` of pixels ``(H, W, C)``, not magnified.
 
     Returns
     -------
@@ -124,11 +124,12 @@ def find_magnification(
 
 def fields(plane: Plane, small: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
     """Read the part of an image that each look takes, ``(h, w, C)``: the finest first."""
-    read = 0
+    last_side = 0
     for halvings in range(LOOKS):
         side = min(WIDEST, LOOK * max(1, 2 ** (halvings - 1)))
-        if side != read:  # two looks may take the same part
-            field, read = plane.read(first_look(small, plane.height, plane.width, side)), side
+        if side != last_side:  # two looks may take the same part
+            field = plane.read(first_look(small, plane.height, plane.width, side))
+            last_side = side
         resizing = Resizing.by(0.5**halvings, *field.shape[:2])
         rows, columns = (slice(0, axis.resized) for axis in (resizing.rows, resizing.columns))
         if halvings and min(rows.stop, columns.stop) < SMALLEST:
@@ -137,7 +138,7 @@ def fields(plane: Plane, small: NDArray[np.float32]) -> Iterator[NDArray[np.floa
 
 
 def trusted_diameter(looks: Sequence[Look], object_size: float) -> float:
-    """Tell the diameter of objects from looks at one resolution after the other.
+    """Choose the diameter of objects from looks at successive resolutions.
 
     Parameters
     ----------
@@ -149,9 +150,9 @@ def trusted_diameter(looks: Sequence[Look], object_size: float) -> float:
     Returns
     -------
     float
-        In pixels of the first resolution. The look that is doubted least counts, together with
-        those around it of which each found about half the diameter of the one before: of these it
-        is the diameter nearest to `object_size`.
+        In pixels of the first resolution. Considered are the least doubtful look and its neighbours
+        as long as each diameter is about half the one before; of these looks, the one whose
+        diameter is nearest to `object_size` counts.
     """
     runs = [[0]]
     for index, (finer, coarser) in enumerate(pairwise(looks), 1):
@@ -159,8 +160,8 @@ def trusted_diameter(looks: Sequence[Look], object_size: float) -> float:
             runs[-1].append(index)
         else:
             runs.append([index])
-    surest = min(range(len(looks)), key=lambda index: looks[index].doubt)
-    [run] = [run for run in runs if surest in run]
+    least_doubtful = min(range(len(looks)), key=lambda index: looks[index].doubt)
+    [run] = [run for run in runs if least_doubtful in run]
     best = min(run, key=lambda index: abs(math.log((looks[index].diameter or 1) / object_size)))
     return looks[best].diameter * 2**best
 
@@ -178,11 +179,11 @@ def first_look(
     Parameters
     ----------
     pixels : array of float32
-        ``(h, w, C)``: the image, or a large one in small.
+        ``(h, w, C)``: the image, or a small copy of a large one.
     height, width : int
-        Of the image.
+        Of the image, in pixels.
     most : int
-        Its side.
+        Greatest side of the part, in pixels.
 
     Returns
     -------

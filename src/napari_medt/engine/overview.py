@@ -9,17 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medt.engine.image import Limits, check_image, intensity_limits, prepare
-from napari_medt.engine.magnify import GREATEST, first_look
+from napari_medt.engine.magnify import MAX_MAGNIFICATION, first_look
 from napari_medt.engine.segment import magnification_of
 from napari_medt.engine.source import Level, Prepared
 from napari_medt.errors import ImageError
 from napari_medt.models.store import Model
 from napari_medt.network.config import Branches
 
-ENOUGH = 1_000_000  # pixels of the resolution from which an image's intensities are taken
+MIN_STATISTICS_PIXELS = 1_000_000  # of a resolution from which intensities are taken
 
-# Magnification that a resolution needs at least: for less, there may be a coarser one to read.
-LEAST_OF_LEVELS = 0.75
+# A resolution that the network would see reduced to this or less is passed over for a coarser one.
+MIN_LEVEL_MAGNIFICATION = 0.75
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,11 @@ def look_over(
     Raises
     ------
     ImageError
-        With one sentence for the user.
+        If there is no such level, or the image cannot be segmented.
+    ModelError
+        If the model does not have the branch, or its weights give no numbers.
+    DeviceError
+        If the device is not there.
     """
     if level is not None and not 0 <= level < len(levels):
         raise ImageError(
@@ -106,9 +110,9 @@ def coarse_enough(levels: Sequence[Level], magnification: float) -> tuple[int, f
         Which resolution; how much larger the network is to see that one.
     """
     factors = [magnification * levels[0].width / level.width for level in levels]
-    fit = (index for index, factor in enumerate(factors) if factor > LEAST_OF_LEVELS)
+    fit = (index for index, factor in enumerate(factors) if factor > MIN_LEVEL_MAGNIFICATION)
     chosen = next(fit, len(levels) - 1)
-    return chosen, min(factors[chosen], GREATEST)
+    return chosen, min(factors[chosen], MAX_MAGNIFICATION)
 
 
 def typical_field(levels: Sequence[Level]) -> NDArray:
@@ -117,7 +121,7 @@ def typical_field(levels: Sequence[Level]) -> NDArray:
     Raises
     ------
     ImageError
-        With one sentence for the user.
+        If the image cannot be segmented or read.
     """
     small = check_image(small_level(levels).sample()).astype(np.float32)
     small = small.reshape(*small.shape[:2], -1)
@@ -126,5 +130,5 @@ def typical_field(levels: Sequence[Level]) -> NDArray:
 
 def small_level(levels: Sequence[Level]) -> Level:
     """The coarsest resolution that still has enough pixels, or the finest one."""
-    enough = [level for level in levels if level.height * level.width >= ENOUGH]
+    enough = [level for level in levels if level.height * level.width >= MIN_STATISTICS_PIXELS]
     return (enough or levels[:1])[-1]

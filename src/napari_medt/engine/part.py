@@ -22,7 +22,7 @@ from napari_medt.errors import ImageError
 from napari_medt.models.store import Model
 from napari_medt.network.config import Branches
 
-MOST = 40_000_000  # pixels of a part: its probabilities and labels are held in memory
+MAX_PIXELS = 40_000_000  # pixels of a part: its probabilities and labels are held in memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +57,7 @@ def predict_part(
     progress: Progress = silent,
     cancelled: IsCancelled = never,
 ) -> Part:
-    """Predict class probabilities of a part: to float rounding those of the whole image there.
+    """Predict class probabilities of a part: those of the whole image there, up to rounding.
 
     Parameters
     ----------
@@ -78,8 +78,14 @@ def predict_part(
 
     Raises
     ------
-    ImageError, ModelError
-        With one sentence for the user.
+    ImageError
+        If the image cannot be segmented, or the part is too large.
+    ModelError
+        If the model looks at whole images, does not have the branch, or gives no numbers.
+    DeviceError
+        If the device is not there.
+    Cancelled
+        If `cancelled` said so.
     """
     check_branches(branches, model)
     check_tiled(model)
@@ -91,7 +97,7 @@ def predict_part(
         for side, length in zip(area, (plane.height, plane.width), strict=True)
     )
     size = size_of((rows, columns))
-    if size[0] * size[1] > MOST:
+    if size[0] * size[1] > MAX_PIXELS:
         raise ImageError(
             f"This part of the image has {size[0]} x {size[1]} pixels, too many to correct by "
             "hand: zoom in, or segment the whole image into a file."
@@ -106,14 +112,14 @@ def predict_part(
         progress=progress,
         cancelled=cancelled,
     )
-    found = with_fallback(run, branches, model, device)
+    found = with_fallback(run, device)
     return Part(found, overview.level, (rows.start, columns.start), step)
 
 
 def coarser(side: slice, step: float, length: int) -> slice:
-    """Find the pixels of a coarser resolution that those of the finest touch; at least one.
+    """Find the pixels of a coarser resolution that cover those of the finest; at least one.
 
-    Of those that a resolution lacks, since its `length` was rounded down, that is its last one.
+    Its `length` may have been rounded down: what lies beyond it is left to the last pixel.
     """
     first = min(int(side.start / step), length - 1)
     return slice(first, min(math.ceil(side.stop / step), length))

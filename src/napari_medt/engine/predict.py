@@ -48,10 +48,10 @@ def predict(
     image : array of float32
         ``(H, W, C)`` in [0, 1], as :func:`napari_medt.engine.image.prepare` returns it.
     model : Model
-        Its card tells tile size, overlap, scaling and temperature.
+        Its card holds tile size, overlap, scaling and temperature.
     branches : {"both", "global", "patch"}
         Which branches run.
-    device : torch.device
+    device : torch.device or str
         Where to run.
     progress : callable, optional
         Called with ``(tiles done, tiles in all)``, first with those that are blank.
@@ -123,12 +123,12 @@ def predict_area(
     network: nn.Module,
     card: ModelCard,
     *,
-    branches: Branches = "both",
-    device: torch.device | str = "cpu",
-    progress: Progress = silent,
-    cancelled: IsCancelled = never,
+    branches: Branches,
+    device: torch.device | str,
+    progress: Progress,
+    cancelled: IsCancelled,
 ) -> tuple[NDArray[np.float32], int]:
-    """Predict class probabilities of an area: to float rounding those of the whole image there.
+    """Predict class probabilities of an area: those of the whole image there, up to rounding.
 
     See :func:`predict`.
 
@@ -137,13 +137,13 @@ def predict_area(
     array of float32
         ``(classes, h, w)``, adding up to one over the classes.
     int
-        How many tiles were blank, so that the network was spared them.
+        How many tiles were blank and skipped.
     """
     total = np.zeros((card.network.num_classes, *size_of(view.area)), np.float32)
     blank, busy = sort_tiles(view, card)
     add_background(total, view, blank)
 
-    def tell(done: int) -> None:
+    def report(done: int) -> None:
         if cancelled():
             raise Cancelled
         progress(done, len(blank) + len(busy))
@@ -152,17 +152,17 @@ def predict_area(
         return run(network, tiles, branches, device, card)
 
     done = len(blank)
-    tell(done)
+    report(done)
     for batch, predicted in in_batches(view, busy, ask, BATCH_SIZES[torch.device(device).type]):
         for index, probabilities in zip(batch, predicted, strict=True):
             view.grid.add(total, index, probabilities, view.area)
         done += len(batch)
-        tell(done)
+        report(done)
     return view.grid.normalise(total, view.area), len(blank)
 
 
 def sort_tiles(view: View, card: ModelCard) -> tuple[list[int], list[int]]:
-    """Tell the tiles that are blank from those the network has to see.
+    """Separate the tiles that are blank from those the network has to see.
 
     A tile without contrast lies in the background where objects are smaller than tiles; where
     labels are classes it may as well lie within a large object, so none is taken for blank.
@@ -234,7 +234,7 @@ def run(
         for axes in MIRRORINGS[card.input.flips]
     ]
     probabilities = torch.stack(predicted).mean(dim=0).cpu().numpy()
-    if not np.isfinite(probabilities.sum()):  # a single NaN is enough, and labels never end on it
+    if not np.isfinite(probabilities.sum()):  # one NaN shows; labelling would never end with it
         raise ModelError(
             "The model's weights give no numbers: its training diverged or its file is damaged; "
             "install or train the model again."

@@ -11,7 +11,7 @@ STEPS = 1000  # of progress, for every image
 
 
 def silent(done: int, total: int) -> None:
-    """Tell nobody of progress."""
+    """Report progress to nobody."""
 
 
 def never() -> bool:
@@ -20,15 +20,15 @@ def never() -> bool:
 
 
 def counted_from(progress: Progress, first: int, total: int) -> Progress:
-    """Progress of a part, told as that of all `total` tiles, of which `first` came before."""
+    """Progress of a part, reported as that of all `total` tiles, of which `first` came before."""
     return lambda done, _: progress(first + done, total)
 
 
 def share_of(progress: Progress, number: int, total: int) -> Progress:
-    """Progress of one of several equal pieces of work, told as that of all."""
+    """Progress of one of several equal pieces of work, reported as that of all."""
     return lambda done, count: progress(number * count + done, total * count)
 
 
 def steps_of(progress: Progress, number: int, total: int) -> Progress:
-    """Progress of one of several images, told as that of all; images count the same."""
+    """Progress of one of several images, reported as that of all; images count the same."""
     return lambda done, count: progress(number * STEPS + STEPS * done // count, total * STEPS)

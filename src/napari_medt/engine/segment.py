@@ -1,4 +1,4 @@
-"""The whole way of an image, in one call."""
+"""Segment a 2-D image in one call: check, prepare, magnify, predict, label."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from napari_medt.models.card import ModelCard
 from napari_medt.models.store import Model
 from napari_medt.network.config import BRANCHES, Branches
 
-Result = TypeVar("Result")
+T = TypeVar("T")
 
 SIDE = 2048  # of the windows an image is cut into, in the network's pixels: bounds the memory
 
@@ -49,7 +49,7 @@ class Prediction:
     part : tuple of slice, optional
         Rows and columns of the part, in what was seen; by default all.
     blank : float
-        Share of the tiles that were blank, so that the network was spared them, 0 to 1.
+        Share of the tiles that were blank and skipped, 0 to 1.
     """
 
     seen: NDArray[np.float32]
@@ -141,8 +141,12 @@ def segment(
 
     Raises
     ------
-    ImageError, ModelError, DeviceError
-        With one sentence for the user.
+    ImageError
+        If the image cannot be segmented; see :func:`napari_medt.engine.image.check_image`.
+    ModelError
+        If the model does not have the branch, or its weights give no numbers.
+    DeviceError
+        If the device is not there.
     Cancelled
         If `cancelled` said so.
     """
@@ -182,6 +186,7 @@ def predict_image(
         Probabilities ``(classes, h, w)`` of the image, or of the region's box, at the image's own
         resolution; with the magnification at which the network saw it.
     """
+    check_branches(branches, model)
     plane = prepare(check_image(image, rgb), model.card.input)
     height, width = plane.shape[:2]
     box = (slice(0, height), slice(0, width)) if region is None else region.box
@@ -195,7 +200,7 @@ def predict_image(
         factor = magnification or find_magnification(held, sample(plane), model.card, run)
         return predict_box(held, box, model, branches, factor, place, progress, cancelled)
 
-    return with_fallback(run_on, branches, model, device)
+    return with_fallback(run_on, device)
 
 
 def predict_box(
@@ -205,8 +210,8 @@ def predict_box(
     branches: Branches,
     magnification: float,
     device: torch.device,
-    progress: Progress = silent,
-    cancelled: IsCancelled = never,
+    progress: Progress,
+    cancelled: IsCancelled,
 ) -> Prediction:
     """Predict a box of a plane, and what lies around that its labels depend on, in windows."""
     area = widened(box, halo_of(model.card, magnification), plane.height, plane.width)
@@ -234,19 +239,17 @@ def magnification_of(
     cancelled: IsCancelled = never,
 ) -> float:
     """Magnification for a prepared plane; see :func:`~.magnify.find_magnification`."""
+    check_branches(branches, model)
 
     def look(place: torch.device) -> float:
         run = partial(predict, model=model, branches=branches, device=place)
         return find_magnification(plane, small, model.card, partial(run, cancelled=cancelled))
 
-    return with_fallback(look, branches, model, device)
+    return with_fallback(look, device)
 
 
-def with_fallback(
-    work: Callable[[torch.device], Result], branches: Branches, model: Model, device: str
-) -> Result:
-    """Work on the device, or where its memory is too small on the CPU."""
-    check_branches(branches, model)
+def with_fallback(work: Callable[[torch.device], T], device: str) -> T:
+    """Work on the device, or on the CPU if the device has too little memory."""
     where = choose_device(device)
     try:
         return work(where)
@@ -263,7 +266,7 @@ def check_tiled(model: Model) -> None:
     Raises
     ------
     ModelError
-        With one sentence for the user.
+        If it looks at images as a whole.
     """
     if model.card.input.scaling == "whole" or model.card.shape != "any":
         raise ModelError(f"{model.card.name} looks at images as a whole: choose a tiled model.")
@@ -275,7 +278,7 @@ def check_branches(branches: str, model: Model) -> None:
     Raises
     ------
     ModelError
-        With one sentence for the user.
+        If there is no such setting, or the model has a single branch.
     """
     if branches not in BRANCHES:
         raise ModelError(f"Unknown branches {branches!r}: choose one of {', '.join(BRANCHES)}.")

@@ -5,32 +5,23 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from napari_medt import __version__
-from napari_medt.engine.block import PROVISIONAL, Run, Settings, provisional, recipe_hash
-from napari_medt.engine.files import STATE, make_folder, unused_name, write_json, write_whole
+from napari_medt.engine.block import Run, SlideSettings, recipe_hash
+from napari_medt.engine.files import STATE, make_folder, unused_name, write_json
 from napari_medt.engine.labelfile import CHUNK, LabelFile
+from napari_medt.engine.numbering import number_blocks
 from napari_medt.engine.overview import look_over
 from napari_medt.engine.progress import IsCancelled, Progress, never, silent
 from napari_medt.engine.segment import check_branches, check_tiled
 from napari_medt.engine.source import Level
-from napari_medt.engine.stitch import (
-    BlockGrid,
-    Strips,
-    agreeing,
-    number_objects,
-    read_counts,
-    read_strips,
-)
+from napari_medt.engine.stitch import read_counts
 from napari_medt.engine.window import side_seen
-from napari_medt.errors import Cancelled, DataError
+from napari_medt.errors import DataError
 from napari_medt.models.store import Model
 from napari_medt.network.config import Branches
 
@@ -39,14 +30,12 @@ BLOCK = 3072  # side of a block in the network's pixels: larger wastes less, and
 
 @dataclass(frozen=True)
 class Summary:
-    """What a finished run has to tell.
+    """What a finished run reports.
 
     Attributes
     ----------
     objects : int or None
         How many objects there are; None for models of classes.
-    blocks : int
-        How many blocks there are.
     blank : float
         Share of the tiles that were blank, 0 to 1.
     level : int
@@ -56,7 +45,6 @@ class Summary:
     """
 
     objects: int | None
-    blocks: int
     blank: float
     level: int
     magnification: float
@@ -124,13 +112,20 @@ def segment_slide(
     Returns
     -------
     Summary
-        How many objects and blocks there are, and how the image was seen. The labels, in pixels of
-        the chosen level, are in `output`.
+        How many objects there are, and how the image was seen. The labels, in pixels of the chosen
+        level, are in `output`.
 
     Raises
     ------
-    ImageError, ModelError, DeviceError, DataError
-        With one sentence for the user.
+    ImageError
+        If there is no such level, the image cannot be segmented or read, or there are more objects
+        than can be numbered.
+    ModelError
+        If the model looks at whole images, does not have the branch, or gives no numbers.
+    DeviceError
+        If the device is not there.
+    DataError
+        If `output` cannot be made, or is not that of a run with these settings.
     Cancelled
         If `cancelled` said so.
     """
@@ -151,23 +146,23 @@ def segment_slide(
         begin(levels, model, output, asked, device)
     check_same(output, asked, levels)
     run = Run.open(output, levels, model, device)
-    if not run.ended.exists():
+    if not run.summary_file.exists():
         do_blocks(run, execute or one_by_one, progress, cancelled)
-    if not run.ended.exists():  # another process may have done the rest meanwhile
+    if not run.summary_file.exists():  # another process may have done the rest meanwhile
         end(run, cancelled)
-    return Summary(**json.loads(run.ended.read_text(encoding="utf-8")))
+    return Summary(**json.loads(run.summary_file.read_text(encoding="utf-8")))
 
 
 def end(run: Run, cancelled: IsCancelled) -> None:
-    """Finish a run, note what there is to tell, and clear up, unless another process was first."""
+    """Finish a run, write its summary and clear up, unless another process was first."""
     try:
         summary = finish(run, cancelled)
     except FileNotFoundError:
-        if run.ended.exists():  # and the other one has cleared up
+        if run.summary_file.exists():  # and the other one has cleared up
             return
         raise
-    if not run.ended.exists():
-        write_json(run.ended, asdict(summary))
+    if not run.summary_file.exists():
+        write_json(run.summary_file, asdict(summary))
     for path in run.state.glob("*.npz"):
         path.unlink(missing_ok=True)
 
@@ -185,7 +180,7 @@ def begin(
         device=device,
     )
     block = max(1, side_seen(BLOCK, model.card, overview.magnification) // CHUNK) * CHUNK
-    settings = Settings(
+    settings = SlideSettings(
         **{"block": block, **asked, **plane_identity(levels, overview.level), **asdict(overview)}
     )
     make_folder(output.parent)
@@ -193,22 +188,23 @@ def begin(
     beside.mkdir()
     try:
         fill_folder(beside, levels[settings.level], settings)
-        os.replace(beside, output)
-    except OSError:
-        if not output.exists():  # else another process has begun the same run: take part in it
-            raise
+        try:
+            os.replace(beside, output)
+        except OSError:
+            if not output.exists():  # else another process has begun the same run: take part in it
+                raise
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
 
 def plane_identity(levels: Sequence[Level], index: int) -> dict[str, Any]:
-    """What tells the plane that is segmented from others; empty where there is no such level."""
+    """What identifies the plane that is segmented; empty where there is no such level."""
     if index >= len(levels):
         return {"image": ""}
     return {"image": levels[index].fingerprint(), "channel": levels[index].channel}
 
 
-def fill_folder(folder: Path, level: Level, settings: Settings) -> None:
+def fill_folder(folder: Path, level: Level, settings: SlideSettings) -> None:
     """Fill the folder of a run: labels of background only, and the settings."""
     chunk = settings.block if settings.block % CHUNK else CHUNK
     size, unit = level.pixel_size, level.unit
@@ -224,10 +220,10 @@ def check_same(folder: Path, asked: dict[str, Any], levels: Sequence[Level]) -> 
     Raises
     ------
     DataError
-        With one sentence for the user.
+        If it is not.
     """
     try:
-        settings = asdict(Settings.read(folder))
+        settings = asdict(SlideSettings.read(folder))
     except (OSError, ValueError, TypeError, KeyError):
         raise DataError(
             f"{folder} is there already and is not a run to go on with: choose another output."
@@ -266,94 +262,13 @@ def one_by_one(
 
 
 def finish(run: Run, cancelled: IsCancelled) -> Summary:
-    """Stitch the blocks and number their objects; done again after a stop, it ends the same."""
+    """Number the objects of all blocks, and sum up the run."""
     records = [read_counts(run.record_path(index)) for index in range(len(run.grid))]
     sizes, tiles, blank = zip(*records, strict=True)
-    labels = LabelFile.open(run.folder)
-    numbers = stitch(run, sizes, labels)
-    for index, block_numbers in enumerate(numbers):
-        if cancelled():
-            raise Cancelled
-        if len(block_numbers):
-            write_numbers(run.grid, index, block_numbers, labels)
-        labels.refresh(run.grid.area(index))
+    objects = number_blocks(run, sizes, cancelled)
     return Summary(
-        objects=int(max((block.max(initial=0) for block in numbers), default=0))
-        if run.model.card.splits_objects
-        else None,
-        blocks=len(sizes),
+        objects=objects if run.model.card.splits_objects else None,
         blank=sum(blank) / sum(tiles),
         level=run.settings.level,
         magnification=run.settings.magnification,
     )
-
-
-def stitch(
-    run: Run, sizes: Sequence[NDArray[np.int64]], labels: LabelFile
-) -> list[NDArray[np.uint32]]:
-    """Numbers of every block's labels; kept, since the labels they follow from are overwritten."""
-    path = run.state / "numbers.npz"
-    starts = np.cumsum([0, *map(len, sizes)])
-    if not path.exists():
-        # Read one by one: those of all blocks together may not fit into memory.
-        strips = (read_strips(run.record_path(index)) for index in range(len(run.grid)))
-        pairs = find_pairs(run.grid, run.halo, starts, strips, labels)
-        numbers = number_objects(np.concatenate(sizes), pairs, run.settings.min_size)
-        # Once there are numbers, another process may have replaced labels that these follow from.
-        if not path.exists():
-            write_whole(path, lambda beside: np.savez(beside, numbers=numbers))
-    with np.load(path) as values:
-        return np.split(values["numbers"], starts[1:-1])
-
-
-def find_pairs(
-    grid: BlockGrid,
-    halo: int,
-    starts: NDArray[np.int64],
-    strips: Iterable[Strips],
-    labels: LabelFile,
-) -> NDArray[np.int64]:
-    """Find labels of different blocks that are the same object.
-
-    Parameters
-    ----------
-    grid, halo
-        The blocks, and how far they look around.
-    starts : array of int
-        Where the labels of each block begin, all of them counted through from 0.
-    strips : iterable of Strips
-        Of all blocks in turn.
-    labels : LabelFile
-        What blocks have written.
-
-    Returns
-    -------
-    array of int64
-        ``(N, 2)``: pairs of labels, counted through.
-    """
-    pairs = [np.empty((0, 2), np.int64)]
-    for index, kept in enumerate(strips):
-        for strip, area, other in zip(
-            kept, grid.strips(index, halo), grid.neighbours(index), strict=True
-        ):
-            if strip.any():
-                written = local_numbers(labels.read(area), grid, other)
-                pairs.append(agreeing(strip, written) - 1 + [starts[index], starts[other]])
-    return np.concatenate(pairs)
-
-
-def local_numbers(written: NDArray[np.uint32], grid: BlockGrid, index: int) -> NDArray[np.uint32]:
-    """Turn provisional labels back into a block's own 1, 2, ...; what is not provisional is 0."""
-    first = np.uint32(provisional(grid, index)[0] - 1)
-    return np.where(written > first, written - first, np.uint32(0))
-
-
-def write_numbers(
-    grid: BlockGrid, index: int, numbers: NDArray[np.uint32], labels: LabelFile
-) -> None:
-    """Replace a block's provisional labels by their numbers; leave those that have theirs."""
-    area = grid.area(index)
-    written = labels.read(area)
-    local = local_numbers(written, grid, index)
-    final = np.concatenate([np.zeros(1, np.uint32), numbers])[local]
-    labels.write(area, np.where(written >= PROVISIONAL, final, written))

@@ -1,4 +1,4 @@
-"""Make objects whole that blocks cut: who is whose other half, and one number for each.
+"""Join the parts of objects that blocks have cut, and number all objects.
 
 Blocks are labelled one by one, each with a halo of what lies around it::
 
@@ -25,6 +25,7 @@ from napari_medt.engine.tiles import Area, widened, within
 Strips = tuple[NDArray[np.uint32], NDArray[np.uint32]]  # of one block: right, below
 
 AGREEMENT = 0.5  # intersection over union from which two labels in a strip are one object
+PROVISIONAL = 2**31  # labels from here on are not stitched yet
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def split_block(
     Parameters
     ----------
     labels : array of int32
-        Of ``grid.area(index, halo)``.
+        Labels of ``grid.area(index, halo)``.
 
     Returns
     -------
@@ -147,7 +148,19 @@ def cut_block(
     return labels[within(grid.area(index), grid.area(index, halo))]
 
 
-def agreeing(strip: NDArray[np.integer], written: NDArray[np.integer]) -> NDArray[np.int64]:
+def provisional(grid: BlockGrid, index: int) -> tuple[int, int]:
+    """First number that a block's labels have until they are stitched, and how many there are."""
+    most = PROVISIONAL // len(grid)
+    return PROVISIONAL + index * most, most
+
+
+def local_numbers(written: NDArray[np.uint32], grid: BlockGrid, index: int) -> NDArray[np.uint32]:
+    """Turn provisional labels back into a block's own 1, 2, ...; what is not provisional is 0."""
+    first = np.uint32(provisional(grid, index)[0] - 1)
+    return np.where(written > first, written - first, np.uint32(0))
+
+
+def matching_labels(strip: NDArray[np.integer], written: NDArray[np.integer]) -> NDArray[np.int64]:
     """Pairs ``(N, 2)`` of labels that agree: one of a strip, and one written by the neighbour."""
     both = (strip > 0) & (written > 0)
     if not both.any():

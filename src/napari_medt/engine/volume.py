@@ -63,6 +63,12 @@ def predict_frames(
     ImageError
         If there are no planes or one cannot be segmented. A stack may hold planes without any
         content.
+    ModelError
+        If the model does not have the branch, or its weights give no numbers.
+    DeviceError
+        If the device is not there.
+    Cancelled
+        If `cancelled` said so.
     """
     total, blank = len(scope.frames), 0
     colour = rgb or (scope.axes.channel_axis is not None and scope.channel is None)
@@ -73,7 +79,7 @@ def predict_frames(
 
     def plane_at(frame: Frame) -> NDArray:
         plane = read_plane(scope.axes, data, frame, scope.channel)
-        return plane[..., :COLOURS] if colour else plane  # transparency tells nothing
+        return plane[..., :COLOURS] if colour else plane  # without transparency
 
     for number, frame in enumerate(scope.frames):
         plane = plane_at(frame)
@@ -86,10 +92,7 @@ def predict_frames(
         if magnification is None and total > 1:  # for a single plane predict_image finds it
             middle = plane_at(scope.frames[total // 2])
             middle = plane if is_blank(middle) else middle
-            seen = prepare(check_image(middle, colour), model.card.input)
-            magnification = magnification_of(
-                Held(seen), sample(seen), model, branches, device, cancelled
-            )
+            magnification = magnification_in(middle, colour, model, branches, device, cancelled)
         yield (
             frame,
             predict_image(
@@ -106,13 +109,26 @@ def predict_frames(
         )
 
 
+def magnification_in(
+    plane: NDArray,
+    colour: bool,
+    model: Model,
+    branches: Branches,
+    device: str,
+    cancelled: IsCancelled,
+) -> float:
+    """Find the magnification for a stack in one of its planes."""
+    seen = prepare(check_image(plane, colour), model.card.input)
+    return magnification_of(Held(seen), sample(seen), model, branches, device, cancelled)
+
+
 def is_blank(plane: NDArray) -> bool:
     """Whether all values are equal."""
     return bool(plane.size and (plane == plane.flat[0]).all())
 
 
 def blank_prediction(card: ModelCard, shape: tuple[int, ...], region: Region | None) -> Prediction:
-    """Of a plane, or its region, that is all background."""
+    """Return the prediction of a plane, or of its region, that is all background."""
     if region is not None:
         shape = size_of(region.box)
     probabilities = np.zeros((len(card.classes), *shape), np.float32)

@@ -1,4 +1,4 @@
-"""A window of a plane: to float rounding what the whole plane has there, at a window's cost."""
+"""Predict a window of a plane: the same as in the whole plane up to rounding, at less cost."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Held:
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """A window that is to be predicted: the mean of what the network makes of it at every zoom.
+    """A window to predict: the mean of the network's output over all zooms.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class Window:
     branches : {"both", "global", "patch"}
         Which branches run.
     magnification : float
-        How much larger the network sees the plane, but for the `zooms` of the model's card.
+        How much larger the network sees the plane, before the `zooms` of the model's card.
     """
 
     plane: Plane
@@ -89,8 +89,8 @@ class Window:
         done, total, blank = 0, self.tiles, 0
         found = []
         for magnification in self._magnifications:
-            told = counted_from(progress, done, total)
-            probabilities, empty = self._look(magnification, device, told, cancelled)
+            counted = counted_from(progress, done, total)
+            probabilities, empty = self._look(magnification, device, counted, cancelled)
             found.append(probabilities)
             blank += empty
             done += self._tiles_at(magnification)
@@ -144,7 +144,7 @@ class Window:
 
 
 def side_seen(side: int, card: ModelCard, magnification: float) -> int:
-    """Side, in an image's pixels, of what the network sees with at most `side` of its own."""
+    """Side in image pixels that, magnified, is at most `side` at every zoom; at least 1."""
     return max(1, int(side / (magnification * max(card.input.zooms))))
 
 

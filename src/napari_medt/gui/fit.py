@@ -53,7 +53,7 @@ class FitNote(Note):
         self._show()
 
     def _on_compared(self, compared: tuple[Read, dict[str, float]]) -> None:
-        from napari_medt.engine.fit import closest
+        from napari_medt.engine.suitability import closest
 
         read, unlikeness = compared
         if read is not self._read:
@@ -71,7 +71,7 @@ class FitNote(Note):
 
     def _show(self) -> None:
         if self._unlikeness:
-            from napari_medt.engine.fit import advise
+            from napari_medt.engine.suitability import advise
 
             self.show_sentence(advise(self._name, self._unlikeness))
         else:
@@ -84,10 +84,10 @@ def compare(read: Read) -> dict[str, float]:
     Returns
     -------
     dict
-        See :func:`napari_medt.engine.fit.unlikeness`; empty for what is no image to segment, or
-        cannot be read, since Segment says why.
+        See :func:`napari_medt.engine.suitability.unlikeness`; empty for what is no image to
+        segment, or cannot be read, since Segment says why.
     """
-    from napari_medt.engine.fit import unlikeness
+    from napari_medt.engine.suitability import unlikeness
     from napari_medt.models.store import bundled_domains
 
     try:

@@ -128,11 +128,11 @@ class SlideRun(FileRun):
 
     def _show(self) -> Labels:
         """Show the labels as they are on disk; napari reads what it draws."""
-        from napari_medt.engine.block import Settings
+        from napari_medt.engine.block import SlideSettings
         from napari_medt.engine.labelfile import LabelFile
 
         request = self._request
-        settings = Settings.read(request.output)
+        settings = SlideSettings.read(request.output)
         step = request.levels[0].width / request.levels[settings.level].width
         levels = LabelFile.open(request.output).levels
         for layer in self._viewer.layers:

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from napari_medt.network import fused
 
-GATES = ("gate_query", "gate_key", "gate_position_value", "gate_value")
 # Position terms start almost closed, the content term open (Valanarasu et al. 2021, section 2.2).
 GATE_START = {"gate_query": 0.1, "gate_key": 0.1, "gate_position_value": 0.1, "gate_value": 1.0}
+GATES = tuple(GATE_START)
 
 
 class AxialAttention(nn.Module):

@@ -21,17 +21,18 @@ class Stem(nn.Sequential):
     """
 
     def __init__(self, in_channels: int, width: int) -> None:
-        super().__init__()
         middle = 128
-        self.append(nn.Conv2d(in_channels, width, 7, stride=2, padding=3, bias=False))
-        self.append(nn.BatchNorm2d(width))
-        self.append(nn.ReLU())
-        self.append(nn.Conv2d(width, middle, 3, padding=1, bias=False))
-        self.append(nn.BatchNorm2d(middle))
-        self.append(nn.ReLU())
-        self.append(nn.Conv2d(middle, width, 3, padding=1, bias=False))
-        self.append(nn.BatchNorm2d(width))
-        self.append(nn.ReLU())
+        super().__init__(
+            nn.Conv2d(in_channels, width, 7, stride=2, padding=3, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.Conv2d(width, middle, 3, padding=1, bias=False),
+            nn.BatchNorm2d(middle),
+            nn.ReLU(),
+            nn.Conv2d(middle, width, 3, padding=1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+        )
 
 
 class AxialBlock(nn.Module):

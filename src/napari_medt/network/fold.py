@@ -279,7 +279,7 @@ def scale_and_shift(norm: Any) -> tuple[Tensor, Tensor]:
 
 
 class PixelwiseLinear(nn.Module):
-    """A 1 x 1 convolution; on small maps the matrix product it is, for which less is set up.
+    """A 1 x 1 convolution; on small maps a matrix product, which takes less to set up.
 
     Parameters
     ----------

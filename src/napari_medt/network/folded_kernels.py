@@ -43,7 +43,10 @@ def reduced(x):
 
 @compiled
 def power_of_two(r, power):
-    """Exponential of what :func:`reduced` split, to 2e-8 of the exponent and 1e-7."""
+    """Exponential from what :func:`reduced` returns.
+
+    Its relative error is 1e-7, plus 2e-8 times the exponent.
+    """
     p = r * TWO5 + TWO4
     p = p * r + TWO3
     p = p * r + TWO2
@@ -53,7 +56,7 @@ def power_of_two(r, power):
 
 
 @compiled
-def take(row, maps, queries, keys, half):
+def load_row(row, maps, queries, keys, half):
     """Copy one row ``(length, channels)`` of `maps`: all to `keys`, queries to lanes too."""
     n, m = divmod(row, maps.shape[1])
     for i in range(maps.shape[2]):
@@ -66,7 +69,7 @@ def take(row, maps, queries, keys, half):
 
 
 @compiled
-def give(row, values, scratch, maps):
+def store_row(row, values, scratch, maps):
     """Copy what goes out of one row, ``(channels, lanes)``, to `maps` by way of `scratch`."""
     n, m = divmod(row, maps.shape[1])
     for i in range(maps.shape[2]):
@@ -304,8 +307,8 @@ def attend_folded(qkv, rq, rk, rv, table_tops, out, start, stop):
     tops = np.zeros((1, z.shape[2]), qkv.dtype)
     for row in range(start, stop, 2):
         last = min(row + 1, stop - 1)  # of an odd number of rows the last is its own neighbour
-        take(row, qkv, x[0], z[0], half)
-        take(last, qkv, x[1], z[1], half)
+        load_row(row, qkv, x[0], z[0], half)
+        load_row(last, qkv, x[1], z[1], half)
         if some_at_once:
             find_tops(z[0], z[1], tops)
         for h in range(heads):
@@ -328,5 +331,5 @@ def attend_folded(qkv, rq, rk, rv, table_tops, out, start, stop):
                 narrow(queries, keys, tq, tk, tv, values, h)
             else:
                 plain_narrow(queries, keys, tq, tk, tv, values, h)
-        give(row, y[0], z[0], out)
-        give(last, y[1], z[1], out)
+        store_row(row, y[0], z[0], out)
+        store_row(last, y[1], z[1], out)

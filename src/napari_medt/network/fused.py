@@ -24,13 +24,15 @@ from napari_medt.network.threads import run_in_threads
 
 logger = logging.getLogger("napari_medt")
 
+BROKEN = "Numba does not work here (%s), so networks run in torch alone."
+
 try:
     from napari_medt.network import kernels
 except ImportError as error:  # Numba is optional
     logger.info("Numba is missing (%s), so networks run in torch alone, more slowly.", error)
     _installed = False
 except Exception as error:  # there, but damaged: LLVM may lack a library, which is an OSError
-    logger.warning("Numba does not work here (%s), so networks run in torch alone.", error)
+    logger.warning(BROKEN, error)
     _installed = False
 else:
     _installed = True
@@ -38,7 +40,7 @@ else:
 if TYPE_CHECKING:
     from napari_medt.network.attention import AxialAttention
 
-# Numbers in a map, times the keys that each meets: of a part that is worth another thread's while.
+# Work from which a part is worth another thread: numbers in its rows, times keys, times `cost`.
 WORTH_SHARING = 1 << 22
 
 _enabled = True
@@ -59,7 +61,7 @@ def _compiles() -> bool:
     try:
         return kernels.probe() == 1
     except Exception as error:  # Numba and LLVM raise what they like
-        logger.warning("Numba does not work here (%s), so networks run in torch alone.", error)
+        logger.warning(BROKEN, error)
         return False
 
 
@@ -137,11 +139,11 @@ def _similarity_scales(module: AxialAttention, rows: Tensor) -> Tensor:
     """
     norm: Any = module.similarity_norm
     weight = norm.weight.double().view(-1, module.heads)
-    if not norm.training:
+    if norm.training:
+        mean, variance = _map_moments(module, rows)
+        _update_running(norm, mean, variance, count=rows[..., 0].numel() * rows.shape[2])
+    else:
         variance = norm.running_var.double().view_as(weight)
-        return weight * (variance + norm.eps).rsqrt()
-    mean, variance = _map_moments(module, rows)
-    _update_running(norm, mean, variance, count=rows[..., 0].numel() * rows.shape[2])
     return weight * (variance + norm.eps).rsqrt()
 
 
@@ -251,7 +253,7 @@ def share(
     """Run a kernel over all rows with torch's number of threads, this one among them.
 
     Rows are cut into the same parts however the threads happen to run, so sums are reproducible.
-    `cost` is how much longer than in inference a query takes for a key.
+    `cost` is the time that a query takes for a key, as a multiple of that in inference.
 
     Returns
     -------

@@ -53,7 +53,7 @@ def padded(length):
 
 
 @compiled
-def read(row, maps, scratch):
+def load_row(row, maps, scratch):
     """Copy one row ``(length, channels)`` of `maps` to ``(channels, length)``."""
     n, m = divmod(row, maps.shape[1])
     for i in range(maps.shape[2]):
@@ -62,8 +62,8 @@ def read(row, maps, scratch):
 
 
 @compiled
-def write(row, scratch, maps):
-    """Undo :func:`read`."""
+def store_row(row, scratch, maps):
+    """Undo :func:`load_row`."""
     n, m = divmod(row, maps.shape[1])
     for i in range(maps.shape[2]):
         for c in range(maps.shape[3]):
@@ -117,7 +117,7 @@ def attend(qkv, scale, rq, rk, rv, gate, out, softmax, start, stop):
     y = np.zeros((out.shape[3], padded(length)), qkv.dtype)
     s = np.zeros((length, WIDTH), qkv.dtype)
     for row in range(start, stop):
-        read(row, qkv, x)
+        load_row(row, qkv, x)
         for h in range(heads):
             first = 2 * width * h
             q, k = x[first : first + half], x[first + half : first + width]
@@ -148,7 +148,7 @@ def attend(qkv, scale, rq, rk, rv, gate, out, softmax, start, stop):
                     store(y, target, i, value * part * gate[0])
                     if positions:
                         store(y, target + 1, i, position * part)
-        write(row, y, out)
+        store_row(row, y, out)
 
 
 @compiled
@@ -189,9 +189,9 @@ def attend_backward(
     # Rows of work: attention, gradient of the logits, and the mean gradient of a query's weights.
     work = np.zeros((3, padded(length)), qkv.dtype)
     for row in range(start, stop):
-        read(row, qkv, x)
-        read(row, out, y)
-        read(row, dout, dy)
+        load_row(row, qkv, x)
+        load_row(row, out, y)
+        load_row(row, dout, dy)
         dx[:] = 0
         for h in range(heads):
             first = 2 * width * h
@@ -247,7 +247,7 @@ def attend_backward(
                         store(dq, c, i, load(dq, c, i) + ds * slope)
                     dk[c, j] = add_up(total)
             dscale[h] += add_up(dscaleh)
-        write(row, dx, dqkv)
+        store_row(row, dx, dqkv)
     dgate[0] += dgated
 
 
@@ -296,7 +296,7 @@ def moments(qkv, content, first, second, start, stop):
     half = width // 2
     x = np.zeros((qkv.shape[3], padded(qkv.shape[2])), qkv.dtype)
     for row in range(start, stop):
-        read(row, qkv, x)
+        load_row(row, qkv, x)
         for h in range(heads):
             low = 2 * width * h
             q, k = x[low : low + half], x[low + half : low + width]
@@ -326,7 +326,7 @@ def moments_backward(qkv, dcontent, dfirst, dsecond, dqkv, start, stop):
     x = np.zeros((qkv.shape[3], padded(qkv.shape[2])), qkv.dtype)
     dx = np.zeros_like(x)
     for row in range(start, stop):
-        read(row, qkv, x)
+        load_row(row, qkv, x)
         for h in range(heads):
             low = 2 * width * h
             for term in range(2):
@@ -346,4 +346,4 @@ def moments_backward(qkv, dcontent, dfirst, dsecond, dqkv, start, stop):
                     for d in range(half):
                         for i in range(length):
                             dz[c, i] += dsecond[h, term, c, d, i] * z[d, i]
-        write(row, dx, dqkv)
+        store_row(row, dx, dqkv)

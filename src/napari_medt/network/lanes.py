@@ -5,8 +5,8 @@ remainders that take longer than the work. With a vector type of its own a kerne
 means: ``load`` and ``store`` move sixteen neighbours of an array's last axis, ``+ - *`` work lane
 by lane (a number stands for sixteen equal ones), and LLVM splits the vectors as the CPU needs.
 
-Products and sums may be contracted. Sums are reordered in `add_up` only: in an exponential that
-would cost all accuracy.
+Multiplications and additions may be fused. Only `add_up` may reorder a sum: in `exp` that would
+ruin the accuracy.
 """
 
 from __future__ import annotations

@@ -167,6 +167,11 @@ class LoGoNet(nn.Module):
             Images.
         branches : {"both", "global", "patch"}
             Which branches run.
+
+        Raises
+        ------
+        ValueError
+            If `branches` is none of these.
         """
         if branches == "both":
             fused = self.fuse(self.global_branch(x) + self._local(x))

@@ -1,4 +1,4 @@
-"""Let a function run in several threads at once: in torch's own, where they can be had.
+"""Run a function in several threads at once: in torch's own, where possible.
 
 Torch's threads do not sleep at once when their work is done but spin for a while, which takes the
 processor from any others. So on Linux, where torch brings GNU OpenMP along, its threads are asked
@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ def run_in_threads(count: int, work: Callable[[], None]) -> None:
     Raises
     ------
     Exception
-        What `work` raised, in whichever thread it was first.
+        What `work` raised in one of the threads, once all have ended.
     """
     if count == 1:
         work()
@@ -34,7 +34,10 @@ def run_in_threads(count: int, work: Callable[[], None]) -> None:
     parallel = _gnu_parallel()
     if parallel is None:
         others = [_pool(count).submit(work) for _ in range(count - 1)]
-        work()
+        try:
+            work()
+        finally:
+            wait(others)  # they write into the caller's arrays
         for other in others:
             other.result()
         return

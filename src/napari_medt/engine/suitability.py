@@ -28,7 +28,7 @@ def unlikeness(image: NDArray, domains: Mapping[str, Domain]) -> dict[str, float
     Raises
     ------
     ImageError
-        If it is no image that can be segmented.
+        If the image cannot be segmented.
     """
     scalings = {domain.scaling for domain in domains.values()}
     described = {scaling: describe(image, scaling) for scaling in scalings}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_medt.engine.fit import advise, closest, unlikeness
+from napari_medt.engine.suitability import advise, closest, unlikeness
 from napari_medt.errors import ImageError
 from napari_medt.models.store import bundled_domains
 from napari_medt.sample_data.generate import draw
