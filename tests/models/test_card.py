@@ -61,3 +61,9 @@ def test_a_card_that_was_spoilt_is_refused(tiny_model, values, reason):
     file.write_text(json.dumps(card), encoding="utf-8")
     with pytest.raises(ModelError, match=f"cannot be used: {reason}"):
         read_card(tiny_model)
+
+
+def test_a_card_nested_too_deeply_is_refused(tiny_model):
+    (tiny_model / CARD_FILE).write_text("[" * 100000)
+    with pytest.raises(ModelError, match="cannot be used"):
+        read_card(tiny_model)

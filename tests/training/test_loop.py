@@ -231,6 +231,21 @@ def test_learning_rate_warms_up_then_falls_to_zero():
     assert rates[-1] < 0.02 * CONFIG.learning_rate
 
 
+@pytest.mark.parametrize(("epochs", "steps"), [(0.5, 5), (0.5, 1), (0.3, 7)])
+def test_a_warm_up_of_part_of_an_epoch_stays_below_the_learning_rate(epochs, steps):
+    config = replace(CONFIG, warmup_epochs=epochs)
+    rates = [learning_rate(config, step, steps) for step in range(4 * steps)]
+    assert max(rates) <= CONFIG.learning_rate
+
+
+def test_no_score_below_0_is_shown_before_the_first_validation(data, tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr(loop.tqdm, "set_postfix", lambda bar, best, **_: shown.append(best))
+    monkeypatch.setattr(loop, "choice", lambda summary: 0.5)
+    train(replace(CONFIG, epochs=2), data, tmp_path / "model", device="cpu", quiet=True)
+    assert shown == ["0.0000"] * 5 + ["0.5000"]  # two steps and the epoch, twice
+
+
 def test_a_network_that_diverged_is_told_at_validation(data):
     """The loss was still a number; the step after it made weights that are not."""
     state = loop.start(CONFIG, data, torch.device("cpu"))

@@ -271,5 +271,5 @@ def read_card(folder: Path) -> ModelCard:
         return ModelCard.from_dict(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise ModelError(f"{folder} is not a model folder: it has no {CARD_FILE}.") from None
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise ModelError(f"The model card {path} cannot be used: {error}.") from None

@@ -70,5 +70,5 @@ def read_domain(folder: Path) -> Domain | None:
             examples=tuple(tuple(map(float, row)) for row in values["examples"]),
             reach=float(values["reach"]),
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise ModelError(f"{path} is damaged; install the model again.") from None

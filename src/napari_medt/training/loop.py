@@ -144,7 +144,7 @@ def learn(
             write_log(output / "log.csv", state.log)
             if "val_dice" in row:
                 draw_curve(output / "curve.png", state.log, config.name)
-            bar.set_postfix(loss=f"{loss:.3f}", best=f"{state.best:.4f}")
+            show_progress(bar, loss, state)
     state.average.load_state_dict(state.best_weights)
     return state
 
@@ -280,8 +280,13 @@ def train_epoch(
         update_average(state.average, state.network, config.average_decay, state.step)
         losses.append(loss.item())
         bar.update()
-        bar.set_postfix(loss=f"{losses[-1]:.3f}", best=f"{max(state.best, 0):.4f}")
+        show_progress(bar, losses[-1], state)
     return float(np.mean(losses))
+
+
+def show_progress(bar: tqdm, loss: float, state: State) -> None:
+    """Show the loss and the best score beside the bar; 0 before the first validation."""
+    bar.set_postfix(loss=f"{loss:.3f}", best=f"{max(state.best, 0):.4f}")
 
 
 def set_gates_trainable(network: nn.Module, trainable: bool) -> None:
@@ -295,7 +300,7 @@ def learning_rate(config: TrainingConfig, step: int, steps_per_epoch: int) -> fl
     """Linear warm-up, then a cosine to zero at the end of the run."""
     warmup = config.warmup_epochs * steps_per_epoch
     if step < warmup:
-        return config.learning_rate * (step + 1) / warmup
+        return config.learning_rate * min(1, (step + 1) / warmup)
     progress = (step - warmup) / max(1, config.epochs * steps_per_epoch - warmup)
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
 
