@@ -17,6 +17,7 @@ from skimage.draw import disk
 
 import napari_medt
 from napari_medt import cli
+from napari_medt.models.accuracy import accuracy_lines
 from napari_medt.models.store import load_model
 from tests.conftest import make_model
 from tests.training.test_data import write_data
@@ -214,7 +215,7 @@ def test_evaluate_draws_the_worst_and_refreshes_the_card(tiny_model, tmp_path, c
     assert set(after.card.accuracy) == {"both", "global", "patch"}
     assert after.card.accuracy["both"]["images"] == 5
     assert after.card.temperature != 1
-    assert after.card.describe_accuracy() == printed.splitlines()[1:-1]
+    assert accuracy_lines(after.card.accuracy) == printed.splitlines()[1:-1]
     assert after.card.sha256 == before.card.sha256
     assert printed.splitlines()[-1].startswith("Worst: ")
     assert imageio.imread(picture).shape[:2] == (1200, 900)  # four rows of three
@@ -399,7 +400,8 @@ def test_settings_that_do_not_fit(tmp_path, capsys):
         ({"classes": ["tumour", "stroma"]}, "must be 'background'"),
         ({"classes": ["background", "core", "rim"]}, "no class can be named 'core'"),
         ({"input": {"object_size": 20}}, "object_size needs"),
-        ({"input": {"object_size": math.inf}}, "object_size must be a number that is not negative"),
+        ({"input": {"object_size": math.inf}}, "object_size must be a number"),
+        ({"input": {"object_size": -1}}, "object_size must be a number that is not negative"),
         ({"start_from": 5}, "start_from must be the name or folder"),
         ({"classes": ["background", *map(str, range(128))]}, "at most 128 classes"),
         ({"shape": "ellipse", "classes": ["background", "a", "b"]}, "a single class"),

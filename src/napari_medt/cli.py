@@ -408,7 +408,7 @@ def add_models(commands: Any) -> None:
 
 def run_models(options: argparse.Namespace) -> int:
     """List the bundled models."""
-    from napari_medt.models.accuracy import reliability
+    from napari_medt.models.accuracy import accuracy_lines, reliability
     from napari_medt.models.store import bundled_cards
 
     if options.gates:
@@ -425,7 +425,7 @@ def run_models(options: argparse.Namespace) -> int:
             print(f"  {words}")
         for source in card.training.get("data", ()):
             print(f"  Trained on: {source['name']} ({source['licence']})")
-        print(*(f"  {line}" for line in card.describe_accuracy()), sep="\n")
+        print(*(f"  {line}" for line in accuracy_lines(card.accuracy)), sep="\n")
     return 0
 
 
@@ -475,11 +475,12 @@ def add_train(commands: Any) -> None:
 
 def run_train(options: argparse.Namespace) -> int:
     """Train a model, or go on with an interrupted run."""
+    from napari_medt.models.accuracy import accuracy_lines
     from napari_medt.training.loop import train
 
     card = train(read_options(options), options.data, options.output, device=options.device)
     print(f"{card.name} is ready in {options.output}. On the validation images:")
-    print(*(f"  {line}" for line in card.describe_accuracy()), sep="\n")
+    print(*(f"  {line}" for line in accuracy_lines(card.accuracy)), sep="\n")
     return 0
 
 

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from dataclasses import asdict, dataclass, field
 from numbers import Real
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from napari_medt.errors import ModelError
-from napari_medt.models.accuracy import accuracy_lines
 from napari_medt.network.config import BRANCHES, Branches, NetworkConfig
 
 CARD_FILE = "card.json"
 WEIGHTS_FILE = "weights.safetensors"
 BACKGROUND = "background"
 CORE = "core"
-REPORTS = ("", "circumference")
-SHAPES = ("any", "single", "ellipse")
+
+Channels = Literal["gray", "rgb", "bgr"]
+Scaling = Literal["tiled", "whole"]
+Intensity = Literal["percentile", "range"]
+Flips = Literal["none", "columns", "both"]
+Shape = Literal["any", "single", "ellipse"]
+Report = Literal["", "circumference"]
 
 
 @dataclass(frozen=True)
@@ -47,31 +50,36 @@ class InputRule:
         to it. 0 takes tiled images at their own resolution.
     flips : {"none", "columns", "both"}
         Show the network every tile mirrored too and take the mean, which is a little more accurate:
-        left to right for twice the work, or upside down as well for four times. Only as training
-        mirrored its images.
+        left to right for twice the work, or upside down as well for four times. Use only mirrorings
+        that training used.
     zooms : tuple of float
         Show the network tiled images at each of these multiples of their magnification and take the
-        mean, which tells touching objects apart better; the first is 1. One of z adds z squared of
-        the work.
+        mean, which separates touching objects better; the first is 1. A zoom of z adds z squared
+        times the work.
+
+    Raises
+    ------
+    ValueError
+        If a value is not one of those above; the message says which one.
     """
 
-    channels: Literal["gray", "rgb", "bgr"] = "gray"
-    scaling: Literal["tiled", "whole"] = "tiled"
-    intensity: Literal["percentile", "range"] = "percentile"
+    channels: Channels = "gray"
+    scaling: Scaling = "tiled"
+    intensity: Intensity = "percentile"
     low: float = 1.0
     high: float = 99.8
     gamma: float = 1.0
     overlap: float = 0.25
     object_size: float = 0.0
-    flips: Literal["none", "columns", "both"] = "none"
+    flips: Flips = "none"
     zooms: tuple[float, ...] = (1.0,)
 
     def __post_init__(self) -> None:
         choices = {
-            "channels": ("gray", "rgb", "bgr"),
-            "scaling": ("tiled", "whole"),
-            "intensity": ("percentile", "range"),
-            "flips": ("none", "columns", "both"),
+            "channels": get_args(Channels),
+            "scaling": get_args(Scaling),
+            "intensity": get_args(Intensity),
+            "flips": get_args(Flips),
         }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
@@ -79,11 +87,11 @@ class InputRule:
         check_numbers(self, ("low", "high", "gamma", "overlap", "object_size"))
         if self.intensity == "percentile" and not 0 <= self.low < self.high <= 100:
             raise ValueError("low and high must be percentiles from 0 to 100, low below high")
-        if not 0 < self.gamma < math.inf:
+        if self.gamma <= 0:
             raise ValueError("gamma must be a positive number")
         if not 0 <= self.overlap <= 0.5:
             raise ValueError("overlap must be from 0 to 0.5")
-        if not 0 <= self.object_size < math.inf:
+        if self.object_size < 0:
             raise ValueError("object_size must be a number that is not negative")
         if self.object_size and self.scaling == "whole":
             raise ValueError("object_size must be 0 where whole images are seen")
@@ -142,6 +150,11 @@ class ModelCard:
         :func:`napari_medt.models.accuracy.accuracy_lines`.
     sha256 : str
         Of the weights file.
+
+    Raises
+    ------
+    ValueError
+        If a value is not one of those above, or they do not fit together; the message says which.
     """
 
     name: str
@@ -152,9 +165,9 @@ class ModelCard:
     limits: str = ""
     threshold: float = 0.5
     min_size: int = 0
-    shape: Literal["any", "single", "ellipse"] = "any"
+    shape: Shape = "any"
     temperature: float = 1.0
-    report: str = ""
+    report: Report = ""
     report_scale: float = 1.0
     licence: str = ""
     training: dict[str, Any] = field(default_factory=dict)
@@ -180,12 +193,13 @@ class ModelCard:
             raise ValueError("threshold must be from 0 to 1")
         if type(self.min_size) is not int or self.min_size < 0:  # True is an int, too
             raise ValueError("min_size must be a whole number that is not negative")
-        if not (0 < self.temperature < math.inf and 0 < self.report_scale < math.inf):
+        if self.temperature <= 0 or self.report_scale <= 0:
             raise ValueError("temperature and report_scale must be above 0")
-        if self.report not in REPORTS:
+        if self.report not in get_args(Report):
             raise ValueError(f"unknown report {self.report!r}: choose 'circumference' or none")
-        if self.shape not in SHAPES:
-            raise ValueError(f"unknown shape {self.shape!r}: choose one of {', '.join(SHAPES)}")
+        if self.shape not in get_args(Shape):
+            known = ", ".join(get_args(Shape))
+            raise ValueError(f"unknown shape {self.shape!r}: choose one of {known}")
         if self.shape != "any" and len(self.classes) != 2:
             raise ValueError("one object needs a single class beside the background")
         try:
@@ -216,10 +230,6 @@ class ModelCard:
         plain: dict[str, Any] = json.loads(json.dumps(made))
         return plain
 
-    def describe_accuracy(self) -> list[str]:
-        """Say how good the model is on validation images: the lines of a table."""
-        return accuracy_lines(self.accuracy)
-
     def to_json(self) -> str:
         """Write the card as JSON text."""
         return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
@@ -244,17 +254,17 @@ class ModelCard:
 
 
 def check_numbers(holder: object, names: tuple[str, ...]) -> None:
-    """Refuse attributes that are no numbers, which a file can hold.
+    """Refuse attributes that are not finite numbers: a file can hold anything.
 
     Raises
     ------
     ValueError
-        That says which one.
+        If one is not a number, or is NaN, infinite or too large for a float; the message names it.
     """
     for name in names:
         value = getattr(holder, name)
-        beyond = isinstance(value, int) and abs(value) > sys.float_info.max  # JSON knows no limit
-        if beyond or isinstance(value, bool) or not isinstance(value, Real):  # True is one, too
+        is_real = isinstance(value, Real) and not isinstance(value, bool)  # True is an int, too
+        if not (is_real and abs(value) <= sys.float_info.max):  # JSON has NaN, and ints of any size
             raise ValueError(f"{name} must be a number")
 
 

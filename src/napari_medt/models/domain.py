@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medt.errors import ModelError
+from napari_medt.models.card import Scaling
 
 DOMAIN_FILE = "domain.json"
 
@@ -30,7 +31,7 @@ class Domain:
         Distance from the nearest example, in spreads, within which nearly all training images lie.
     """
 
-    scaling: str
+    scaling: Scaling
     spread: tuple[float, ...]
     examples: tuple[tuple[float, ...], ...]
     reach: float

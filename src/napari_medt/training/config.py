@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from napari_medt.errors import DataError
-from napari_medt.models.card import BACKGROUND, CORE, InputRule, ModelCard
+from napari_medt.models.card import (
+    BACKGROUND,
+    CORE,
+    InputRule,
+    ModelCard,
+    Report,
+    Shape,
+    check_numbers,
+)
 from napari_medt.network.config import NetworkConfig
 from napari_medt.training.augment import AUGMENTATIONS
 from napari_medt.training.targets import HARD
@@ -26,7 +33,7 @@ LEAST_WHOLE = {
     "min_size": 0,
     "seed": 0,
 }
-PATCH_STATISTICS = ("pooled", "per_patch")
+PatchStatistics = Literal["pooled", "per_patch"]
 NOT_NEGATIVE = ("weight_decay", "warmup_epochs", "contact_weight")
 INSTANCE_CLASSES = (BACKGROUND, "rim", CORE)
 
@@ -84,6 +91,11 @@ class TrainingConfig:
         Fixes initial weights, order, augmentation and branch dropout.
     sources : tuple of dict
         Name, source, licence and attribution of each data set, for the card.
+
+    Raises
+    ------
+    ValueError
+        If a value is not one of those above, or they do not fit together; the message says which.
     """
 
     name: str = "my-model"
@@ -108,12 +120,12 @@ class TrainingConfig:
     contact_weight: float = 4.0
     gates_frozen_epochs: int = 10
     branch_dropout: tuple[float, float] = (0.25, 0.25)
-    patch_statistics: Literal["pooled", "per_patch"] = "pooled"
+    patch_statistics: PatchStatistics = "pooled"
     average_decay: float = 0.998
     validate_every: int = 5
     min_size: int = 0
-    shape: Literal["any", "single", "ellipse"] = "any"
-    report: str = ""
+    shape: Shape = "any"
+    report: Report = ""
     seed: int = 0
     sources: tuple[dict[str, str], ...] = ()
 
@@ -125,8 +137,9 @@ class TrainingConfig:
             )
         if self.target not in ("instances", "classes"):
             raise ValueError("target must be 'instances' or 'classes'")
-        if self.patch_statistics not in PATCH_STATISTICS:
-            raise ValueError(f"patch_statistics must be one of {', '.join(PATCH_STATISTICS)}")
+        if self.patch_statistics not in get_args(PatchStatistics):
+            known = ", ".join(get_args(PatchStatistics))
+            raise ValueError(f"patch_statistics must be one of {known}")
         if not isinstance(self.start_from, str):
             raise ValueError("start_from must be the name or folder of a model")
         if not all(isinstance(source, dict) for source in self.sources):
@@ -153,11 +166,9 @@ class TrainingConfig:
                 raise ValueError(f"{name} must be a whole number, at least {least}")
         if self.seed >= 2**63:
             raise ValueError("seed must be below 2^63")
-        for name in ("learning_rate", "crop_spread", "average_decay", *NOT_NEGATIVE):
-            value = getattr(self, name)
-            if type(value) not in (int, float) or not abs(value) <= sys.float_info.max:
-                raise ValueError(f"{name} must be a number")
-            if name in NOT_NEGATIVE and value < 0:
+        check_numbers(self, ("learning_rate", "crop_spread", "average_decay", *NOT_NEGATIVE))
+        for name in NOT_NEGATIVE:
+            if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative")
         if self.learning_rate <= 0:
             raise ValueError("learning_rate must be above 0")
@@ -198,7 +209,13 @@ class TrainingConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TrainingConfig:
-        """Build a configuration from JSON values; what is left out has its default."""
+        """Build a configuration from JSON values; what is left out has its default.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If fields are unknown, of another type or do not fit together.
+        """
         values = dict(values)
         if "input" in values:
             values["input"] = InputRule(**values["input"])

@@ -11,7 +11,7 @@ from scipy.cluster.vq import kmeans2
 
 from napari_medt.engine.describe import describe
 from napari_medt.errors import DataError, ImageError
-from napari_medt.models.card import InputRule
+from napari_medt.models.card import InputRule, Scaling
 from napari_medt.models.domain import Domain
 from napari_medt.training.data import Sample, read_checked
 
@@ -49,7 +49,7 @@ def find_domain(samples: Sequence[Sample], rule: InputRule) -> Domain:
     return domain_of(np.array(described), rule.scaling)
 
 
-def domain_of(described: NDArray[np.float64], scaling: str) -> Domain:
+def domain_of(described: NDArray[np.float64], scaling: Scaling) -> Domain:
     """Domain of descriptions ``(images, features)``: their spread, and the means of clusters."""
     # A feature that hardly varies in training (colour in gray images) still has some width.
     spread = np.maximum(described.std(axis=0), 0.05)
