@@ -120,7 +120,7 @@ def differing_pixels(model, samples):
 def compare_masks(data):
     """Every bundled model that `data` has images for, the results written as they come."""
     from napari_medt.models.store import bundled_cards, load_model
-    from napari_medt.training.data import find_samples
+    from napari_medt.training.samples import find_samples
 
     results = {}
     for name in bundled_cards():

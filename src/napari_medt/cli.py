@@ -328,8 +328,8 @@ def run_evaluate(options: argparse.Namespace) -> int:
     from napari_medt.models.accuracy import accuracy_lines
     from napari_medt.models.store import load_model, save_model
     from napari_medt.training.calibrate import calibrated
-    from napari_medt.training.data import find_samples
     from napari_medt.training.evaluate import evaluate, summarise
+    from napari_medt.training.samples import find_samples
     from napari_medt.training.worst import draw_worst
 
     samples = find_samples(options.data)
@@ -514,7 +514,7 @@ def read_options(options: argparse.Namespace) -> Any:
 def first_channels(data: Path) -> str:
     """Whether the first training image is ``"gray"`` or ``"rgb"``."""
     from napari_medt.engine.formats.plain import read_image
-    from napari_medt.training.data import find_splits
+    from napari_medt.training.samples import find_splits
 
     return "rgb" if read_image(find_splits(data)[0][0].image).ndim == 3 else "gray"
 

@@ -16,7 +16,6 @@ from napari_medt.network.attention import GATES
 from napari_medt.training import loop
 from napari_medt.training.augment import AUGMENTATIONS, Augmentation
 from napari_medt.training.config import TrainingConfig
-from napari_medt.training.data import find_splits
 from napari_medt.training.loop import (
     choice,
     choose_branches,
@@ -24,6 +23,7 @@ from napari_medt.training.loop import (
     learning_rate,
     train,
 )
+from napari_medt.training.samples import find_splits
 
 CONFIG = TrainingConfig(
     name="discs",

@@ -14,8 +14,8 @@ from scipy.special import logsumexp
 from napari_medt.engine.ellipse import circumference
 from napari_medt.engine.segment import predict_image
 from napari_medt.models.store import Model
-from napari_medt.training.data import Sample
 from napari_medt.training.evaluate import read_pair_for
+from napari_medt.training.samples import Sample
 
 PIXELS_PER_IMAGE = 4000
 LOWEST, HIGHEST = 0.1, 10.0  # temperatures outside these would be a sign of something else

@@ -13,7 +13,8 @@ from napari_medt.engine.describe import describe
 from napari_medt.errors import DataError, ImageError
 from napari_medt.models.card import InputRule, Scaling
 from napari_medt.models.domain import Domain
-from napari_medt.training.data import Sample, read_checked
+from napari_medt.training.data import read_checked
+from napari_medt.training.samples import Sample
 
 EXAMPLES = 24  # typical images that are kept; fewer where there are few images
 INSIDE = 99.0  # percent of the training images that lie within reach

@@ -14,7 +14,7 @@ from napari_medt.engine.segment import Segmentation, segment
 from napari_medt.models.accuracy import FAILURE_DICE
 from napari_medt.models.store import Model
 from napari_medt.network.config import Branches
-from napari_medt.training.data import Sample, read_pair
+from napari_medt.training.data import read_pair
 from napari_medt.training.metrics import (
     average_precision,
     bootstrap_interval,
@@ -24,6 +24,7 @@ from napari_medt.training.metrics import (
     iou,
     panoptic_quality,
 )
+from napari_medt.training.samples import Sample
 
 
 @dataclass(frozen=True, eq=False)

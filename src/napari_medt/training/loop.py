@@ -35,16 +35,11 @@ from napari_medt.training.checkpoint import (
 )
 from napari_medt.training.config import TrainingConfig
 from napari_medt.training.curve import draw_curve, write_log
-from napari_medt.training.data import (
-    Sample,
-    TrainingPair,
-    find_splits,
-    read_pair,
-    read_training_pair,
-)
+from napari_medt.training.data import TrainingPair, read_pair, read_training_pair
 from napari_medt.training.domain import find_domain
 from napari_medt.training.evaluate import accuracy_table, evaluate, summarise
 from napari_medt.training.losses import segmentation_loss
+from napari_medt.training.samples import Sample, find_splits
 from napari_medt.training.views import batches
 
 CONFIG_FILE = "training.json"
