@@ -15,7 +15,7 @@ from napari_medt.errors import ModelError
 from napari_medt.network.config import NetworkConfig
 from napari_medt.network.networks import AxialUNet, LoGoNet, from_config
 
-MOST = 4096  # pixels a side, channels or classes: a damaged file must not ask for all memory
+MAX_SIZE = 4096  # pixels a side, channels or classes: a damaged file must not ask for all memory
 PUBLISHED_PATCH = 32  # side of the published local branch's patches, whatever the image size
 
 # Published name -> ours, inside one branch, after the local branch's suffix _p is taken off.
@@ -144,7 +144,7 @@ def config_of(state: Mapping[str, Tensor]) -> NetworkConfig:
     except (ValueError, IndexError) as error:
         raise ModelError(f"These are not weights of a published MedT network: {error}.") from None
     largest = max(config.image_size, config.in_channels, config.num_classes)
-    if largest > MOST:
+    if largest > MAX_SIZE:
         raise ModelError(
             f"These are not weights of a published MedT network: {largest} pixels, channels or "
             "classes are too many."

@@ -36,7 +36,7 @@ class State:
     seconds : float
         Time spent so far.
     best : float
-        Best validation score so far, by :func:`~napari_medt.training.loop.choice`.
+        Best validation score so far, by :func:`~napari_medt.training.loop.selection_score`.
     best_weights : dict
         The average's state_dict then.
     log : list of dict

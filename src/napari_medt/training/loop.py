@@ -115,8 +115,8 @@ def learn(
     """
     where = choose_device(device)
     make_folder(output)
-    state = start(config, output, where, build)
-    keep_to_images(state, training, validation, output)
+    state = load_or_make_state(config, output, where, build)
+    check_same_images(state, training, validation, output)
     write_text(output / CONFIG_FILE, config.to_json())
     pairs = read_images(config, training, validation, quiet)
     steps_per_epoch = math.ceil((config.images_per_epoch or len(pairs)) / config.batch_size)
@@ -160,7 +160,7 @@ def read_images(
     return pairs
 
 
-def start(
+def load_or_make_state(
     config: TrainingConfig,
     output: Path,
     device: torch.device,
@@ -182,7 +182,7 @@ def start(
     return state
 
 
-def keep_to_images(
+def check_same_images(
     state: State, training: list[Sample], validation: list[Sample], output: Path
 ) -> None:
     """Let a run go on only with the images it began with, or those validated might be trained on.
@@ -338,14 +338,14 @@ def validate(
         summary = summarise(evaluate(model, samples, device=device))
     except ModelError:  # the only thing a network can have wrong at this point
         raise ModelError(DIVERGED) from None
-    score = choice(summary)
+    score = selection_score(summary)
     if score > state.best:
         state.best = score
         state.best_weights = copy.deepcopy(state.average.state_dict())
     return {f"val_{key}": summary[key] for key in MEASURES if key in summary}
 
 
-def choice(summary: dict[str, Any]) -> float:
+def selection_score(summary: dict[str, Any]) -> float:
     """What the best weights are chosen by: panoptic quality of objects, or else Dice.
 
     Dice hardly tells whether objects that touch were told apart; panoptic quality sees that and
