@@ -21,7 +21,7 @@ from napari_medt.network.config import NetworkConfig
 from napari_medt.training.augment import AUGMENTATIONS
 from napari_medt.training.targets import HARD
 
-# The least of whole numbers; the network has more to say about sizes.
+# The least values of whole numbers; the network's configuration restricts sizes further.
 LEAST_WHOLE = {
     "image_size": 1,
     "patch_size": 0,
@@ -69,7 +69,7 @@ class TrainingConfig:
         Of AdamW; warm-up over `warmup_epochs`, then a cosine down to zero.
     contact_weight : float
         Weight in the cross-entropy of pixels between objects that nearly touch, and of small
-        objects with what is around them.
+        objects with their surroundings.
     gates_frozen_epochs : int
         The gates keep their start values this long, as published, then are learned.
     branch_dropout : tuple of float
@@ -86,7 +86,7 @@ class TrainingConfig:
     shape : {"any", "single", "ellipse"}
         What masks look like, for the card.
     report : {"", "circumference"}
-        What is said of a mask besides its area, for the card.
+        What is measured of a mask besides its area, for the card.
     seed : int
         Fixes initial weights, order, augmentation and branch dropout.
     sources : tuple of dict
@@ -150,14 +150,14 @@ class TrainingConfig:
             raise ValueError("branch_dropout must be two shares from 0 to 1, together at most 1")
         if self.target == "instances":
             object.__setattr__(self, "classes", INSTANCE_CLASSES)
-        elif CORE in self.classes:  # by which a card says that its labels are objects
+        elif CORE in self.classes:  # which marks on a card that labels are objects
             raise ValueError(
                 f"no class can be named {CORE!r}, which marks objects that are told apart: choose "
                 "another name, or the target 'instances'"
             )
         if len(self.classes) > HARD:  # whose bit marks pixels of a target
             raise ValueError(f"there must be at most {HARD} classes")
-        _ = self.card  # refuses what makes no network, or no card
+        _ = self.card  # refuses what no network or card can have
 
     def _check_numbers(self) -> None:
         for name, least in LEAST_WHOLE.items():

@@ -43,7 +43,7 @@ class TrainingPair:
         ``(H, W)`` class numbers, plus `HARD` where
         :func:`~napari_medt.training.targets.hard_pixels` says so.
     magnification : float
-        At which its objects have the size the network is to know.
+        At which its objects have the size the network is trained for.
     """
 
     image: NDArray[np.float16]
@@ -61,8 +61,10 @@ def read_pair(
     Raises
     ------
     DataError
-        If they do not fit together, or the labels are colours, no whole numbers or negative, or
-        objects that are not told apart; the message names the file.
+        If they do not fit together, or the labels are colours, not whole numbers, negative or too
+        high, or give separate objects one number; the message names the file.
+    ImageError
+        If a file cannot be read.
     """
     image, label = read_checked(sample.image), read_mask(sample.label)
     if label.shape != image.shape[:2]:
@@ -75,7 +77,7 @@ def read_pair(
             f"{sample.label.name} has labels from {label.min()} to {label.max()}: number them from "
             f"0 to at most {LARGEST_LABEL}."
         )
-    if label.dtype.kind == "f" and (label % 1).any():  # as of probabilities
+    if label.dtype.kind == "f" and (label % 1).any():  # as in probabilities
         raise DataError(
             f"{sample.label.name} has labels that are not whole numbers: save them as 0 where "
             "there is nothing, and 1 or more elsewhere."
@@ -93,15 +95,15 @@ def read_pair(
 
 
 def check_apart(label: NDArray, name: str) -> None:
-    """Refuse objects that all have one number, as in a mask of 0 and 255.
+    """Refuse separate objects that all have one number, as in a mask of 0 and 255.
 
-    They would be learned as one, and none would match those that are found. An object may lie in
-    two pieces, though, and drawing by hand leaves splinters.
+    They would be learned as one object, and no predicted object would match it. Two large pieces
+    may be one object, though, and small ones may be splinters of drawing by hand.
 
     Raises
     ------
     DataError
-        That names the file.
+        If there are more than two large pieces of one number; the message names the file.
     """
     inside = label > 0
     if label.max() != label.min(initial=label.max(), where=inside):
@@ -116,7 +118,7 @@ def check_apart(label: NDArray, name: str) -> None:
 
 
 def numbered_closely(label: NDArray) -> NDArray:
-    """Number objects from 1 where numbers are high, for what is done per number takes memory."""
+    """Renumber objects from 1 where numbers exceed the count of pixels, to save memory later."""
     if label.max() <= label.size:
         return label
     numbers, places = np.unique(label, return_inverse=True)
@@ -129,7 +131,9 @@ def read_checked(path: Path) -> NDArray:
     Raises
     ------
     DataError
-        If it cannot be; the message names the file.
+        If it cannot be segmented; the message names the file.
+    ImageError
+        If it cannot be read.
     """
     image = read_image(path)
     try:
@@ -144,7 +148,9 @@ def read_mask(path: Path) -> NDArray:
     Raises
     ------
     DataError
-        If they are colours without numbers, or blurred by JPEG.
+        If they are colours without numbers, or JPEG.
+    ImageError
+        If the file cannot be read.
     """
     if path.suffix.lower() in LOSSY_SUFFIXES:
         raise DataError(
@@ -154,10 +160,10 @@ def read_mask(path: Path) -> NDArray:
     mask = read_image(path, numbers=True)
     if mask.ndim != 3 or has_frames(mask):
         return mask
-    numbers = read_palette_numbers(path)  # first: the colours may be gray and mean nothing
+    numbers = read_palette_numbers(path)  # first: a palette's grays are not the labels
     if numbers is not None:
         return numbers
-    colours = mask[..., :3]  # less what is transparent
+    colours = mask[..., :3]  # without transparency
     if np.array_equal(colours.min(axis=2), colours.max(axis=2)):  # gray, saved as RGB
         return mask[..., 0]
     raise DataError(
@@ -173,7 +179,13 @@ def read_training_pair(
     target: Literal["instances", "classes"],
     num_classes: int,
 ) -> TrainingPair:
-    """Read a sample for training of a network that sees `size` pixels a side."""
+    """Read a sample for training a network with an input of `size` pixels a side.
+
+    Raises
+    ------
+    DataError, ImageError
+        As :func:`read_pair` does.
+    """
     image, label = read_pair(sample, target=target, num_classes=num_classes)
     pixels = prepare(image, rule)
     if rule.scaling == "whole":

@@ -1,4 +1,4 @@
-"""Find what is typical of training images, so that unlike ones can be told."""
+"""Find what is typical of training images, so that unlike ones can be recognised."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from napari_medt.training.data import read_checked
 from napari_medt.training.samples import Sample
 
 EXAMPLES = 24  # typical images that are kept; fewer where there are few images
-INSIDE = 99.0  # percent of the training images that lie within reach
+INSIDE = 99.0  # percent of the training images that are within reach
 DIGITS = 4
 
 
@@ -34,8 +34,10 @@ def find_domain(samples: Sequence[Sample], rule: InputRule) -> Domain:
     Raises
     ------
     DataError
-        If an image cannot be used, or none has anything in its middle, by which images are
+        If an image cannot be segmented, or none has anything in its middle, by which images are
         described.
+    ImageError
+        If an image cannot be read.
     """
     described = []
     for sample in samples:

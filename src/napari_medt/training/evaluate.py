@@ -72,6 +72,15 @@ def evaluate(
     -------
     list of Score
         Of every sample, in order: measures in [0, 1], but errors of lengths in millimetres.
+
+    Raises
+    ------
+    DataError, ImageError
+        If a sample cannot be read, or its image not be segmented.
+    ModelError
+        If the model lacks the branch, or its output is not a number.
+    DeviceError
+        If the device is not there.
     """
     return [score_sample(model, sample, branches, device) for sample in samples]
 
@@ -138,7 +147,7 @@ def summarise(scores: Sequence[Score]) -> dict[str, Any]:
 
 
 def accuracy_table(
-    model: Model, samples: Sequence[Sample], *, device: str = "auto"
+    model: Model, samples: Sequence[Sample], *, device: str
 ) -> dict[str, dict[str, Any]]:
     """Summaries of every branch setting the model has, for its card."""
     return {

@@ -75,8 +75,15 @@ def train(
 
     Raises
     ------
-    DataError, DeviceError
-        With one sentence for the user.
+    DataError
+        If images, labels or the index do not fit, or `output` holds a finished model or a run of
+        another configuration or other images.
+    ImageError
+        If an image or its labels cannot be read.
+    ModelError
+        If the model to start from does not fit, or training diverges.
+    DeviceError
+        If the device is not there.
     """
     if (output / CARD_FILE).exists():
         raise DataError(f"{output} already holds a finished model: choose another output folder.")
@@ -97,7 +104,7 @@ def learn(
     device: str = "auto",
     quiet: bool = False,
 ) -> State:
-    """Train a network as far as its best weights; see :func:`train`.
+    """Train a network and choose its best weights; see :func:`train`.
 
     Parameters
     ----------
@@ -106,12 +113,17 @@ def learn(
     training, validation : list of Sample
         Images to learn from, and images to choose the best weights by.
     build : callable
-        Makes the network to train. It is called as ours are, with images and `branches`.
+        Makes the network to train, which is called with images and `branches`, as ours are.
 
     Returns
     -------
     State
         At the end of the run, with the best weights in `average`.
+
+    Raises
+    ------
+    DataError, ImageError, ModelError, DeviceError
+        As :func:`train` does.
     """
     where = choose_device(device)
     make_folder(output)
@@ -147,11 +159,11 @@ def learn(
 def read_images(
     config: TrainingConfig, training: list[Sample], validation: list[Sample], quiet: bool
 ) -> list[TrainingPair]:
-    """Read the images to train on; those to validate on once too, for what is wrong with them."""
+    """Read the training images, and every validation image once to find errors early."""
     labels: dict[str, Any] = {"target": config.target, "num_classes": len(config.classes)}
     pairs = []
     with tqdm(total=len(training) + len(validation), desc="Reading images", disable=quiet) as bar:
-        for sample in validation:  # else it would be told epochs later
+        for sample in validation:  # or its error would only show epochs later
             read_pair(sample, **labels)
             bar.update()
         for sample in training:
@@ -185,12 +197,12 @@ def load_or_make_state(
 def check_same_images(
     state: State, training: list[Sample], validation: list[Sample], output: Path
 ) -> None:
-    """Let a run go on only with the images it began with, or those validated might be trained on.
+    """Let a run go on with the images it began with only: none may be validated after training.
 
     Raises
     ------
     DataError
-        If they are others.
+        If there are other images.
     """
     images = {
         "training": [sample.image.name for sample in training],
@@ -205,15 +217,15 @@ def check_same_images(
 
 
 def weights_to_start_from(config: TrainingConfig) -> dict[str, Tensor]:
-    """State_dict of the model to fine-tune, less the layers that its data shaped.
+    """State_dict of the model to fine-tune, less the layers that do not fit.
 
-    Image channels and classes may differ: then the first convolutions, and the last one, start
-    fresh.
+    Where the number of image channels differs, the first convolutions start fresh; where that of
+    classes does, the last one.
 
     Raises
     ------
     ModelError
-        If there is no such model, or its network differs in more.
+        If there is no such model, or its network differs in anything else.
     """
     model = load_model(config.start_from)
     old, new = model.card.network, config.network
@@ -231,7 +243,7 @@ def weights_to_start_from(config: TrainingConfig) -> dict[str, Tensor]:
 
 
 def make_optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
-    """AdamW that decays convolutions only: norms, biases, gates and position tables stay free."""
+    """AdamW that decays convolutions, but not norms, biases, gates and position tables."""
     decayed: list[nn.Parameter] = []
     free: list[nn.Parameter] = []
     for name, parameter in network.named_parameters():
@@ -254,7 +266,13 @@ def train_epoch(
     device: torch.device,
     bar: tqdm,
 ) -> float:
-    """Train one epoch; returns the mean loss."""
+    """Train one epoch; return the mean loss.
+
+    Raises
+    ------
+    ModelError
+        If the loss is not a number.
+    """
     set_gates_trainable(state.network, state.epoch >= config.gates_frozen_epochs)
     state.network.train()
     losses = []
@@ -301,7 +319,7 @@ def learning_rate(config: TrainingConfig, step: int, steps_per_epoch: int) -> fl
 
 
 def choose_branches(config: TrainingConfig, step: int) -> Branches:
-    """Draw which branches a step trains, so that every toggle setting is a trained one."""
+    """Draw which branches a step trains, so that every branch setting is trained."""
     if not config.network.has_branches:
         return "both"
     chance = default_rng([config.seed, 1, step]).random()
@@ -331,7 +349,7 @@ def validate(
     Raises
     ------
     ModelError
-        If it gives no numbers any more.
+        If its output is not a number any more.
     """
     model = Model(config.card, state.average)
     try:
@@ -346,10 +364,10 @@ def validate(
 
 
 def selection_score(summary: dict[str, Any]) -> float:
-    """What the best weights are chosen by: panoptic quality of objects, or else Dice.
+    """Score by which the best weights are chosen: panoptic quality of objects, or else Dice.
 
-    Dice hardly tells whether objects that touch were told apart; panoptic quality sees that and
-    the outlines.
+    Dice hardly depends on whether touching objects are separated; panoptic quality depends on that
+    and on the outlines.
     """
     score: float = summary.get("pq", summary["dice"])
     return score
@@ -368,5 +386,5 @@ def finish(
 
 def card_of(state: State, config: TrainingConfig) -> ModelCard:
     """The card of a model at the end of its training, not yet measured."""
-    told = {"epochs": state.epoch, "steps": state.step, "seconds": round(state.seconds)}
-    return replace(config.card, training=config.card.training | told)
+    run = {"epochs": state.epoch, "steps": state.step, "seconds": round(state.seconds)}
+    return replace(config.card, training=config.card.training | run)

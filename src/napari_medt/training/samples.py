@@ -41,14 +41,15 @@ def find_samples(folder: Path) -> list[Sample]:
     """List the samples of a folder with ``images/`` and ``labels/`` (or ``img/``, ``labelcol/``).
 
     An ``index.csv`` with columns ``id`` and ``group`` names the groups; without it every image is
-    its own. Columns ``mm_per_pixel`` and ``head_circumference_mm`` give the size of heads. An id
-    is the name of an image, with or without its suffix.
+    a group of its own. Columns ``mm_per_pixel`` and ``head_circumference_mm`` give the size of
+    heads. An id is the name of an image, with or without its suffix.
 
     Raises
     ------
     DataError
         If the folders are missing or empty, an image has no labels or is not in the index, or the
-        index says nothing of use or holds a size that is not a positive number.
+        index cannot be read, lacks columns, has different rows for an id, or has a size that is
+        not a positive number.
     """
     for images, labels in LAYOUTS:
         if (folder / images).is_dir() and (folder / labels).is_dir():
@@ -82,9 +83,9 @@ def find_samples(folder: Path) -> list[Sample]:
 def find_splits(folder: Path) -> tuple[list[Sample], list[Sample]]:
     """Find training and validation samples.
 
-    ``train/`` and ``val/`` are taken as they are; a single folder is split by groups, about one in
-    ten for validation. Its name alone decides where a group goes, so what was trained on is not
-    validated on when images are added.
+    ``train/`` and ``val/`` are such folders already; a single folder is split by groups, about one
+    in ten for validation. A hash of its name decides where a group goes, so that training images
+    do not move to validation when images are added.
 
     Raises
     ------
@@ -114,12 +115,12 @@ def find_splits(folder: Path) -> tuple[list[Sample], list[Sample]]:
 
 
 def _place(group: str) -> float:
-    """A number from 0 to 1 that looks random, and is the same wherever and whenever."""
-    name = group.encode(errors="backslashreplace")  # that of a file may be any bytes
+    """Hash a group's name into a number from 0 to 1, the same on every machine."""
+    name = group.encode(errors="backslashreplace")  # names of files may hold any bytes
     return int.from_bytes(hashlib.sha256(name).digest()[:8]) / 2**64
 
 
 def _named_groups(folder: Path, samples: list[Sample]) -> set[str]:
-    """Groups of samples that an index names; others are names of files, which may recur."""
+    """Groups of samples that an index names; other groups are file names, which may recur."""
     index = read_index(folder / "index.csv") or {}
     return {sample.group for sample in samples} & {row.get("group", "") for row in index.values()}
