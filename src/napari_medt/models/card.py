@@ -44,10 +44,10 @@ class InputRule:
         Exponent of the intensities in [0, 1] after that. Below 1 it shows the network more of what
         is dark: dim nuclei, and the faint margin of bright ones.
     overlap : float
-        What neighbouring tiles share, as a part of their side: 0 to 0.5.
+        Share of their side by which neighbouring tiles overlap: 0 to 0.5.
     object_size : float
         Typical diameter in pixels of the objects the network was trained for; images are magnified
-        to it. 0 takes tiled images at their own resolution.
+        to it. 0 leaves tiled images at their own resolution.
     flips : {"none", "columns", "both"}
         Show the network every tile mirrored too and take the mean, which is a little more accurate:
         left to right for twice the work, or upside down as well for four times. Use only mirrorings
@@ -109,7 +109,7 @@ class InputRule:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What a user and the engine need to know about a model.
+    """What users and the engine need to know about a model.
 
     Attributes
     ----------
@@ -131,15 +131,15 @@ class ModelCard:
     min_size : int
         Objects of fewer pixels are dropped.
     shape : {"any", "single", "ellipse"}
-        What masks look like. Where an image shows one object, the mask is the largest part of what
-        was found, without holes; and where that object is an ellipse by definition, as the outline
-        by which a head is measured, the ellipse fitted to that part.
+        What masks look like. ``"single"`` keeps the largest part of the mask and fills its holes;
+        ``"ellipse"`` replaces that part by the ellipse fitted to it, for objects that are ellipses
+        by definition, such as the outline by which a head is measured.
     temperature : float
         What logits are divided by, so that probabilities mean what they say.
     report : {"", "circumference"}
-        What is said of a mask besides its area: the circumference of the ellipse fitted to it.
+        What is measured of a mask besides its area: the circumference of the ellipse fitted to it.
     report_scale : float
-        What the reported length is multiplied by. Below 1 where the training masks take in the
+        What the reported length is multiplied by. Below 1 where the training masks include the
         line that the annotator drew around the object, and so are larger than the object.
     licence : str
         Licence of the weights (SPDX).
@@ -204,7 +204,7 @@ class ModelCard:
             raise ValueError("one object needs a single class beside the background")
         try:
             self.to_json().encode()
-        except UnicodeEncodeError as error:  # of a name that a shell or a file system handed over
+        except UnicodeEncodeError as error:  # a name from the shell or file system
             bad = ascii(error.object[error.start])
             raise ValueError(f"text with {bad} cannot be written: leave it out") from None
 
@@ -220,14 +220,14 @@ class ModelCard:
 
     @property
     def branch_settings(self) -> tuple[Branches, ...]:
-        """The settings of the branches that there are, ``"both"`` first."""
+        """The branch settings that the network has, ``"both"`` first."""
         return BRANCHES if self.has_branches else BRANCHES[:1]
 
     @property
     def recipe(self) -> dict[str, Any]:
-        """All that decides what comes of an image, but the weights, as plain JSON values."""
-        made = {"temperature": self.temperature, "shape": self.shape, "input": asdict(self.input)}
-        plain: dict[str, Any] = json.loads(json.dumps(made))
+        """What on the card decides masks, apart from the settings of a run: plain JSON values."""
+        values = {"temperature": self.temperature, "shape": self.shape, "input": asdict(self.input)}
+        plain: dict[str, Any] = json.loads(json.dumps(values))
         return plain
 
     def to_json(self) -> str:

@@ -22,7 +22,7 @@ class Domain:
     Attributes
     ----------
     scaling : {"tiled", "whole"}
-        How the model sees images, and so how they are described.
+        How the model sees images, and so what is described of them.
     spread : tuple of float
         How far the training images spread in each feature.
     examples : tuple of tuple of float
@@ -37,12 +37,17 @@ class Domain:
     reach: float
 
     def unlikeness(self, description: NDArray[np.float64]) -> float:
-        """How far an image is from the training images: above 1, further than nearly all are.
+        """How far an image is from the training images; above 1 it is further than nearly all.
 
         Parameters
         ----------
         description : array of float
             From :func:`napari_medt.engine.describe.describe`, with this domain's scaling.
+
+        Returns
+        -------
+        float
+            0 at one of the examples, without an upper bound.
         """
         apart = (np.array(self.examples) - description) / np.array(self.spread)
         return float(np.sqrt((apart**2).mean(axis=1)).min() / self.reach)

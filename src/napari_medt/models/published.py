@@ -92,7 +92,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of other pickle protocols: it works or is refused
+            warnings.simplefilter("ignore")  # about pickle protocols: the file loads or is refused
             state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise ModelError(f"There is no file {path}.") from None
@@ -101,7 +101,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
             f"{path.name} was refused: it is not a plain PyTorch weights file and opening it "
             "could run code; save it again as a state_dict."
         ) from None
-    except Exception:  # whatever the damage makes the reader stumble over
+    except Exception:  # a damaged file makes torch raise anything
         raise ModelError(
             f"{path.name} is damaged or not a PyTorch weights file; fetch it again."
         ) from None
@@ -162,7 +162,7 @@ def rename(key: str, two_branches: bool) -> str:
     """
     try:
         return _rename(key, two_branches)
-    except (IndexError, ValueError):  # it has too few parts, or no number where there should be one
+    except (IndexError, ValueError):  # too few parts, or no number where one belongs
         return key
 
 
@@ -192,7 +192,7 @@ def _rename(key: str, two_branches: bool) -> str:
 
 
 def _check_tensors(state: Mapping[str, Tensor]) -> None:
-    """Refuse what is not named, or holds no plain numbers; counters alone are integers."""
+    """Refuse keys that are not text, and tensors that are not plain floats or counters."""
     for key, value in state.items():
         if not isinstance(key, str):
             raise ModelError(

@@ -1,4 +1,4 @@
-"""How a mask was made, as plain data that travels with it. Names no image, file, person or time."""
+"""How a mask was made, as plain data saved with it, without image, file, person or time."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def provenance(
     device : str
         Where the network ran.
     seconds : float
-        From click to labels.
+        From the click to the labels.
 
     Returns
     -------
@@ -76,7 +76,7 @@ def provenance(
 
 
 def describe_scope(scope: Scope) -> dict[str, Any]:
-    """Tell what of an image was segmented; channels count from 1, all else as arrays do."""
+    """Describe what of an image was segmented; channels count from 1, all else from 0."""
     axes, region = scope.axes, scope.region
     channel = "first three" if scope.channel is None else scope.channel + 1
     return {
@@ -89,7 +89,7 @@ def describe_scope(scope: Scope) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what decides the result, without importing any of it."""
+    """Versions of the packages that decide the result, without importing them."""
     found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
