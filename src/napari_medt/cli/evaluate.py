@@ -26,7 +26,7 @@ def add(commands: Any) -> None:
     add_device(command)
     command.add_argument("--json", type=Path, metavar="FILE", help="write the scores as JSON")
     command.add_argument(
-        "--worst", type=Path, metavar="FILE", help="draw the worst cases as PNG, NAME.png"
+        "--worst", type=Path, metavar="NAME.png", help="draw the worst cases as a picture"
     )
     command.add_argument(
         "--save-card",

@@ -19,7 +19,7 @@ Target = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far a training image may vary. Zeros and ones leave it as it is.
+    """How far a training image may vary. Zeros and ones change nothing.
 
     Attributes
     ----------
