@@ -22,7 +22,8 @@ from napari_medt.engine.magnify import magnification_for, typical_diameter
 from napari_medt.engine.segment import predict_image
 from napari_medt.models.card import CORE
 from napari_medt.models.store import load_model
-from napari_medt.training.data import find_samples, read_pair
+from napari_medt.training.data import read_pair
+from napari_medt.training.samples import find_samples
 
 MODELS = ("nuclei-fluorescence", "nuclei-histology")
 # From this probability on, pairs are joined; chosen by AP on training and validation images.

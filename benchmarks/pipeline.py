@@ -21,6 +21,7 @@ import imageio.v3 as imageio
 import numpy as np
 
 from benchmarks.report import RESULTS, machine, spread, tell
+from napari_medt.models.store import Model
 
 MODEL = "nuclei-fluorescence"
 SAMPLE = Path("src/napari_medt/sample_data/images/fluorescence_nuclei.png")
@@ -91,17 +92,23 @@ def within(folder, side):
     return [float(number) for number in printed.split()]
 
 
-def differing_pixels(model, samples):
-    """Pixels in which masks of the readable and the folded network differ, and pixels in all.
+class Readable(Model):
+    """A model that runs its readable network, not the folded one."""
 
-    With the SHA-256 of the weights, since they are figures of no others.
+    def inference_network(self, device="cpu"):
+        return self.network.to(device)
+
+
+def differing_pixels(model, samples):
+    """Count all pixels, and those in which masks of the readable and the folded network differ.
+
+    The SHA-256 says for which weights.
     """
     from napari_medt.engine.segment import segment
-    from napari_medt.models.store import Model
     from napari_medt.network import fused
     from napari_medt.training.evaluate import read_pair_for
 
-    readable = Model(model.card, model.network, {"cpu": model.network})
+    readable = Readable(model.card, model.network)
     differ = pixels = 0
     for sample in samples:
         image, _ = read_pair_for(model, sample)
@@ -120,7 +127,7 @@ def differing_pixels(model, samples):
 def compare_masks(data):
     """Every bundled model that `data` has images for, the results written as they come."""
     from napari_medt.models.store import bundled_cards, load_model
-    from napari_medt.training.data import find_samples
+    from napari_medt.training.samples import find_samples
 
     results = {}
     for name in bundled_cards():
@@ -140,7 +147,7 @@ def main():
 
 
 def measure():
-    """All that takes time."""
+    """Run all measurements."""
     results = {"machine": machine(), "import, s": spread(import_time())}
     with tempfile.TemporaryDirectory() as name:
         first, warm = cold_start(Path(name))

@@ -11,6 +11,7 @@ import argparse
 from contextlib import chdir
 from pathlib import Path
 
+from napari_medt.models.accuracy import accuracy_lines
 from napari_medt.models.store import BUNDLED, CARD_FILE, read_card
 from napari_medt.training.config import TrainingConfig, read_config
 from napari_medt.training.loop import train
@@ -53,10 +54,8 @@ def main(arguments=None):
     retrain(options.name, options.data, options.output, options.device)
     for folder in (options.output, BUNDLED):
         print(f"{folder / options.name}:")
-        print(
-            *(f"  {line}" for line in read_card(folder / options.name).describe_accuracy()),
-            sep="\n",
-        )
+        accuracy = read_card(folder / options.name).accuracy
+        print(*(f"  {line}" for line in accuracy_lines(accuracy)), sep="\n")
 
 
 if __name__ == "__main__":

@@ -2,18 +2,19 @@
 
     python -m benchmarks.slide [--size 20000] [--branches both] [--model MODEL] [--output FILE]
 
-Draws H&E-like slides of the size, its half and its quarter, a third of each tissue, and segments
-them on the command line. The largest is killed in the middle and resumed: the records of its
-blocks tell whether one was done twice. So is the smallest, whose labels are compared with those
-made at one go. Last, single-threaded workers do the smallest slide. Takes about half an hour on
-two cores, a third of that with the global branch; leave the machine alone meanwhile.
+Draws H&E-like slides of the size, its half and its quarter, 40 % of each tissue, and segments them
+on the command line. The largest and the smallest are killed in the middle and resumed: the
+records of their blocks show whether one was done twice, and the labels of the smallest are compared
+with those of a run that was not killed. Last, single-threaded workers segment the smallest slide.
+Takes about half an hour on two cores, a third of that with the global branch; leave the machine
+alone meanwhile.
 
-What lies in ``results/`` was put together by hand from several runs with the global branch. In
-``slide.json``, all of it from before H&E was seen at two zooms, ``machine`` is that of the first
-run. The slide of 20,000 pixels was done with an earlier model than the others, and with other work
-beside it: the ``note`` was added by hand. Labels were not compared then. No command writes
-``slide-zooms.json``: it holds the smallest slide at one go by the bundled model, and by a copy of
-its folder whose card had no second zoom (``--model FOLDER``).
+The files in ``results/`` were put together by hand from several runs with the global branch. All
+figures in ``slide.json`` are from before the model of H&E used two zooms, and its ``machine`` is
+that of the first run. The slide of 20,000 pixels was segmented by an earlier model than the others,
+while the machine had other work, as its ``note`` says; labels were not compared. No command writes
+``slide-zooms.json``: it holds the smallest slide, not killed, by the bundled model, and by a copy
+of its folder whose card had no second zoom (``--model FOLDER``).
 """
 
 import argparse

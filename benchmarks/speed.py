@@ -3,9 +3,9 @@
     python -m benchmarks.speed [--quick]
 
 Takes about five minutes and writes results/speed.json and results/speed.png. Leave the machine
-alone meanwhile. In every round each form runs once, in an order that turns round from round to
-round, so that a speed-up compares neighbours in time. Medians, with minimum and maximum. The branch
-settings of our fastest form are compared with each other in the same way.
+alone meanwhile. In every round each form runs once, in alternating order, so that a speed-up
+compares runs close in time. Results are medians, with minimum and maximum. The branch settings of
+our fastest form are compared with each other in the same way.
 """
 
 import argparse

@@ -29,9 +29,9 @@ from napari_medt.models.store import Model, load_model
 from napari_medt.network.networks import from_config
 from napari_medt.training.calibrate import calibrated
 from napari_medt.training.config import TrainingConfig, read_config
-from napari_medt.training.data import find_splits
 from napari_medt.training.evaluate import accuracy_table, evaluate, summarise
 from napari_medt.training.loop import card_of, learn
+from napari_medt.training.samples import find_splits
 
 WEIGHTS = "unet.pt"
 LEVELS = 5

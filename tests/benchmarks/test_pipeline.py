@@ -9,7 +9,7 @@ import pytest
 from benchmarks.pipeline import differing_pixels
 from benchmarks.report import RESULTS
 from napari_medt.models.store import bundled_cards, load_model
-from napari_medt.training.data import find_samples
+from napari_medt.training.samples import find_samples
 from tests.test_readme import README
 
 MASKS = json.loads((RESULTS / "masks.json").read_text(encoding="utf-8"))

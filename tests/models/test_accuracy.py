@@ -35,7 +35,7 @@ def test_cards_without_intervals_or_all_measures():
 
 @pytest.mark.parametrize("card", bundled_cards().values(), ids=lambda card: card.name)
 def test_every_bundled_card_tells_how_good_it_is(card):
-    lines = card.describe_accuracy()
+    lines = accuracy_lines(card.accuracy)
     assert lines[0].split()[1:] == ["images", "both", "global", "patch"]
     assert all(len(line) <= 100 for line in lines)
 

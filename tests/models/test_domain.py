@@ -24,7 +24,7 @@ def test_models_may_have_none(tmp_path):
     assert read_domain(tmp_path) is None
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"scaling": "tiled"}'])
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"scaling": "tiled"}', "[" * 100000])
 def test_damaged_file(tmp_path, text):
     (tmp_path / DOMAIN_FILE).write_text(text)
     with pytest.raises(ModelError, match="damaged"):

@@ -20,14 +20,14 @@ TARGET = (PICTURE[..., 0] > 0.5).astype(np.uint8)
 @pytest.mark.parametrize("whole", [True, False])
 @pytest.mark.parametrize("size", [32, 128])
 def test_views_are_valid_network_input_and_repeatable(name, whole, size):
-    rule = AUGMENTATIONS[name]
-    view, seen = random_view(PICTURE, TARGET, size, rule, default_rng(1), whole=whole)
+    augmentation = AUGMENTATIONS[name]
+    view, seen = random_view(PICTURE, TARGET, size, augmentation, default_rng(1), whole=whole)
     assert view.shape == (size, size, 3)
     assert view.dtype == np.float32
     assert 0 <= view.min() <= view.max() <= 1
     assert seen.shape == (size, size)
     assert set(np.unique(seen)) <= {0, 1}
-    again, _ = random_view(PICTURE, TARGET, size, rule, default_rng(1), whole=whole)
+    again, _ = random_view(PICTURE, TARGET, size, augmentation, default_rng(1), whole=whole)
     assert np.array_equal(view, again)
 
 
@@ -64,10 +64,10 @@ def test_a_whole_view_without_variation_is_the_resized_image():
 
 
 def test_stretched_views_keep_their_area():
-    rule = Augmentation(flip_columns=False, stretch=1.5)
+    augmentation = Augmentation(flip_columns=False, stretch=1.5)
     stretched = []
     for seed in range(20):
-        matrix, offset = random_affine((90, 70), 64, rule, default_rng(seed), False, 2.0)
+        matrix, offset = random_affine((90, 70), 64, augmentation, default_rng(seed), False, 2.0)
         assert np.linalg.det(matrix) == pytest.approx(1 / 4)
         assert (matrix[0, 1], matrix[1, 0]) == (0, 0)
         stretched.append(matrix[1, 1] / matrix[0, 0])

@@ -8,8 +8,8 @@ import pytest
 from napari_medt.engine.segment import predict_image
 from napari_medt.models.store import load_model
 from napari_medt.training.calibrate import calibrated, fit_temperature, outline_scale
-from napari_medt.training.data import find_samples
 from napari_medt.training.evaluate import evaluate, summarise
+from napari_medt.training.samples import find_samples
 from tests.conftest import make_model
 from tests.training.test_data import write_data
 

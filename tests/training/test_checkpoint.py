@@ -5,7 +5,7 @@ import torch
 
 from napari_medt.errors import DataError
 from napari_medt.training.checkpoint import CHECKPOINT_FILE, save_checkpoint
-from napari_medt.training.loop import start, train
+from napari_medt.training.loop import load_or_make_state, train
 from tests.training.test_loop import CONFIG, interrupted
 
 
@@ -28,7 +28,8 @@ def test_a_file_that_is_no_checkpoint_is_refused(data, tmp_path):
 def test_a_full_disk_leaves_the_checkpoint_before(tmp_path):
     """A limit on the size of files stands in for the disk."""
     resource = pytest.importorskip("resource")
-    state, path = start(CONFIG, tmp_path, torch.device("cpu")), tmp_path / "checkpoint.pt"
+    state = load_or_make_state(CONFIG, tmp_path, torch.device("cpu"))
+    path = tmp_path / "checkpoint.pt"
     save_checkpoint(path, state, CONFIG)
     before, limits = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, limits[1]))

@@ -6,8 +6,8 @@ import pytest
 
 from napari_medt.errors import DataError
 from napari_medt.models.card import InputRule
-from napari_medt.training.data import Sample
 from napari_medt.training.domain import EXAMPLES, INSIDE, domain_of, find_domain
+from napari_medt.training.samples import Sample
 
 
 def test_training_images_lie_within():

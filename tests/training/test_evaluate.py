@@ -9,8 +9,8 @@ from napari_medt.engine.segment import Segmentation
 from napari_medt.models.accuracy import accuracy_lines
 from napari_medt.models.store import load_model
 from napari_medt.training import evaluate as module
-from napari_medt.training.data import find_samples
 from napari_medt.training.evaluate import Score, evaluate, summarise
+from napari_medt.training.samples import find_samples
 from tests.conftest import make_model
 from tests.training.test_data import write_data
 

@@ -3,7 +3,7 @@
 import pytest
 
 from napari_medt.errors import DataError
-from napari_medt.training.data import find_samples
+from napari_medt.training.samples import find_samples
 from tests.training.test_data import write_data
 
 

@@ -16,14 +16,14 @@ from napari_medt.network.attention import GATES
 from napari_medt.training import loop
 from napari_medt.training.augment import AUGMENTATIONS, Augmentation
 from napari_medt.training.config import TrainingConfig
-from napari_medt.training.data import find_splits
 from napari_medt.training.loop import (
-    choice,
     choose_branches,
     learn,
     learning_rate,
+    selection_score,
     train,
 )
+from napari_medt.training.samples import find_splits
 
 CONFIG = TrainingConfig(
     name="discs",
@@ -145,8 +145,8 @@ def test_images_to_validate_on_are_checked_before_the_first_epoch(data, tmp_path
 
 
 def test_objects_are_chosen_by_panoptic_quality_and_masks_by_dice():
-    assert choice({"dice": 0.9, "pq": 0.6}) == 0.6
-    assert choice({"dice": 0.9}) == 0.9
+    assert selection_score({"dice": 0.9, "pq": 0.6}) == 0.6
+    assert selection_score({"dice": 0.9}) == 0.9
 
 
 def test_the_best_weights_are_kept_not_the_last(data, tmp_path, monkeypatch):
@@ -205,13 +205,15 @@ def test_gates_are_frozen_then_learned(data, tmp_path):
 def test_fine_tuning_starts_from_a_model(data, tmp_path):
     train(replace(CONFIG, epochs=1), data, tmp_path / "first", device="cpu", quiet=True)
     tuned = replace(CONFIG, start_from=str(tmp_path / "first"))
-    state = loop.start(tuned, tmp_path / "second", torch.device("cpu"))
+    state = loop.load_or_make_state(tuned, tmp_path / "second", torch.device("cpu"))
     first = weights_of(tmp_path / "first")
     assert all(torch.equal(value, first[key]) for key, value in state.network.state_dict().items())
     with pytest.raises(ModelError, match="its network is another one"):
-        loop.start(replace(tuned, image_size=64), tmp_path / "second", torch.device("cpu"))
+        loop.load_or_make_state(
+            replace(tuned, image_size=64), tmp_path / "second", torch.device("cpu")
+        )
     other = replace(tuned, input=InputRule(channels="rgb"), classes=("background", "a", "b"))
-    state = loop.start(other, tmp_path / "third", torch.device("cpu"))
+    state = loop.load_or_make_state(other, tmp_path / "third", torch.device("cpu"))
     same = {k for k, v in state.network.state_dict().items() if torch.equal(v, first[k])}
     assert first.keys() - same == {"branch.stem.0.weight", "head.weight", "head.bias"}
 
@@ -231,9 +233,24 @@ def test_learning_rate_warms_up_then_falls_to_zero():
     assert rates[-1] < 0.02 * CONFIG.learning_rate
 
 
+@pytest.mark.parametrize(("epochs", "steps"), [(0.5, 5), (0.5, 1), (0.3, 7)])
+def test_a_warm_up_of_part_of_an_epoch_stays_below_the_learning_rate(epochs, steps):
+    config = replace(CONFIG, warmup_epochs=epochs)
+    rates = [learning_rate(config, step, steps) for step in range(4 * steps)]
+    assert max(rates) <= CONFIG.learning_rate
+
+
+def test_no_score_below_0_is_shown_before_the_first_validation(data, tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr(loop.tqdm, "set_postfix", lambda bar, best, **_: shown.append(best))
+    monkeypatch.setattr(loop, "selection_score", lambda summary: 0.5)
+    train(replace(CONFIG, epochs=2), data, tmp_path / "model", device="cpu", quiet=True)
+    assert shown == ["0.0000"] * 5 + ["0.5000"]  # two steps and the epoch, twice
+
+
 def test_a_network_that_diverged_is_told_at_validation(data):
     """The loss was still a number; the step after it made weights that are not."""
-    state = loop.start(CONFIG, data, torch.device("cpu"))
+    state = loop.load_or_make_state(CONFIG, data, torch.device("cpu"))
     with torch.no_grad():
         next(state.average.parameters()).fill_(torch.nan)
     with pytest.raises(ModelError, match=r"^Training diverged"):

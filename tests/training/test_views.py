@@ -11,7 +11,13 @@ from numpy.random import default_rng
 
 from napari_medt.training import views
 from napari_medt.training.data import TrainingPair
-from napari_medt.training.views import NORMALISED, Views, soften, spread, workers_for
+from napari_medt.training.views import (
+    NORMALISED,
+    Views,
+    draw_indices,
+    vary_magnification,
+    workers_for,
+)
 from tests.training.test_loop import CONFIG
 
 
@@ -23,7 +29,7 @@ def test_crops_are_spread_by_area(power, large):
 
 
 def test_most_views_are_at_the_magnification_of_the_objects():
-    drawn = np.array([soften(2.0, default_rng(seed)) for seed in range(400)])
+    drawn = np.array([vary_magnification(2.0, default_rng(seed)) for seed in range(400)])
     assert np.mean(drawn == 2) == pytest.approx(NORMALISED, abs=0.05)
     assert drawn.min() >= 1
     assert drawn.min() < 1.2
@@ -36,7 +42,7 @@ def test_most_views_are_at_the_magnification_of_the_objects():
 )
 def test_images_are_drawn_as_often_as_their_weight_asks(weights, count, seed):
     weights = np.array(weights)
-    drawn = spread(weights, count, default_rng(seed))
+    drawn = draw_indices(weights, count, default_rng(seed))
     assert len(drawn) == count
     expected = weights / weights.sum() * count
     assert np.abs(np.bincount(drawn, minlength=len(weights)) - expected).max() <= 1 + 1e-6

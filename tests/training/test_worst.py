@@ -4,8 +4,8 @@ import imageio.v3 as imageio
 import numpy as np
 
 from napari_medt.models.store import load_model
-from napari_medt.training.data import find_samples
 from napari_medt.training.evaluate import Score
+from napari_medt.training.samples import find_samples
 from napari_medt.training.worst import ROWS, colour, draw_worst
 from tests.training.test_data import write_data
 

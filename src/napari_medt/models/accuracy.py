@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-FAILURE_DICE = 0.7  # below it, a mask is sooner drawn anew than corrected
+FAILURE_DICE = 0.7  # below this, redrawing a mask is quicker than correcting it
 
 # Names of the measures, in the order of the table.
 MEASURES = {
@@ -26,9 +26,9 @@ def accuracy_lines(accuracy: Mapping[str, Mapping[str, Any]]) -> list[str]:
     ----------
     accuracy : mapping
         Per branch setting: ``images`` (how many), means by the keys of :data:`MEASURES` and, as
-        ``KEY_ci``, their 95 % intervals ``[low, high]``. Objects and circumferences are measured
-        where a model tells of them, and images of a single group have no intervals. A user's card
-        may hold fewer: it is a file that anybody can write.
+        ``KEY_ci``, their 95 % intervals ``[low, high]``. Only models that give objects or
+        circumferences have measures of these, and images of a single group have no intervals. A
+        user's card may hold fewer still, since anybody can edit the file.
 
     Returns
     -------
@@ -39,7 +39,7 @@ def accuracy_lines(accuracy: Mapping[str, Mapping[str, Any]]) -> list[str]:
     if not accuracy:
         return []
     images = max(row["images"] for row in accuracy.values())
-    heading = f"{images} image{'s' * (images != 1)}"
+    heading = "1 image" if images == 1 else f"{images} images"
     rows = [(heading, *accuracy)]
     for key, name in MEASURES.items():
         if any(key in row for row in accuracy.values()):
@@ -55,12 +55,12 @@ def accuracy_lines(accuracy: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def reliability(accuracy: Mapping[str, Mapping[str, Any]]) -> str:
-    """Say in a sentence for a clinician how good a model is; empty if nothing was measured.
+    """Say for a clinician how good a model is; empty if nothing was measured.
 
     Parameters
     ----------
     accuracy : mapping
-        As for :func:`accuracy_lines`; of its settings, both branches count.
+        As for :func:`accuracy_lines`; only the setting ``"both"`` is used.
     """
     row = accuracy.get("both", {})
     if "failures" not in row:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from dataclasses import asdict, dataclass, field
 from numbers import Real
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from napari_medt.errors import ModelError
-from napari_medt.models.accuracy import accuracy_lines
 from napari_medt.network.config import BRANCHES, Branches, NetworkConfig
 
 CARD_FILE = "card.json"
 WEIGHTS_FILE = "weights.safetensors"
 BACKGROUND = "background"
 CORE = "core"
-REPORTS = ("", "circumference")
-SHAPES = ("any", "single", "ellipse")
+
+Channels = Literal["gray", "rgb", "bgr"]
+Scaling = Literal["tiled", "whole"]
+Intensity = Literal["percentile", "range"]
+Flips = Literal["none", "columns", "both"]
+Shape = Literal["any", "single", "ellipse"]
+Report = Literal["", "circumference"]
 
 
 @dataclass(frozen=True)
@@ -41,37 +44,42 @@ class InputRule:
         Exponent of the intensities in [0, 1] after that. Below 1 it shows the network more of what
         is dark: dim nuclei, and the faint margin of bright ones.
     overlap : float
-        What neighbouring tiles share, as a part of their side: 0 to 0.5.
+        Share of their side by which neighbouring tiles overlap: 0 to 0.5.
     object_size : float
         Typical diameter in pixels of the objects the network was trained for; images are magnified
-        to it. 0 takes tiled images at their own resolution.
+        to it. 0 leaves tiled images at their own resolution.
     flips : {"none", "columns", "both"}
         Show the network every tile mirrored too and take the mean, which is a little more accurate:
-        left to right for twice the work, or upside down as well for four times. Only as training
-        mirrored its images.
+        left to right for twice the work, or upside down as well for four times. Use only mirrorings
+        that training used.
     zooms : tuple of float
         Show the network tiled images at each of these multiples of their magnification and take the
-        mean, which tells touching objects apart better; the first is 1. One of z adds z squared of
-        the work.
+        mean, which separates touching objects better; the first is 1. A zoom of z adds z squared
+        times the work.
+
+    Raises
+    ------
+    ValueError
+        If a value is not one of those above; the message says which one.
     """
 
-    channels: Literal["gray", "rgb", "bgr"] = "gray"
-    scaling: Literal["tiled", "whole"] = "tiled"
-    intensity: Literal["percentile", "range"] = "percentile"
+    channels: Channels = "gray"
+    scaling: Scaling = "tiled"
+    intensity: Intensity = "percentile"
     low: float = 1.0
     high: float = 99.8
     gamma: float = 1.0
     overlap: float = 0.25
     object_size: float = 0.0
-    flips: Literal["none", "columns", "both"] = "none"
+    flips: Flips = "none"
     zooms: tuple[float, ...] = (1.0,)
 
     def __post_init__(self) -> None:
         choices = {
-            "channels": ("gray", "rgb", "bgr"),
-            "scaling": ("tiled", "whole"),
-            "intensity": ("percentile", "range"),
-            "flips": ("none", "columns", "both"),
+            "channels": get_args(Channels),
+            "scaling": get_args(Scaling),
+            "intensity": get_args(Intensity),
+            "flips": get_args(Flips),
         }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
@@ -79,11 +87,11 @@ class InputRule:
         check_numbers(self, ("low", "high", "gamma", "overlap", "object_size"))
         if self.intensity == "percentile" and not 0 <= self.low < self.high <= 100:
             raise ValueError("low and high must be percentiles from 0 to 100, low below high")
-        if not 0 < self.gamma < math.inf:
+        if self.gamma <= 0:
             raise ValueError("gamma must be a positive number")
         if not 0 <= self.overlap <= 0.5:
             raise ValueError("overlap must be from 0 to 0.5")
-        if not 0 <= self.object_size < math.inf:
+        if self.object_size < 0:
             raise ValueError("object_size must be a number that is not negative")
         if self.object_size and self.scaling == "whole":
             raise ValueError("object_size must be 0 where whole images are seen")
@@ -101,7 +109,7 @@ class InputRule:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What a user and the engine need to know about a model.
+    """What users and the engine need to know about a model.
 
     Attributes
     ----------
@@ -123,15 +131,15 @@ class ModelCard:
     min_size : int
         Objects of fewer pixels are dropped.
     shape : {"any", "single", "ellipse"}
-        What masks look like. Where an image shows one object, the mask is the largest part of what
-        was found, without holes; and where that object is an ellipse by definition, as the outline
-        by which a head is measured, the ellipse fitted to that part.
+        What masks look like. ``"single"`` keeps the largest part of the mask and fills its holes;
+        ``"ellipse"`` replaces that part by the ellipse fitted to it, for objects that are ellipses
+        by definition, such as the outline by which a head is measured.
     temperature : float
         What logits are divided by, so that probabilities mean what they say.
     report : {"", "circumference"}
-        What is said of a mask besides its area: the circumference of the ellipse fitted to it.
+        What is measured of a mask besides its area: the circumference of the ellipse fitted to it.
     report_scale : float
-        What the reported length is multiplied by. Below 1 where the training masks take in the
+        What the reported length is multiplied by. Below 1 where the training masks include the
         line that the annotator drew around the object, and so are larger than the object.
     licence : str
         Licence of the weights (SPDX).
@@ -142,6 +150,11 @@ class ModelCard:
         :func:`napari_medt.models.accuracy.accuracy_lines`.
     sha256 : str
         Of the weights file.
+
+    Raises
+    ------
+    ValueError
+        If a value is not one of those above, or they do not fit together; the message says which.
     """
 
     name: str
@@ -152,9 +165,9 @@ class ModelCard:
     limits: str = ""
     threshold: float = 0.5
     min_size: int = 0
-    shape: Literal["any", "single", "ellipse"] = "any"
+    shape: Shape = "any"
     temperature: float = 1.0
-    report: str = ""
+    report: Report = ""
     report_scale: float = 1.0
     licence: str = ""
     training: dict[str, Any] = field(default_factory=dict)
@@ -180,17 +193,18 @@ class ModelCard:
             raise ValueError("threshold must be from 0 to 1")
         if type(self.min_size) is not int or self.min_size < 0:  # True is an int, too
             raise ValueError("min_size must be a whole number that is not negative")
-        if not (0 < self.temperature < math.inf and 0 < self.report_scale < math.inf):
+        if self.temperature <= 0 or self.report_scale <= 0:
             raise ValueError("temperature and report_scale must be above 0")
-        if self.report not in REPORTS:
+        if self.report not in get_args(Report):
             raise ValueError(f"unknown report {self.report!r}: choose 'circumference' or none")
-        if self.shape not in SHAPES:
-            raise ValueError(f"unknown shape {self.shape!r}: choose one of {', '.join(SHAPES)}")
+        if self.shape not in get_args(Shape):
+            known = ", ".join(get_args(Shape))
+            raise ValueError(f"unknown shape {self.shape!r}: choose one of {known}")
         if self.shape != "any" and len(self.classes) != 2:
             raise ValueError("one object needs a single class beside the background")
         try:
             self.to_json().encode()
-        except UnicodeEncodeError as error:  # of a name that a shell or a file system handed over
+        except UnicodeEncodeError as error:  # a name from the shell or file system
             bad = ascii(error.object[error.start])
             raise ValueError(f"text with {bad} cannot be written: leave it out") from None
 
@@ -206,19 +220,15 @@ class ModelCard:
 
     @property
     def branch_settings(self) -> tuple[Branches, ...]:
-        """The settings of the branches that there are, ``"both"`` first."""
+        """The branch settings that the network has, ``"both"`` first."""
         return BRANCHES if self.has_branches else BRANCHES[:1]
 
     @property
     def recipe(self) -> dict[str, Any]:
-        """All that decides what comes of an image, but the weights, as plain JSON values."""
-        made = {"temperature": self.temperature, "shape": self.shape, "input": asdict(self.input)}
-        plain: dict[str, Any] = json.loads(json.dumps(made))
+        """What on the card decides masks, apart from the settings of a run: plain JSON values."""
+        values = {"temperature": self.temperature, "shape": self.shape, "input": asdict(self.input)}
+        plain: dict[str, Any] = json.loads(json.dumps(values))
         return plain
-
-    def describe_accuracy(self) -> list[str]:
-        """Say how good the model is on validation images: the lines of a table."""
-        return accuracy_lines(self.accuracy)
 
     def to_json(self) -> str:
         """Write the card as JSON text."""
@@ -244,17 +254,17 @@ class ModelCard:
 
 
 def check_numbers(holder: object, names: tuple[str, ...]) -> None:
-    """Refuse attributes that are no numbers, which a file can hold.
+    """Refuse attributes that are not finite numbers: a file can hold anything.
 
     Raises
     ------
     ValueError
-        That says which one.
+        If one is not a number, or is NaN, infinite or too large for a float; the message names it.
     """
     for name in names:
         value = getattr(holder, name)
-        beyond = isinstance(value, int) and abs(value) > sys.float_info.max  # JSON knows no limit
-        if beyond or isinstance(value, bool) or not isinstance(value, Real):  # True is one, too
+        is_real = isinstance(value, Real) and not isinstance(value, bool)  # True is an int, too
+        if not (is_real and abs(value) <= sys.float_info.max):  # JSON has NaN, and ints of any size
             raise ValueError(f"{name} must be a number")
 
 
@@ -271,5 +281,5 @@ def read_card(folder: Path) -> ModelCard:
         return ModelCard.from_dict(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise ModelError(f"{folder} is not a model folder: it has no {CARD_FILE}.") from None
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise ModelError(f"The model card {path} cannot be used: {error}.") from None

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medt.errors import ModelError
+from napari_medt.models.card import Scaling
 
 DOMAIN_FILE = "domain.json"
 
@@ -21,7 +22,7 @@ class Domain:
     Attributes
     ----------
     scaling : {"tiled", "whole"}
-        How the model sees images, and so how they are described.
+        How the model sees images, and so what is described of them.
     spread : tuple of float
         How far the training images spread in each feature.
     examples : tuple of tuple of float
@@ -30,18 +31,23 @@ class Domain:
         Distance from the nearest example, in spreads, within which nearly all training images lie.
     """
 
-    scaling: str
+    scaling: Scaling
     spread: tuple[float, ...]
     examples: tuple[tuple[float, ...], ...]
     reach: float
 
     def unlikeness(self, description: NDArray[np.float64]) -> float:
-        """How far an image is from the training images: above 1, further than nearly all are.
+        """How far an image is from the training images; above 1 it is further than nearly all.
 
         Parameters
         ----------
         description : array of float
             From :func:`napari_medt.engine.describe.describe`, with this domain's scaling.
+
+        Returns
+        -------
+        float
+            0 at one of the examples, without an upper bound.
         """
         apart = (np.array(self.examples) - description) / np.array(self.spread)
         return float(np.sqrt((apart**2).mean(axis=1)).min() / self.reach)
@@ -70,5 +76,5 @@ def read_domain(folder: Path) -> Domain | None:
             examples=tuple(tuple(map(float, row)) for row in values["examples"]),
             reach=float(values["reach"]),
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise ModelError(f"{path} is damaged; install the model again.") from None

@@ -1,4 +1,4 @@
-"""What training made of the gates of gated axial attention."""
+"""The values that the gates of gated axial attention have after training."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from napari_medt.errors import ModelError
 from napari_medt.network.config import NetworkConfig
 from napari_medt.network.networks import AxialUNet, LoGoNet, from_config
 
-MOST = 4096  # pixels a side, channels or classes: a damaged file must not ask for all memory
+MAX_SIZE = 4096  # pixels a side, channels or classes: a damaged file must not ask for all memory
 PUBLISHED_PATCH = 32  # side of the published local branch's patches, whatever the image size
 
 # Published name -> ours, inside one branch, after the local branch's suffix _p is taken off.
@@ -92,7 +92,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of other pickle protocols: it works or is refused
+            warnings.simplefilter("ignore")  # about pickle protocols: the file loads or is refused
             state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise ModelError(f"There is no file {path}.") from None
@@ -101,7 +101,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
             f"{path.name} was refused: it is not a plain PyTorch weights file and opening it "
             "could run code; save it again as a state_dict."
         ) from None
-    except Exception:  # whatever the damage makes the reader stumble over
+    except Exception:  # a damaged file makes torch raise anything
         raise ModelError(
             f"{path.name} is damaged or not a PyTorch weights file; fetch it again."
         ) from None
@@ -144,7 +144,7 @@ def config_of(state: Mapping[str, Tensor]) -> NetworkConfig:
     except (ValueError, IndexError) as error:
         raise ModelError(f"These are not weights of a published MedT network: {error}.") from None
     largest = max(config.image_size, config.in_channels, config.num_classes)
-    if largest > MOST:
+    if largest > MAX_SIZE:
         raise ModelError(
             f"These are not weights of a published MedT network: {largest} pixels, channels or "
             "classes are too many."
@@ -162,7 +162,7 @@ def rename(key: str, two_branches: bool) -> str:
     """
     try:
         return _rename(key, two_branches)
-    except (IndexError, ValueError):  # it has too few parts, or no number where there should be one
+    except (IndexError, ValueError):  # too few parts, or no number where one belongs
         return key
 
 
@@ -192,7 +192,7 @@ def _rename(key: str, two_branches: bool) -> str:
 
 
 def _check_tensors(state: Mapping[str, Tensor]) -> None:
-    """Refuse what is not named, or holds no plain numbers; counters alone are integers."""
+    """Refuse keys that are not text, and tensors that are not plain floats or counters."""
     for key, value in state.items():
         if not isinstance(key, str):
             raise ModelError(

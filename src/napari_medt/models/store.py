@@ -41,6 +41,7 @@ class Model:
 
     card: ModelCard
     network: nn.Module
+    # The networks that `inference_network` has made, by the name of their device.
     _folded: dict[str, nn.Module] = field(default_factory=dict, repr=False, compare=False)
 
     def inference_network(self, device: torch.device | str = "cpu") -> nn.Module:
@@ -110,6 +111,11 @@ def save_model(folder: str | Path, card: ModelCard, network: nn.Module) -> Model
     -------
     ModelCard
         The card as written.
+
+    Raises
+    ------
+    OSError
+        If the folder or a file in it cannot be written.
     """
     from safetensors.torch import save
 
@@ -120,7 +126,8 @@ def save_model(folder: str | Path, card: ModelCard, network: nn.Module) -> Model
     with tempfile.TemporaryDirectory(prefix=".saving-", dir=folder) as beside:
         (Path(beside) / WEIGHTS_FILE).write_bytes(weights)
         (Path(beside) / CARD_FILE).write_text(card.to_json(), encoding="utf-8")
-        # The card last: it makes a folder a model, and knows weights that are not its own.
+        # The card last: it makes the folder a model, and its SHA-256 reveals weights that are not
+        # its own.
         for name in (WEIGHTS_FILE, CARD_FILE):
             os.replace(Path(beside) / name, folder / name)
     return card

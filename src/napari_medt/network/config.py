@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Literal
+from typing import Literal, get_args
 
 Branches = Literal["both", "global", "patch"]
-BRANCHES: tuple[Branches, ...] = ("both", "global", "patch")
+BRANCHES: tuple[Branches, ...] = get_args(Branches)
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ from napari_medt.engine.files import write_tiff, write_whole
 from napari_medt.engine.formats.plain import read_image
 from napari_medt.engine.image import as_rgb, check_image
 from napari_medt.engine.segment import segment
+from napari_medt.models import DEMO_MODEL
 from napari_medt.models.store import load_model
 
 OUTLINE = (1.0, 0.85, 0.0)
 SAMPLE = Path(__file__).parents[1] / "sample_data" / "images" / "fluorescence_nuclei.png"
-DEMO_MODEL = "nuclei-fluorescence"
 
 
 def draw_overlay(image: NDArray, labels: NDArray[np.integer]) -> NDArray[np.uint8]:
@@ -38,7 +38,7 @@ def draw_overlay(image: NDArray, labels: NDArray[np.integer]) -> NDArray[np.uint
     Raises
     ------
     ImageError
-        See :func:`napari_medt.engine.image.check_image`.
+        If the image cannot be segmented; see :func:`~napari_medt.engine.image.check_image`.
     """
     rgb = as_rgb(check_image(image))
     return (mark_boundaries(rgb, labels, color=OUTLINE) * 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""How a mask was made, as plain data that travels with it. Names no image, file, person or time."""
+"""How a mask was made, as plain data saved with it, without image, file, person or time."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def provenance(
     device : str
         Where the network ran.
     seconds : float
-        From click to labels.
+        From the click to the labels.
 
     Returns
     -------
@@ -98,7 +98,7 @@ def describe_scope(scope: Scope) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what decides the result, without importing any of it."""
+    """Versions of the packages that decide the result, without importing them."""
     found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:

@@ -19,7 +19,7 @@ Target = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far a training image may vary. Zeros and ones leave it as it is.
+    """How far a training image may vary. Zeros and ones change nothing.
 
     Attributes
     ----------
@@ -42,7 +42,8 @@ class Augmentation:
     blur : float
         Greatest Gaussian blur in pixels.
     noise, speckle : float
-        Greatest deviation of additive, and of multiplicative noise.
+        Greatest standard deviation of additive noise, in units of intensity 0 to 1, and of
+        multiplicative noise.
     invert : float
         Probability of a negative (bright-field among fluorescence).
     """
@@ -79,7 +80,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
         speckle=0.08,
         invert=0.05,
     ),
-    # For a last run: images as they come, once varied ones have been learned from.
+    # For a last run: images almost unvaried, after training on varied ones.
     "fluorescence-mild": Augmentation(
         zoom=(0.85, 1.2),
         stretch=1.1,
@@ -134,7 +135,7 @@ def random_view(
     image: Image,
     target: Target,
     size: int,
-    rule: Augmentation,
+    augmentation: Augmentation,
     rng: Generator,
     *,
     whole: bool,
@@ -150,21 +151,21 @@ def random_view(
         ``(H, W)``.
     size : int
         Side of the view in pixels.
-    rule : Augmentation
+    augmentation : Augmentation
         How far to go.
     rng : Generator
         Source of chance.
     whole : bool
         See the whole image, resized, instead of a crop.
     magnification : float
-        Of a crop, about which the rule's zoom varies.
+        Of a crop, about which the augmentation's zoom varies.
 
     Returns
     -------
     tuple of array
         ``(size, size, C)`` and ``(size, size)``.
     """
-    matrix, offset = random_affine(image.shape[:2], size, rule, rng, whole, magnification)
+    matrix, offset = random_affine(image.shape[:2], size, augmentation, rng, whole, magnification)
     view = np.empty((size, size, image.shape[2]), np.float32)
     for channel in range(image.shape[2]):
         ndimage.affine_transform(
@@ -179,58 +180,58 @@ def random_view(
     seen = ndimage.affine_transform(
         target, matrix, offset, output_shape=(size, size), order=0, mode="mirror"
     )
-    return vary_intensity(view, rule, rng), seen
+    return vary_intensity(view, augmentation, rng), seen
 
 
 def random_affine(
     shape: tuple[int, ...],
     size: int,
-    rule: Augmentation,
+    augmentation: Augmentation,
     rng: Generator,
     whole: bool,
     magnification: float,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Draw the affine map from view pixels to image pixels, as ``(2, 2)`` matrix and offset."""
-    zoom = magnification * np.exp(rng.uniform(*np.log(rule.zoom)))
-    angle = np.deg2rad(rng.uniform(-rule.rotate, rule.rotate))
+    zoom = magnification * np.exp(rng.uniform(*np.log(augmentation.zoom)))
+    angle = np.deg2rad(rng.uniform(-augmentation.rotate, augmentation.rotate))
     flips = [
-        -1.0 if rule.flip_rows and rng.random() < 0.5 else 1.0,
-        -1.0 if rule.flip_columns and rng.random() < 0.5 else 1.0,
+        -1.0 if augmentation.flip_rows and rng.random() < 0.5 else 1.0,
+        -1.0 if augmentation.flip_columns and rng.random() < 0.5 else 1.0,
     ]
     rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     extent = np.array(shape, float)
     if whole:
         # The centre of the field, within the allowed shift; the field is the whole image.
-        centre = extent * (0.5 + rng.uniform(-rule.shift, rule.shift, 2)) - 0.5
+        centre = extent * (0.5 + rng.uniform(-augmentation.shift, augmentation.shift, 2)) - 0.5
         scale = np.diag(extent / size) / zoom
     else:
         margin = np.minimum(size / zoom / 2, extent / 2)
         centre = rng.uniform(margin, extent - margin) - 0.5
         scale = np.eye(2) / zoom
-    if rule.stretch > 1:
-        longer = np.exp(rng.uniform(-0.5, 0.5) * np.log(rule.stretch))
+    if augmentation.stretch > 1:
+        longer = np.exp(rng.uniform(-0.5, 0.5) * np.log(augmentation.stretch))
         scale = scale @ np.diag([1 / longer, longer])
     matrix = scale @ rotation @ np.diag(flips)
     return matrix, centre - matrix @ np.full(2, (size - 1) / 2)
 
 
-def vary_intensity(image: Image, rule: Augmentation, rng: Generator) -> Image:
-    """Vary the intensities of ``(H, W, C)`` within the rule; values stay in [0, 1]."""
-    if rng.random() < rule.invert:
+def vary_intensity(image: Image, augmentation: Augmentation, rng: Generator) -> Image:
+    """Vary the intensities of ``(H, W, C)`` as the augmentation allows, within [0, 1]."""
+    if rng.random() < augmentation.invert:
         image = 1 - image
-    if rule.blur and rng.random() < 0.5:
-        sigma = rng.uniform(0, rule.blur)
+    if augmentation.blur and rng.random() < 0.5:
+        sigma = rng.uniform(0, augmentation.blur)
         image = ndimage.gaussian_filter(image, (sigma, sigma, 0))
-    if rule.gamma > 1:
-        image = np.clip(image, 0, 1) ** np.exp(rng.uniform(-1, 1) * np.log(rule.gamma))
-    gain = 1 + rng.uniform(-rule.contrast, rule.contrast)
-    gain = gain * (1 + rng.uniform(-rule.colour, rule.colour, image.shape[2]))
-    shift = rng.uniform(-rule.brightness, rule.brightness)
-    shift = shift + rng.uniform(-rule.colour, rule.colour, image.shape[2]) / 2
+    if augmentation.gamma > 1:
+        image = np.clip(image, 0, 1) ** np.exp(rng.uniform(-1, 1) * np.log(augmentation.gamma))
+    gain = 1 + rng.uniform(-augmentation.contrast, augmentation.contrast)
+    gain = gain * (1 + rng.uniform(-augmentation.colour, augmentation.colour, image.shape[2]))
+    shift = rng.uniform(-augmentation.brightness, augmentation.brightness)
+    shift = shift + rng.uniform(-augmentation.colour, augmentation.colour, image.shape[2]) / 2
     varied: NDArray = (image - 0.5) * gain + 0.5 + shift
-    if rule.speckle and rng.random() < 0.5:
+    if augmentation.speckle and rng.random() < 0.5:
         grain = rng.standard_normal(image.shape[:2])[..., np.newaxis]
-        varied = varied * (1 + rng.uniform(0, rule.speckle) * grain)
-    if rule.noise and rng.random() < 0.5:
-        varied = varied + rng.uniform(0, rule.noise) * rng.standard_normal(image.shape)
+        varied = varied * (1 + rng.uniform(0, augmentation.speckle) * grain)
+    if augmentation.noise and rng.random() < 0.5:
+        varied = varied + rng.uniform(0, augmentation.noise) * rng.standard_normal(image.shape)
     return np.clip(varied, 0, 1).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Calibration: a model's probabilities and lengths shall mean what they say."""
+"""Calibration: make a model's probabilities and lengths true on average."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from scipy.special import logsumexp
 from napari_medt.engine.ellipse import circumference
 from napari_medt.engine.segment import predict_image
 from napari_medt.models.store import Model
-from napari_medt.training.data import Sample
 from napari_medt.training.evaluate import read_pair_for
+from napari_medt.training.samples import Sample
 
 PIXELS_PER_IMAGE = 4000
-LOWEST, HIGHEST = 0.1, 10.0  # temperatures outside these would be a sign of something else
+LOWEST, HIGHEST = 0.1, 10.0  # temperatures beyond these would mean that something else is wrong
 SMALLEST = 1e-7  # probabilities are single precision
 
 
@@ -28,7 +28,7 @@ def calibrated(model: Model, samples: Sequence[Sample], *, device: str = "auto")
     Parameters
     ----------
     model : Model
-        Its own temperature and scale do not matter.
+        The temperature and scale on its card are ignored.
     samples : sequence of Sample
         Validation images with labels. All branches run.
     device : str
@@ -50,9 +50,9 @@ def calibrated(model: Model, samples: Sequence[Sample], *, device: str = "auto")
 
 
 def outline_scale(model: Model, samples: Iterable[Sample]) -> float:
-    """Ratio of true circumferences to those of the true masks; 1 where nothing is known of them.
+    """Median ratio of true circumferences to those of the true masks; 1 where none is known.
 
-    The median over the samples. It tells of the masks alone: the model is not run.
+    It depends on the masks alone: the model is not run.
     """
     if model.card.report != "circumference":
         return 1.0
@@ -61,7 +61,8 @@ def outline_scale(model: Model, samples: Iterable[Sample]) -> float:
         if sample.mm_per_pixel and sample.circumference_mm:
             mask = read_pair_for(model, sample)[1] > 0
             drawn = circumference(mask, sample.mm_per_pixel)
-            ratios += [sample.circumference_mm / drawn] if drawn else []
+            if drawn:
+                ratios.append(sample.circumference_mm / drawn)
     return float(np.median(ratios)) if ratios else 1.0
 
 

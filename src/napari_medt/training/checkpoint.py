@@ -16,7 +16,14 @@ from napari_medt.training.augment import AUGMENTATIONS
 from napari_medt.training.config import TrainingConfig
 
 CHECKPOINT_FILE = "checkpoint.pt"
-KEPT = ("epoch", "step", "seconds", "best", "log", "images")  # beside weights, as they are
+KEPT = (
+    "epoch",
+    "step",
+    "seconds",
+    "best",
+    "log",
+    "images",
+)  # stored without change, beside the weights
 
 
 @dataclass
@@ -36,7 +43,7 @@ class State:
     seconds : float
         Time spent so far.
     best : float
-        Best validation score so far, by :func:`~napari_medt.training.loop.choice`.
+        Best validation score so far, by :func:`~napari_medt.training.loop.selection_score`.
     best_weights : dict
         The average's state_dict then.
     log : list of dict
@@ -82,7 +89,7 @@ def load_checkpoint(path: Path, state: State, config: TrainingConfig, device: to
         If the checkpoint is damaged, or belongs to a run with another configuration.
     """
     begun, values = read_checkpoint(path, device)
-    # A name of views may have come to mean others since.
+    # The values behind an augmentation's name may have changed since.
     if begun != config or values["augmentation"] != asdict(AUGMENTATIONS[config.augmentation]):
         raise DataError(
             f"{path.parent} holds an unfinished run with another configuration: go on with that "

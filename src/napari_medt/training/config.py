@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from napari_medt.errors import DataError
-from napari_medt.models.card import BACKGROUND, CORE, InputRule, ModelCard
+from napari_medt.models.card import (
+    BACKGROUND,
+    CORE,
+    InputRule,
+    ModelCard,
+    Report,
+    Shape,
+    check_numbers,
+)
 from napari_medt.network.config import NetworkConfig
 from napari_medt.training.augment import AUGMENTATIONS
 from napari_medt.training.targets import HARD
 
-# The least of whole numbers; the network has more to say about sizes.
+# The least values of whole numbers; the network's configuration restricts sizes further.
 LEAST_WHOLE = {
     "image_size": 1,
     "patch_size": 0,
@@ -26,7 +33,7 @@ LEAST_WHOLE = {
     "min_size": 0,
     "seed": 0,
 }
-PATCH_STATISTICS = ("pooled", "per_patch")
+PatchStatistics = Literal["pooled", "per_patch"]
 NOT_NEGATIVE = ("weight_decay", "warmup_epochs", "contact_weight")
 INSTANCE_CLASSES = (BACKGROUND, "rim", CORE)
 
@@ -62,7 +69,7 @@ class TrainingConfig:
         Of AdamW; warm-up over `warmup_epochs`, then a cosine down to zero.
     contact_weight : float
         Weight in the cross-entropy of pixels between objects that nearly touch, and of small
-        objects with what is around them.
+        objects with their surroundings.
     gates_frozen_epochs : int
         The gates keep their start values this long, as published, then are learned.
     branch_dropout : tuple of float
@@ -79,11 +86,16 @@ class TrainingConfig:
     shape : {"any", "single", "ellipse"}
         What masks look like, for the card.
     report : {"", "circumference"}
-        What is said of a mask besides its area, for the card.
+        What is measured of a mask besides its area, for the card.
     seed : int
         Fixes initial weights, order, augmentation and branch dropout.
     sources : tuple of dict
         Name, source, licence and attribution of each data set, for the card.
+
+    Raises
+    ------
+    ValueError
+        If a value is not one of those above, or they do not fit together; the message says which.
     """
 
     name: str = "my-model"
@@ -108,12 +120,12 @@ class TrainingConfig:
     contact_weight: float = 4.0
     gates_frozen_epochs: int = 10
     branch_dropout: tuple[float, float] = (0.25, 0.25)
-    patch_statistics: Literal["pooled", "per_patch"] = "pooled"
+    patch_statistics: PatchStatistics = "pooled"
     average_decay: float = 0.998
     validate_every: int = 5
     min_size: int = 0
-    shape: Literal["any", "single", "ellipse"] = "any"
-    report: str = ""
+    shape: Shape = "any"
+    report: Report = ""
     seed: int = 0
     sources: tuple[dict[str, str], ...] = ()
 
@@ -125,8 +137,9 @@ class TrainingConfig:
             )
         if self.target not in ("instances", "classes"):
             raise ValueError("target must be 'instances' or 'classes'")
-        if self.patch_statistics not in PATCH_STATISTICS:
-            raise ValueError(f"patch_statistics must be one of {', '.join(PATCH_STATISTICS)}")
+        if self.patch_statistics not in get_args(PatchStatistics):
+            known = ", ".join(get_args(PatchStatistics))
+            raise ValueError(f"patch_statistics must be one of {known}")
         if not isinstance(self.start_from, str):
             raise ValueError("start_from must be the name or folder of a model")
         if not all(isinstance(source, dict) for source in self.sources):
@@ -137,14 +150,14 @@ class TrainingConfig:
             raise ValueError("branch_dropout must be two shares from 0 to 1, together at most 1")
         if self.target == "instances":
             object.__setattr__(self, "classes", INSTANCE_CLASSES)
-        elif CORE in self.classes:  # by which a card says that its labels are objects
+        elif CORE in self.classes:  # which marks on a card that labels are objects
             raise ValueError(
                 f"no class can be named {CORE!r}, which marks objects that are told apart: choose "
                 "another name, or the target 'instances'"
             )
         if len(self.classes) > HARD:  # whose bit marks pixels of a target
             raise ValueError(f"there must be at most {HARD} classes")
-        _ = self.card  # refuses what makes no network, or no card
+        _ = self.card  # refuses what no network or card can have
 
     def _check_numbers(self) -> None:
         for name, least in LEAST_WHOLE.items():
@@ -153,11 +166,9 @@ class TrainingConfig:
                 raise ValueError(f"{name} must be a whole number, at least {least}")
         if self.seed >= 2**63:
             raise ValueError("seed must be below 2^63")
-        for name in ("learning_rate", "crop_spread", "average_decay", *NOT_NEGATIVE):
-            value = getattr(self, name)
-            if type(value) not in (int, float) or not abs(value) <= sys.float_info.max:
-                raise ValueError(f"{name} must be a number")
-            if name in NOT_NEGATIVE and value < 0:
+        check_numbers(self, ("learning_rate", "crop_spread", "average_decay", *NOT_NEGATIVE))
+        for name in NOT_NEGATIVE:
+            if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative")
         if self.learning_rate <= 0:
             raise ValueError("learning_rate must be above 0")
@@ -198,7 +209,13 @@ class TrainingConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TrainingConfig:
-        """Build a configuration from JSON values; what is left out has its default."""
+        """Build a configuration from JSON values; what is left out has its default.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If fields are unknown, of another type or do not fit together.
+        """
         values = dict(values)
         if "input" in values:
             values["input"] = InputRule(**values["input"])

@@ -1,4 +1,4 @@
-"""Find what is typical of training images, so that unlike ones can be told."""
+"""Find what is typical of training images, so that unlike ones can be recognised."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from scipy.cluster.vq import kmeans2
 
 from napari_medt.engine.describe import describe
 from napari_medt.errors import DataError, ImageError
-from napari_medt.models.card import InputRule
+from napari_medt.models.card import InputRule, Scaling
 from napari_medt.models.domain import Domain
-from napari_medt.training.data import Sample, read_checked
+from napari_medt.training.data import read_checked
+from napari_medt.training.samples import Sample
 
 EXAMPLES = 24  # typical images that are kept; fewer where there are few images
-INSIDE = 99.0  # percent of the training images that lie within reach
+INSIDE = 99.0  # percent of the training images that are within reach
 DIGITS = 4
 
 
@@ -33,8 +34,10 @@ def find_domain(samples: Sequence[Sample], rule: InputRule) -> Domain:
     Raises
     ------
     DataError
-        If an image cannot be used, or none has anything in its middle, by which images are
+        If an image cannot be segmented, or none has anything in its middle, by which images are
         described.
+    ImageError
+        If an image cannot be read.
     """
     described = []
     for sample in samples:
@@ -49,7 +52,7 @@ def find_domain(samples: Sequence[Sample], rule: InputRule) -> Domain:
     return domain_of(np.array(described), rule.scaling)
 
 
-def domain_of(described: NDArray[np.float64], scaling: str) -> Domain:
+def domain_of(described: NDArray[np.float64], scaling: Scaling) -> Domain:
     """Domain of descriptions ``(images, features)``: their spread, and the means of clusters."""
     # A feature that hardly varies in training (colour in gray images) still has some width.
     spread = np.maximum(described.std(axis=0), 0.05)

@@ -14,7 +14,7 @@ from napari_medt.engine.segment import Segmentation, segment
 from napari_medt.models.accuracy import FAILURE_DICE
 from napari_medt.models.store import Model
 from napari_medt.network.config import Branches
-from napari_medt.training.data import Sample, read_pair
+from napari_medt.training.data import read_pair
 from napari_medt.training.metrics import (
     average_precision,
     bootstrap_interval,
@@ -24,6 +24,7 @@ from napari_medt.training.metrics import (
     iou,
     panoptic_quality,
 )
+from napari_medt.training.samples import Sample
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +72,15 @@ def evaluate(
     -------
     list of Score
         Of every sample, in order: measures in [0, 1], but errors of lengths in millimetres.
+
+    Raises
+    ------
+    DataError, ImageError
+        If a sample cannot be read, or its image not be segmented.
+    ModelError
+        If the model lacks the branch, or its output is not a number.
+    DeviceError
+        If the device is not there.
     """
     return [score_sample(model, sample, branches, device) for sample in samples]
 
@@ -137,7 +147,7 @@ def summarise(scores: Sequence[Score]) -> dict[str, Any]:
 
 
 def accuracy_table(
-    model: Model, samples: Sequence[Sample], *, device: str = "auto"
+    model: Model, samples: Sequence[Sample], *, device: str
 ) -> dict[str, dict[str, Any]]:
     """Summaries of every branch setting the model has, for its card."""
     return {

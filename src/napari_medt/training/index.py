@@ -13,7 +13,7 @@ INDEX_COLUMNS = ("group", "mm_per_pixel", "head_circumference_mm")  # besides th
 
 
 def composed(name: str) -> str:
-    """Write accents as parts of their letters: Macs keep them apart in the names of files."""
+    """Normalise a name to NFC: macOS stores accents apart from their letters."""
     return unicodedata.normalize("NFC", name)
 
 
@@ -28,7 +28,8 @@ def read_index(index: Path) -> dict[str, dict[str, str]] | None:
     Raises
     ------
     DataError
-        If it cannot be read, says nothing of use or has different rows for an id.
+        If it is not UTF-8, has no id or none of the other columns, or different rows for an
+        id.
     """
     if not index.exists():
         return None
@@ -36,7 +37,7 @@ def read_index(index: Path) -> dict[str, dict[str, str]] | None:
         # Spreadsheets put a byte-order mark in front, which would be part of the first name.
         with index.open(newline="", encoding="utf-8-sig") as lines:
             reader = csv.DictReader(lines)
-            # With a stray space a patient would be two, one to train on and one to validate.
+            # A stray space would make two groups of one, and they could be split.
             reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
             rows = [{k: v.strip() for k, v in row.items() if k and v} for row in reader]
     except UnicodeDecodeError:
@@ -52,7 +53,7 @@ def read_index(index: Path) -> dict[str, dict[str, str]] | None:
 
 
 def row_of(image: Path, index: dict[str, dict[str, str]], folder: Path) -> dict[str, str]:
-    """Find an image in the index; without its group it might be trained on and validated.
+    """Find an image's row; without its group it might be in both training and validation.
 
     Raises
     ------

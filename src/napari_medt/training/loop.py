@@ -35,16 +35,11 @@ from napari_medt.training.checkpoint import (
 )
 from napari_medt.training.config import TrainingConfig
 from napari_medt.training.curve import draw_curve, write_log
-from napari_medt.training.data import (
-    Sample,
-    TrainingPair,
-    find_splits,
-    read_pair,
-    read_training_pair,
-)
+from napari_medt.training.data import TrainingPair, read_pair, read_training_pair
 from napari_medt.training.domain import find_domain
 from napari_medt.training.evaluate import accuracy_table, evaluate, summarise
 from napari_medt.training.losses import segmentation_loss
+from napari_medt.training.samples import Sample, find_splits
 from napari_medt.training.views import batches
 
 CONFIG_FILE = "training.json"
@@ -80,8 +75,15 @@ def train(
 
     Raises
     ------
-    DataError, DeviceError
-        With one sentence for the user.
+    DataError
+        If images, labels or the index do not fit, or `output` holds a finished model or a run of
+        another configuration or other images.
+    ImageError
+        If an image or its labels cannot be read.
+    ModelError
+        If the model to start from does not fit, or training diverges.
+    DeviceError
+        If the device is not there.
     """
     if (output / CARD_FILE).exists():
         raise DataError(f"{output} already holds a finished model: choose another output folder.")
@@ -102,7 +104,7 @@ def learn(
     device: str = "auto",
     quiet: bool = False,
 ) -> State:
-    """Train a network as far as its best weights; see :func:`train`.
+    """Train a network and choose its best weights; see :func:`train`.
 
     Parameters
     ----------
@@ -111,17 +113,22 @@ def learn(
     training, validation : list of Sample
         Images to learn from, and images to choose the best weights by.
     build : callable
-        Makes the network to train. It is called as ours are, with images and `branches`.
+        Makes the network to train, which is called with images and `branches`, as ours are.
 
     Returns
     -------
     State
         At the end of the run, with the best weights in `average`.
+
+    Raises
+    ------
+    DataError, ImageError, ModelError, DeviceError
+        As :func:`train` does.
     """
     where = choose_device(device)
     make_folder(output)
-    state = start(config, output, where, build)
-    keep_to_images(state, training, validation, output)
+    state = load_or_make_state(config, output, where, build)
+    check_same_images(state, training, validation, output)
     write_text(output / CONFIG_FILE, config.to_json())
     pairs = read_images(config, training, validation, quiet)
     steps_per_epoch = math.ceil((config.images_per_epoch or len(pairs)) / config.batch_size)
@@ -144,7 +151,7 @@ def learn(
             write_log(output / "log.csv", state.log)
             if "val_dice" in row:
                 draw_curve(output / "curve.png", state.log, config.name)
-            bar.set_postfix(loss=f"{loss:.3f}", best=f"{state.best:.4f}")
+            show_progress(bar, loss, state)
     state.average.load_state_dict(state.best_weights)
     return state
 
@@ -152,11 +159,11 @@ def learn(
 def read_images(
     config: TrainingConfig, training: list[Sample], validation: list[Sample], quiet: bool
 ) -> list[TrainingPair]:
-    """Read the images to train on; those to validate on once too, for what is wrong with them."""
+    """Read the training images, and every validation image once to find errors early."""
     labels: dict[str, Any] = {"target": config.target, "num_classes": len(config.classes)}
     pairs = []
     with tqdm(total=len(training) + len(validation), desc="Reading images", disable=quiet) as bar:
-        for sample in validation:  # else it would be told epochs later
+        for sample in validation:  # or its error would only show epochs later
             read_pair(sample, **labels)
             bar.update()
         for sample in training:
@@ -165,7 +172,7 @@ def read_images(
     return pairs
 
 
-def start(
+def load_or_make_state(
     config: TrainingConfig,
     output: Path,
     device: torch.device,
@@ -187,15 +194,15 @@ def start(
     return state
 
 
-def keep_to_images(
+def check_same_images(
     state: State, training: list[Sample], validation: list[Sample], output: Path
 ) -> None:
-    """Let a run go on only with the images it began with, or those validated might be trained on.
+    """Let a run go on with the images it began with only: none may be validated after training.
 
     Raises
     ------
     DataError
-        If they are others.
+        If there are other images.
     """
     images = {
         "training": [sample.image.name for sample in training],
@@ -210,15 +217,15 @@ def keep_to_images(
 
 
 def weights_to_start_from(config: TrainingConfig) -> dict[str, Tensor]:
-    """State_dict of the model to fine-tune, less the layers that its data shaped.
+    """State_dict of the model to fine-tune, less the layers that do not fit.
 
-    Image channels and classes may differ: then the first convolutions, and the last one, start
-    fresh.
+    Where the number of image channels differs, the first convolutions start fresh; where that of
+    classes does, the last one.
 
     Raises
     ------
     ModelError
-        If there is no such model, or its network differs in more.
+        If there is no such model, or its network differs in anything else.
     """
     model = load_model(config.start_from)
     old, new = model.card.network, config.network
@@ -236,7 +243,7 @@ def weights_to_start_from(config: TrainingConfig) -> dict[str, Tensor]:
 
 
 def make_optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
-    """AdamW that decays convolutions only: norms, biases, gates and position tables stay free."""
+    """AdamW that decays convolutions, but not norms, biases, gates and position tables."""
     decayed: list[nn.Parameter] = []
     free: list[nn.Parameter] = []
     for name, parameter in network.named_parameters():
@@ -259,7 +266,13 @@ def train_epoch(
     device: torch.device,
     bar: tqdm,
 ) -> float:
-    """Train one epoch; returns the mean loss."""
+    """Train one epoch; return the mean loss.
+
+    Raises
+    ------
+    ModelError
+        If the loss is not a number.
+    """
     set_gates_trainable(state.network, state.epoch >= config.gates_frozen_epochs)
     state.network.train()
     losses = []
@@ -280,8 +293,13 @@ def train_epoch(
         update_average(state.average, state.network, config.average_decay, state.step)
         losses.append(loss.item())
         bar.update()
-        bar.set_postfix(loss=f"{losses[-1]:.3f}", best=f"{max(state.best, 0):.4f}")
+        show_progress(bar, losses[-1], state)
     return float(np.mean(losses))
+
+
+def show_progress(bar: tqdm, loss: float, state: State) -> None:
+    """Show the loss and the best score beside the bar; 0 before the first validation."""
+    bar.set_postfix(loss=f"{loss:.3f}", best=f"{max(state.best, 0):.4f}")
 
 
 def set_gates_trainable(network: nn.Module, trainable: bool) -> None:
@@ -295,13 +313,13 @@ def learning_rate(config: TrainingConfig, step: int, steps_per_epoch: int) -> fl
     """Linear warm-up, then a cosine to zero at the end of the run."""
     warmup = config.warmup_epochs * steps_per_epoch
     if step < warmup:
-        return config.learning_rate * (step + 1) / warmup
+        return config.learning_rate * min(1, (step + 1) / warmup)
     progress = (step - warmup) / max(1, config.epochs * steps_per_epoch - warmup)
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
 
 
 def choose_branches(config: TrainingConfig, step: int) -> Branches:
-    """Draw which branches a step trains, so that every toggle setting is a trained one."""
+    """Draw which branches a step trains, so that every branch setting is trained."""
     if not config.network.has_branches:
         return "both"
     chance = default_rng([config.seed, 1, step]).random()
@@ -331,25 +349,25 @@ def validate(
     Raises
     ------
     ModelError
-        If it gives no numbers any more.
+        If its output is not a number any more.
     """
     model = Model(config.card, state.average)
     try:
         summary = summarise(evaluate(model, samples, device=device))
     except ModelError:  # the only thing a network can have wrong at this point
         raise ModelError(DIVERGED) from None
-    score = choice(summary)
+    score = selection_score(summary)
     if score > state.best:
         state.best = score
         state.best_weights = copy.deepcopy(state.average.state_dict())
     return {f"val_{key}": summary[key] for key in MEASURES if key in summary}
 
 
-def choice(summary: dict[str, Any]) -> float:
-    """What the best weights are chosen by: panoptic quality of objects, or else Dice.
+def selection_score(summary: dict[str, Any]) -> float:
+    """Score by which the best weights are chosen: panoptic quality of objects, or else Dice.
 
-    Dice hardly tells whether objects that touch were told apart; panoptic quality sees that and
-    the outlines.
+    Dice hardly depends on whether touching objects are separated; panoptic quality depends on that
+    and on the outlines.
     """
     score: float = summary.get("pq", summary["dice"])
     return score
@@ -368,5 +386,5 @@ def finish(
 
 def card_of(state: State, config: TrainingConfig) -> ModelCard:
     """The card of a model at the end of its training, not yet measured."""
-    told = {"epochs": state.epoch, "steps": state.step, "seconds": round(state.seconds)}
-    return replace(config.card, training=config.card.training | told)
+    run = {"epochs": state.epoch, "steps": state.step, "seconds": round(state.seconds)}
+    return replace(config.card, training=config.card.training | run)

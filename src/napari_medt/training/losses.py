@@ -22,10 +22,10 @@ def segmentation_loss(logits: Tensor, target: Tensor, contact_weight: float = 1.
     logits : Tensor
         ``(N, classes, H, W)``.
     target : Tensor
-        ``(N, H, W)`` class numbers, plus `HARD` on the few pixels on which it hangs whether an
-        object is found and told apart.
+        ``(N, H, W)`` class numbers, plus `HARD` on the few pixels that decide whether objects are
+        found and told apart.
     contact_weight : float
-        Of those pixels in the cross-entropy; all others weigh 1.
+        Weight of these pixels in the cross-entropy; all others weigh 1.
 
     Returns
     -------

@@ -134,16 +134,16 @@ def expected_calibration_error(counts: NDArray[np.float64]) -> float:
 def bootstrap_interval(values: Sequence[float], groups: Sequence[str]) -> tuple[float, float]:
     """95 % percentile interval of a mean over images, by drawing whole groups.
 
-    Images of one patient or slide resemble each other; drawing images one by one would make the
-    mean look surer than it is. As many groups as there are are drawn with replacement,
-    :data:`DRAWS` times.
+    Images of one patient or slide resemble each other; drawing single images would make the
+    interval too narrow. Each of :data:`DRAWS` draws takes as many groups as there are, with
+    replacement.
 
     Parameters
     ----------
     values : sequence of float
         One per image.
     groups : sequence of str
-        Group of each image; at least two tell how unsure the mean is.
+        Group of each image; with a single one the interval has no width.
 
     Returns
     -------

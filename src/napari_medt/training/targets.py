@@ -1,4 +1,4 @@
-"""What a network is taught: its input as prediction shows it, and the target for that."""
+"""What a network is trained on: its input, as prediction prepares it, and the target."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from scipy import ndimage
 
 # Where the core of an object begins: distance to its edge, as a share of the greatest.
 CORE_DEPTH = 0.45
-# Added to the class of hard pixels, on which it hangs whether an object is found and told apart:
-# those between objects that nearly touch, and small objects with what is around them.
+# Added to the class of pixels that decide whether objects are found and told apart: those between
+# objects that nearly touch, and small objects with their surroundings.
 HARD = 128
 HARD_WIDTH = 7  # pixels, at the size the network sees
 SMALL = 0.2  # of the area of a typical object
 
 
 def smooth_for(image: NDArray[np.float32], size: int) -> NDArray[np.float32]:
-    """Blur ``(H, W, C)`` as prediction does before it resizes to `size`; views only sample."""
+    """Blur ``(H, W, C)`` as prediction does before it resizes to `size`: views only sample."""
     sigmas = [max(0.0, (side / size - 1) / 2) for side in image.shape[:2]]  # as scikit-image does
     return ndimage.gaussian_filter(image, (*sigmas, 0.0), mode="mirror")
 
@@ -24,9 +24,19 @@ def smooth_for(image: NDArray[np.float32], size: int) -> NDArray[np.float32]:
 def core_classes(labels: NDArray[np.integer]) -> NDArray[np.uint8]:
     """Turn instance labels into classes: 0 background, 1 rim, 2 core.
 
-    The core of an object are the pixels deeper than a share of its greatest depth. Cores of
+    The core of an object is where it is deeper than a share of its greatest depth. So the cores of
     touching objects stay apart however small the objects are, which a boundary of fixed width does
-    not promise.
+    not ensure.
+
+    Parameters
+    ----------
+    labels : array of int
+        ``(H, W)``, one positive label per object, 0 for background.
+
+    Returns
+    -------
+    array of uint8
+        ``(H, W)``.
     """
     classes = (labels > 0).astype(np.uint8)
     for number, box in enumerate(ndimage.find_objects(labels), 1):
@@ -40,9 +50,9 @@ def core_classes(labels: NDArray[np.integer]) -> NDArray[np.uint8]:
 
 
 def hard_pixels(labels: NDArray[np.integer], width: float, small: float) -> NDArray[np.uint8]:
-    """Mark with 1 the pixels on which it hangs whether an object is found and told apart.
+    """Mark with 1 the pixels ``(H, W)`` that decide whether objects are found and told apart.
 
-    They have two objects within a window of about `width` pixels, or one of an area below `small`
+    A window of about `width` pixels around them holds two objects, or one of fewer than `small`
     pixels.
     """
     side = 2 * round(width / 2) + 1
@@ -53,7 +63,7 @@ def hard_pixels(labels: NDArray[np.integer], width: float, small: float) -> NDAr
 
 
 def contacts(labels: NDArray[np.integer], side: int) -> NDArray[np.uint8]:
-    """Mark with 1 the pixels that have two objects within a window of `side` pixels."""
+    """Mark with 1 the pixels ``(H, W)`` with two objects in a window of `side` pixels."""
     nothing = np.iinfo(labels.dtype).max
     greatest = ndimage.maximum_filter(labels, side)
     least = ndimage.minimum_filter(np.where(labels > 0, labels, nothing), side)

@@ -38,9 +38,9 @@ def batches(
 
 
 def workers_for(device: torch.device) -> int:
-    """How many processes draw views: some for a GPU, where a process is started by a mere fork.
+    """How many processes draw views: none, unless they feed a GPU and start by forking.
 
-    Elsewhere every epoch would start Python anew, and copy all images, for each of them.
+    Without forking, each of them would start Python and copy all images again in every epoch.
     """
     if device.type == "cpu" or multiprocessing.get_start_method() != "fork":
         return 0
@@ -57,7 +57,7 @@ class Views(Dataset):
         count = config.images_per_epoch or len(pairs)
         power = 0.0 if config.input.scaling == "whole" else config.crop_spread
         weights = np.array([pair.target.size for pair in pairs], float) ** power
-        self.order = spread(weights, count, default_rng([config.seed, epoch]))
+        self.order = draw_indices(weights, count, default_rng([config.seed, epoch]))
 
     def __len__(self) -> int:
         """Count the views."""
@@ -74,23 +74,23 @@ class Views(Dataset):
             AUGMENTATIONS[self.config.augmentation],
             rng,
             whole=self.config.input.scaling == "whole",
-            magnification=soften(pair.magnification, rng),
+            magnification=vary_magnification(pair.magnification, rng),
         )
         return torch.from_numpy(view).permute(2, 0, 1), torch.from_numpy(seen).long()
 
 
-def soften(magnification: float, rng: Generator) -> float:
-    """Keep a magnification most of the time, else draw one between it and none.
+def vary_magnification(magnification: float, rng: Generator) -> float:
+    """Keep a magnification most of the time, else draw one between it and 1.
 
-    The first look at a new image is taken at its own resolution and at halves of it, at none of
-    which objects need have the size that the network is to know: it must find them there too.
+    The first look at a new image sees it at its own resolution and at halves of it, where objects
+    rarely have the size the network is trained for. It must find them there, too.
     """
     if magnification == 1 or rng.random() < NORMALISED:
         return magnification
     return float(magnification ** rng.random())
 
 
-def spread(weights: NDArray, count: int, rng: Generator) -> NDArray[np.intp]:
+def draw_indices(weights: NDArray, count: int, rng: Generator) -> NDArray[np.intp]:
     """Draw `count` indices in random order, each as often as its weight asks, to within one."""
     marks = (np.arange(count) + rng.random()) / count
     drawn = np.searchsorted(np.cumsum(weights / weights.sum()), marks)

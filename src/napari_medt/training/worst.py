@@ -21,7 +21,7 @@ OPACITY = 0.45
 
 
 def draw_worst(
-    path: Path, model: Model, scores: Sequence[Score], branches: Branches, device: str = "auto"
+    path: Path, model: Model, scores: Sequence[Score], branches: Branches, device: str
 ) -> list[Score]:
     """Draw the images of lowest Dice as a PNG: image, truth and prediction side by side.
 
@@ -30,7 +30,7 @@ def draw_worst(
     Parameters
     ----------
     path : Path
-        The file to write.
+        The file to write. It holds a PNG whatever its name, so let that end in ``.png``.
     model : Model
         The model, which runs again on the images drawn.
     scores : sequence of Score
@@ -62,9 +62,9 @@ def draw_worst(
 
 
 def colour(image: NDArray, labels: NDArray[np.integer] | None) -> NDArray[np.floating]:
-    """Image ``(H, W[, 3])`` as RGB in [0, 1], with labels ``(H, W)`` as coloured glass on it."""
+    """Image ``(H, W[, 3])`` as RGB in [0, 1], overlaid with labels ``(H, W)`` in colour."""
     rgb = as_rgb(image)
     if labels is None:
         return rgb
-    glass = label2rgb(labels, rgb, alpha=OPACITY, bg_label=0, bg_color=None, saturation=1)
-    return np.clip(glass, 0, 1)  # rounding leads a little beyond
+    overlaid = label2rgb(labels, rgb, alpha=OPACITY, bg_label=0, bg_color=None, saturation=1)
+    return np.clip(overlaid, 0, 1)  # rounding may exceed the range a little
