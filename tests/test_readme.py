@@ -38,3 +38,14 @@ def test_accuracy_is_that_of_the_cards(name):
     for branches, measures in accuracy.items():
         cells = accuracy_rows()[f"`{name}`, {measures['images']} images", branches]
         assert {column: cells[column] for column in told(measures)} == told(measures)
+
+
+@pytest.mark.parametrize("name", bundled_cards())
+def test_the_summary_is_that_of_the_cards(name):
+    lines = README.read_text(encoding="utf-8").splitlines()
+    line = next(line for line in lines if line.startswith(f"| `{name}` |"))
+    both = bundled_cards()[name].accuracy["both"]
+    assert f"| {both['dice']:.2f}" in line
+    assert f"| {both['failures']} of {both['images']} images |" in line
+    if "circumference_error_mm" in both:
+        assert f"off by {both['circumference_error_mm']:.1f} mm" in line
