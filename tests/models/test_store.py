@@ -20,6 +20,10 @@ def test_a_saved_model_comes_back(tiny_model):
         assert torch.equal(model.network(image), again.network(image))
 
 
+def test_a_model_is_printed_without_its_layers(tiny_model):
+    assert len(repr(load_model(tiny_model)).splitlines()) == 1
+
+
 def test_card_survives_json(tiny_model):
     card = read_card(tiny_model)
     assert ModelCard.from_dict(json.loads(card.to_json())) == card

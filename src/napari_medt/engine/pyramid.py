@@ -68,7 +68,10 @@ def open_levels(path: Path, channel: int | None = None) -> list[Level]:
             return open_zarr(path, channel)
         if path.suffix.lower() in SLIDE_SUFFIXES:
             return open_tiff(path, channel)
-        raise ImageError(f"{path.name} is neither a TIFF nor an OME-Zarr: convert it to one.")
+        raise ImageError(
+            f"{path.name} is neither a TIFF nor an OME-Zarr: convert it to one, or give a folder "
+            "as output."
+        )
 
 
 def open_tiff(path: Path, channel: int | None) -> list[Level]:

@@ -1,6 +1,7 @@
 """Sample images for *File > Open Sample*: generated ones with ground truth, and real ones.
 
-None of them needs a network. The real ones come inside the scikit-image package.
+None of them needs a network. The real ones come inside the scikit-image package. They show what
+happens to images that no bundled model is for.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ class Model:
     """
 
     card: ModelCard
-    network: nn.Module
+    network: nn.Module = field(repr=False)
     # The networks that `inference_network` has made, by the name of their device.
     _folded: dict[str, nn.Module] = field(default_factory=dict, repr=False, compare=False)
 
