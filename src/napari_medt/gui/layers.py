@@ -71,12 +71,25 @@ def slide_levels(layer: Image) -> list[Level] | None:
     """
     if not is_slide(layer):
         return None
-    sides = mm_per_pixel(layer)
-    size, unit = ((1000 * sides[0], 1000 * sides[1]), MICROMETRE) if sides else ((1.0, 1.0), "")
+    size, translation, unit = placement_of(layer)
     others = "tzabdefg"[: layer.ndim - 2]  # of length 1, under any names
     axes = f"{others}yxs" if layer.rgb else f"{others}yx"
     arrays = list(layer.data) if layer.multiscale else [layer.data]
-    return with_pixel_sizes([level_of(array, axes) for array in arrays], size, unit)
+    return with_pixel_sizes([level_of(array, axes) for array in arrays], size, unit, translation)
+
+
+def placement_of(layer: Image) -> tuple[tuple[float, float], tuple[float, float], str]:
+    """Height and width of a pixel and where the first one lies, in micrometres or without a unit.
+
+    Files of labels cannot say how a layer is rotated, sheared or mirrored, so that is left out.
+    """
+    world, sides = to_world(layer), mm_per_pixel(layer)
+    top, left = world[-3:-1, -1].tolist()
+    if sides is None:
+        height, width = np.linalg.norm(world[:-1, -3:-1], axis=0).tolist()
+        return (height, width), (top, left), ""
+    down, right = ((1 * unit).to("um").magnitude for unit in layer.units[-2:])
+    return (1000 * sides[0], 1000 * sides[1]), (top * down, left * right), MICROMETRE
 
 
 def axes_of(layer: Image) -> Axes:
