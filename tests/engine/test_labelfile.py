@@ -38,15 +38,17 @@ def test_coarse_levels_take_every_nth_pixel(tmp_path_factory, height, width, siz
         assert np.array_equal(level[:], labels[:: 2**number, :: 2**number])
 
 
+@pytest.mark.parametrize("translation", [(0, 0), (100, 200)])
 @pytest.mark.parametrize(
     ("pixel_size", "unit"), [((0.25, 0.5), "micrometer"), ((1, 1), ""), ((2, 2), "")]
 )
-def test_another_reader_opens_it(tmp_path, pixel_size, unit):
+def test_another_reader_opens_it(tmp_path, pixel_size, unit, translation):
     """The one of the people who made the format."""
     labels = np.random.default_rng(0).integers(0, 2**32, (700, 900), np.uint32)
     everything = (slice(0, 700), slice(0, 900))
     path = tmp_path / "a.zarr"
-    file = LabelFile.create(path, 700, 900, chunk=512, pixel_size=pixel_size, unit=unit)
+    placed = {"pixel_size": pixel_size, "unit": unit, "translation": translation}
+    file = LabelFile.create(path, 700, 900, chunk=512, **placed)
     file.write(everything, labels)
     file.refresh(everything)
 
@@ -57,6 +59,8 @@ def test_another_reader_opens_it(tmp_path, pixel_size, unit):
     assert np.array_equal(node.data[1].compute(), labels[::2, ::2])
     scales = [steps[0]["scale"] for steps in node.metadata["coordinateTransformations"]]
     assert scales == [[step * side for side in pixel_size] for step in (1, 2)]
+    moved = [steps[1]["translation"] for steps in node.metadata["coordinateTransformations"]]
+    assert moved == [list(translation)] * 2, "picked pixels lie where they are in the finest"
     units = {axis.get("unit") for axis in node.metadata["axes"]}
     assert units == {unit or None}
 

@@ -68,6 +68,33 @@ def test_pyramidal_tiff(tmp_path):
     assert (first.pixel_size, second.pixel_size) == ((0.5, 0.25), (1, 0.5))
 
 
+@pytest.mark.parametrize(("unit", "in_micrometres"), [("millimeter", 1000), ("parsec", 1)])
+def test_a_level_lies_where_its_file_says(tmp_path, unit, in_micrometres):
+    """What the image says comes after what the level says; without a word that is the origin."""
+    folder = write_ome_zarr(tmp_path / "slide.zarr", "0.4")
+    attributes = zarr.open_group(folder, mode="r+").attrs
+    [image] = attributes["multiscales"]
+    for axis in image["axes"][1:]:
+        axis["unit"] = unit
+    attributes["multiscales"] = [image]
+    assert [level.translation for level in open_levels(folder)] == [(0, 0), (0, 0)]
+    moved = {"type": "translation", "translation": [0, 100, 200]}
+    image["coordinateTransformations"] += [moved]
+    image["datasets"][1]["coordinateTransformations"] += [{**moved, "translation": [0, 0.5, 0.5]}]
+    attributes["multiscales"] = [image]
+    translations = np.array([level.translation for level in open_levels(folder)])
+    assert translations == pytest.approx(np.array([(100, 200), (100.25, 200.125)]) * in_micrometres)
+
+
+def test_a_translation_that_is_none_is_not_known(tmp_path):
+    folder = write_ome_zarr(tmp_path / "slide.zarr", "0.4")
+    attributes = zarr.open_group(folder, mode="r+").attrs
+    [image] = attributes["multiscales"]
+    moved = {"type": "translation", "translation": [0, float("nan"), 0]}
+    attributes["multiscales"] = [{**image, "coordinateTransformations": [moved]}]
+    assert [(level.translation, level.unit) for level in open_levels(folder)] == [((0, 0), "")] * 2
+
+
 @pytest.mark.parametrize("size", [0, -1, float("nan")])
 def test_a_scale_that_is_none_is_not_known(tmp_path, size):
     folder = write_ome_zarr(tmp_path / "slide.zarr", "0.4")
@@ -85,6 +112,7 @@ def test_without_a_unit_levels_are_counted_in_pixels_of_the_finest(tmp_path):
         tiff.write(IMAGE[::2, ::2], subfiletype=1, **options)
     levels = open_levels(tmp_path / "slide.tif")
     assert [(level.pixel_size, level.unit) for level in levels] == [((1, 1), ""), ((2, 2), "")]
+    assert [level.translation for level in levels] == [(0, 0), (0.5, 0.5)], "both cover the same"
 
 
 @pytest.mark.parametrize(

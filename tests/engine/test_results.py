@@ -104,6 +104,39 @@ def test_a_few_slices_are_no_colours(tmp_path, out, model, planar):
     assert result.measured.area_pixels == np.count_nonzero(edited)
 
 
+@pytest.mark.parametrize("axes", ["TCYX", "ZCYX", "TZCYX", ""])
+@pytest.mark.parametrize("saved", [None, "shaped", "squeezed"])
+def test_channels_within_a_stack_keep_an_axis(tmp_path, out, model, axes, saved):
+    """napari aligns last axes: times would otherwise follow the slider of the channels."""
+    planes = [[ONE, TWO], [TWO, ONE], [np.zeros_like(ONE), TWO]]
+    stack = np.stack([planes] * 4) if axes == "TZCYX" else np.array(planes)
+    path, channel = tmp_path / "stack.tif", stack.ndim - 3
+    named = {"imagej": True, "metadata": {"axes": axes}} if axes else {}
+    tifffile.imwrite(path, stack, photometric="minisblack", **named)
+    [result] = run(path, out, model, probability=True)
+    objects = 12 if axes == "TZCYX" else 3
+    assert (result.status, result.measured.objects) == ("done", objects)
+    for name in ("stack.labels.tif", "stack.probability.tif"):
+        with tifffile.TiffFile(out / name) as file:
+            [series] = file.series
+            assert series.axes == (axes or "QCYX")
+            found = series.asarray()
+        assert found.shape == stack.take([0], channel).shape
+        assert np.array_equal(found > 0.5, stack.take([0], channel) > 0)
+    if saved is None:
+        assert statuses(run(path, out, model, probability=True)) == {"stack": "skipped"}
+        return
+    edited = tifffile.imread(out / "stack.labels.tif")
+    edited[0] = 0
+    expected = np.count_nonzero(np.unique(edited))
+    edited = edited.squeeze(channel) if saved == "squeezed" else edited
+    tifffile.imwrite(out / "stack.labels.tif", edited, photometric="minisblack")
+    for again in (False, True):
+        [result] = run(path, out, model, again=again)
+        assert (result.status, result.measured.objects) == ("kept", expected)
+        assert result.measured.area_pixels == np.count_nonzero(edited)
+
+
 def test_nifti_keeps_its_geometry(tmp_path, out, model):
     affine = np.array([[0, 0, 3, 5], [-0.5, 0, 0, 7], [0, -0.5, 0, 9], [0, 0, 0, 1.0]])
     nibabel.save(nibabel.Nifti1Image(STACK.T, affine), tmp_path / "head.nii.gz")

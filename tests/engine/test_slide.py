@@ -174,6 +174,18 @@ def test_the_resolution_can_be_chosen(tmp_path, capsys):
     assert "--resolution is for slides" in capsys.readouterr().err
 
 
+def test_labels_lie_where_their_level_of_the_image_does(tmp_path):
+    placed = {"pixel_size": (1.0, 0.8), "translation": (100.25, 200.2), "unit": "micrometer"}
+    fine, coarse = levels_of([drawn(0, (100, 90)), drawn(0, (50, 45))])
+    levels, output = [fine, replace(coarse, **placed)], tmp_path / "out.zarr"
+    segment_slide(levels, standin(Painted()), output, level=1, device="cpu")
+    [dataset] = zarr.open_group(output, mode="r").attrs["multiscales"][0]["datasets"]
+    assert dataset["coordinateTransformations"] == [
+        {"type": "scale", "scale": [1.0, 0.8]},
+        {"type": "translation", "translation": [100.25, 200.2]},
+    ]
+
+
 LONG = [(1, 3000), (7, 2999), (257, 1301), (130, 90)]
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from napari_medt.engine import image as images
 from napari_medt.engine import source
 from napari_medt.engine.image import check_image, intensity_limits, prepare, sample
-from napari_medt.engine.source import Prepared, level_of
+from napari_medt.engine.source import Prepared, level_of, with_pixel_sizes
 from napari_medt.errors import ImageError
 from napari_medt.models.card import InputRule
 from tests.engine.lazy import stored
@@ -84,3 +84,13 @@ def test_a_channel_that_is_asked_for_is_no_colour():
     assert level_of(array.astype(np.uint16), "cyx").channel == 0
     green = level_of(np.moveaxis(array, 0, -1), channel=1)
     assert np.array_equal(green.read(everything), array[1])
+
+
+def test_levels_cover_the_same_area():
+    """So the middle of a larger pixel lies further inside."""
+    levels = [level_of(np.zeros((40 // step, 60 // step))) for step in (1, 2, 4)]
+    placed = with_pixel_sizes(levels, (0.5, 0.4), "micrometer", (30, 10))
+    for level in placed:
+        first, size = np.array(level.translation), np.array(level.pixel_size)
+        assert first - size / 2 == pytest.approx((29.75, 9.8))
+        assert first + size * (level.height, level.width) - size / 2 == pytest.approx((49.75, 33.8))

@@ -6,7 +6,8 @@ import pytest
 from napari.layers import Image
 
 from napari_medt.errors import ImageError
-from napari_medt.gui.layers import image_data, mm_per_pixel
+from napari_medt.gui import layers
+from napari_medt.gui.layers import image_data, mm_per_pixel, slide_levels
 from tests.gui.conftest import SHAPE, choose
 
 
@@ -107,3 +108,34 @@ def test_the_side_of_a_pixel_in_a_turned_stack():
     assert mm_per_pixel(stack) is None
     stack.affine = np.eye(4)
     assert mm_per_pixel(stack) == pytest.approx((0.5, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("placed", "size", "translation", "unit"),
+    [
+        ({}, (1, 1), (0, 0), ""),
+        ({"scale": (0.5, 0.4), "translate": (30, 10)}, (0.5, 0.4), (30, 10), ""),
+        ({"affine": [[0.5, 0, 30], [0, 0.4, 10], [0, 0, 1]]}, (0.5, 0.4), (30, 10), ""),
+        (
+            {"scale": (0.5, 400), "translate": (30, 1e4), "units": ("um", "nm")},
+            (0.5, 0.4),
+            (30, 10),
+            "micrometer",
+        ),
+        (
+            {"scale": (0.5, 0.4), "translate": (30, 10), "units": "mm", "rotate": 20},
+            (500, 400),
+            (3e4, 1e4),
+            "micrometer",
+        ),
+    ],
+)
+def test_levels_of_a_slide_lie_as_their_layer(monkeypatch, placed, size, translation, unit):
+    monkeypatch.setattr(layers, "LARGEST", 100)
+    arrays = [np.zeros((40 // step, 60 // step)) for step in (1, 2)]
+    fine, coarse = slide_levels(Image(arrays, multiscale=True, **placed))
+    assert (fine.unit, coarse.unit) == (unit, unit)
+    assert fine.pixel_size == pytest.approx(size)
+    assert fine.translation == pytest.approx(translation)
+    assert coarse.pixel_size == pytest.approx(2 * np.array(size))
+    assert coarse.translation == pytest.approx(np.array(translation) + np.array(size) / 2)

@@ -144,6 +144,9 @@ def test_the_whole_streams_into_a_file(
     [layer] = [layer for layer in viewer.layers if isinstance(layer, Labels)]
     assert layer.multiscale
     np.testing.assert_allclose(layer.data_to_world((7, 9)), slide.data_to_world((7, 9)), atol=1e-6)
+    scale, translation = placement_in(output)  # which cannot say how a layer is rotated
+    assert scale == pytest.approx([0.5, 0.5])
+    assert translation == pytest.approx([30, 10])
     finest = np.asarray(slide.data[0])
     labels = np.asarray(layer.data[0])
     assert ((labels > 0) == (finest >= 128)).mean() > 0.99
@@ -159,6 +162,13 @@ def test_the_whole_streams_into_a_file(
     hands.wait(widget.segment.isEnabled)
     [again] = [layer for layer in viewer.layers if isinstance(layer, Labels)]
     assert np.array_equal(np.asarray(again.data[0]), labels), "what is finished is shown again"
+
+
+def placement_in(output):
+    """Scale and translation of the finest labels of a file."""
+    finest = zarr.open_group(output, mode="r").attrs["multiscales"][0]["datasets"][0]
+    scale, translation = finest["coordinateTransformations"]
+    return scale["scale"], translation["translation"]
 
 
 def objects(output):

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_medt.engine.formats.picture import COLOUR, Picture
 from napari_medt.errors import ImageError
 
 Role = Literal["position", "time", "slice", "channel", "row", "column"]
 Frame = tuple[int, ...]
+Values = TypeVar("Values", bound=np.generic)
 
 ROLES: dict[str, Role] = {
     "position": "position",
@@ -60,6 +62,15 @@ class Axes:
         return 1 if self.channel_axis is None else self.shape[self.channel_axis]
 
     @property
+    def channels_within(self) -> int | None:
+        """The axis of the channels if other axes come before it.
+
+        napari aligns layers by their last axes. Without the channel axis, those before it would
+        shift by one, so labels to be shown keep it with length 1.
+        """
+        return self.channel_axis or None
+
+    @property
     def kept(self) -> tuple[int, ...]:
         """The axes that labels have: all but the channels."""
         return tuple(axis for axis in range(len(self.shape)) if axis != self.channel_axis)
@@ -73,6 +84,11 @@ class Axes:
     def labels_shape(self) -> tuple[int, ...]:
         """Shape of the labels."""
         return tuple(self.shape[axis] for axis in self.kept)
+
+    def aligned(self, values: NDArray[Values]) -> NDArray[Values]:
+        """View labels, or values shaped as them, so that napari shows them beside the image."""
+        axis = self.channels_within
+        return values if axis is None else np.expand_dims(values, axis)
 
     def frames(self) -> list[Frame]:
         """List the index of every plane along the stacked axes; one empty index for a plane."""

@@ -181,7 +181,7 @@ class Batch:
         labels, probability = self._predict(picture, progress, cancelled)
         if is_corrected(record, file, made):  # meanwhile
             return self._keep(item, file, picture)
-        hashes = self._write_probability(item, probability, record)
+        hashes = self._write_probability(item, probability, picture, record)
         measured = measure(labels, picture, self.model.card, self.settings)
         known = record.known(file)  # the file stays this one if it cannot be replaced
 
@@ -212,12 +212,16 @@ class Batch:
         return self.output / f"{item.name}{PROBABILITY_SUFFIX}"
 
     def _write_probability(
-        self, item: Item, probability: NDArray[np.float32] | None, record: Record
+        self,
+        item: Item,
+        probability: NDArray[np.float32] | None,
+        picture: Picture,
+        record: Record,
     ) -> list[str]:
         def remember(hashes: list[str]) -> None:
             write_record(self.output, item.name, replace(record, probability=hashes))
 
-        return write_probability(self._probability_file(item), probability, remember)
+        return write_probability(self._probability_file(item), probability, picture, remember)
 
     def _keep(self, item: Item, file: Path, picture: Picture) -> Result:
         """Measure corrected labels; blank if they do not fit the image any more."""

@@ -34,10 +34,11 @@ def make_folder(folder: Path) -> None:
         raise DataError(f"The output folder {folder} cannot be written to: choose another one.")
 
 
-def write_tiff(path: Path, image: NDArray) -> None:
-    """Write labels or probabilities as a compressed TIFF."""
+def write_tiff(path: Path, image: NDArray, axes: str = "") -> None:
+    """Write labels or probabilities as a compressed TIFF, perhaps with the letters of its axes."""
+    metadata = {"axes": axes.upper()} if axes else {}
     # Without `photometric`, tifffile would take three or four planes for colours.
-    tifffile.imwrite(path, image, photometric="minisblack", compression="zlib")
+    tifffile.imwrite(path, image, photometric="minisblack", compression="zlib", metadata=metadata)
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:

@@ -40,6 +40,7 @@ class LabelFile:
         chunk: int,
         pixel_size: tuple[float, float],
         unit: str,
+        translation: tuple[float, float] = (0.0, 0.0),
     ) -> LabelFile:
         """Make a label image of background only.
 
@@ -51,7 +52,7 @@ class LabelFile:
             In pixels.
         chunk : int
             Side of a chunk in pixels.
-        pixel_size, unit
+        pixel_size, unit, translation
             See :class:`napari_medt.engine.source.Level`.
         """
         group = zarr.create_group(folder, zarr_format=2)
@@ -67,7 +68,7 @@ class LabelFile:
                 fill_value=0,
                 chunk_key_encoding={"name": "v2", "separator": "/"},
             )
-        group.attrs.update(label_metadata(steps, pixel_size, unit))
+        group.attrs.update(label_metadata(steps, pixel_size, unit, translation))
         return cls.open(folder)
 
     @classmethod
@@ -117,8 +118,14 @@ def write_chunks(level: zarr.Array, area: Area, labels: NDArray[np.uint32]) -> N
     level[area] = labels
 
 
-def label_metadata(steps: list[int], pixel_size: tuple[float, float], unit: str) -> dict[str, Any]:
-    """Metadata of a label image whose levels take every n-th pixel, by the NGFF 0.4 standard."""
+def label_metadata(
+    steps: list[int], pixel_size: tuple[float, float], unit: str, translation: tuple[float, float]
+) -> dict[str, Any]:
+    """Metadata of a label image whose levels take every n-th pixel, by the NGFF 0.4 standard.
+
+    Levels that take every n-th pixel, from the first on, share the middle of that, so all have the
+    same translation. (Those that are means of n pixels lie further inside.)
+    """
     named = {"unit": unit} if unit else {}
     return {
         "multiscales": [
@@ -130,7 +137,8 @@ def label_metadata(steps: list[int], pixel_size: tuple[float, float], unit: str)
                     {
                         "path": str(number),
                         "coordinateTransformations": [
-                            {"type": "scale", "scale": [side * step for side in pixel_size]}
+                            {"type": "scale", "scale": [side * step for side in pixel_size]},
+                            {"type": "translation", "translation": list(translation)},
                         ],
                     }
                     for number, step in enumerate(steps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ MICROMETRES = {
     "m": 1e6,
     "meter": 1e6,
 }
+Pair = tuple[float, float]  # down and to the right
 
 
 def is_zarr(folder: Path) -> bool:
@@ -81,7 +83,8 @@ def open_tiff(path: Path, channel: int | None) -> list[Level]:
     with tifffile.TiffFile(path) as file:
         check_values(file)
         series, sizes = file.series[0], pixel_sizes(file)
-    size, unit = in_micrometres(*(sizes.get(axis, (1.0, "")) for axis in "yx"))
+    (height, down), (width, right) = (sizes.get(axis, (1.0, "")) for axis in "yx")
+    size, _, unit = in_micrometres((height, width), (down, right))
     levels = []
     for number, level in enumerate(series.levels):
         store = tifffile.imread(path, aszarr=True, series=0, level=number)
@@ -90,21 +93,26 @@ def open_tiff(path: Path, channel: int | None) -> list[Level]:
     return with_pixel_sizes(levels, size, unit)
 
 
-def in_micrometres(*sides: tuple[float, str]) -> tuple[tuple[float, float], str]:
-    """Height and width of a pixel, each with its unit, in micrometres if both units are known.
+def in_micrometres(
+    size: Pair, units: Iterable[str], translation: Pair = (0.0, 0.0)
+) -> tuple[Pair, Pair, str]:
+    """Height and width of a pixel, and where the first one lies, in micrometres if that is known.
 
     Returns
     -------
-    tuple of float, str
-        Height and width, and the unit: micrometres if both units are known; else the values as
-        given and no unit. Sizes that are not positive and finite become 1, without a unit.
+    tuple of float, tuple of float, str
+        Size and translation, and their unit: micrometres if both units are known; else the values
+        as given and no unit. A size that is not positive and finite becomes 1, at the origin and
+        without a unit, as it does where the translation is not finite.
     """
-    (height, in_height), (width, in_width) = sides
-    if not (0 < height < math.inf and 0 < width < math.inf):  # some programs write 0
-        return (1.0, 1.0), ""
-    if not (in_height in MICROMETRES and in_width in MICROMETRES):
-        return (height, width), ""
-    return (height * MICROMETRES[in_height], width * MICROMETRES[in_width]), MICROMETRE
+    # Some programs write sizes of 0.
+    if not all(0 < side < math.inf for side in size) or not all(map(math.isfinite, translation)):
+        return (1.0, 1.0), (0.0, 0.0), ""
+    down, right = (MICROMETRES.get(unit) for unit in units)
+    if down is None or right is None:
+        return size, translation, ""
+    placed = (translation[0] * down, translation[1] * right)
+    return (size[0] * down, size[1] * right), placed, MICROMETRE
 
 
 def check_values(file: tifffile.TiffFile) -> None:
@@ -138,17 +146,26 @@ def open_zarr(path: Path, channel: int | None) -> list[Level]:
     image = attributes["multiscales"][0]
     axes = [axis if isinstance(axis, dict) else {"name": axis} for axis in image["axes"]]
     names = "".join(axis["name"] for axis in axes)
-    plane = [names.index(axis) for axis in "yx"]
+    y, x = names.index("y"), names.index("x")
+    units = [axes[axis].get("unit", "") for axis in (y, x)]
     levels = []
     for dataset in image["datasets"]:
-        sides = [(scale_along(a, image, dataset), axes[a].get("unit", "")) for a in plane]
-        size, unit = in_micrometres(*sides)
+        (height, top), (width, left) = (placed_along(axis, dataset, image) for axis in (y, x))
+        size, first, unit = in_micrometres((height, width), units, (top, left))
         level = level_of(node[dataset["path"]], names, channel=channel)
-        levels.append(replace(level, pixel_size=size, unit=unit))
+        # A level lies where the file says that it does, which is at the origin if it says nothing.
+        levels.append(replace(level, pixel_size=size, translation=first, unit=unit))
     return levels
 
 
-def scale_along(axis: int, *nodes: dict[str, Any]) -> float:
-    """Scale of a level along one axis, from the transformations of all nodes above it."""
-    steps = [step for node in nodes for step in node.get("coordinateTransformations", [])]
-    return math.prod(step["scale"][axis] for step in steps if step["type"] == "scale")
+def placed_along(axis: int, dataset: dict[str, Any], image: dict[str, Any]) -> Pair:
+    """Scale and translation of a level along one axis: its own steps, then those of the image."""
+    scale, translation = 1.0, 0.0
+    for node in (dataset, image):
+        for step in node.get("coordinateTransformations", []):
+            if step["type"] == "scale":
+                factor = step["scale"][axis]
+                scale, translation = scale * factor, translation * factor
+            elif step["type"] == "translation":
+                translation += step["translation"][axis]
+    return scale, translation

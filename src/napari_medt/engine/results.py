@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medt.engine.axes import upright
+from napari_medt.engine.axes import axes_of, upright
 from napari_medt.engine.files import write_tiff, write_whole
 from napari_medt.engine.formats.nifti import read_nifti, view_of, write_nifti
 from napari_medt.engine.formats.picture import Picture
@@ -47,7 +47,7 @@ def write_labels(
         affine, patient = picture.affine, picture.patient
         if patient is None or affine is None:
             kind = np.uint16 if labels.max() <= np.iinfo(np.uint16).max else np.uint32
-            write_tiff(beside, labels.astype(kind))
+            write_aligned(beside, labels.astype(kind), picture)
         else:
             single_slice = "t" in picture.axes and "z" not in picture.axes
             volumes = labels[:, np.newaxis] if single_slice else labels
@@ -55,6 +55,15 @@ def write_labels(
         remember(beside)
 
     write_whole(path, write)
+
+
+def write_aligned(path: Path, values: NDArray, picture: Picture) -> None:
+    """Write labels, or probabilities, so that napari shows them beside the image."""
+    axes = axes_of(picture)
+    within, letters = axes.channels_within, ""
+    if within is not None:  # in words, too: other programs would take it for anything
+        letters = f"{picture.axes[:within]}c{picture.axes[within + 1 :]}"
+    write_tiff(path, axes.aligned(values), letters)
 
 
 def check_probability(file: Path, written: Collection[str]) -> None:
@@ -82,6 +91,7 @@ def check_probability(file: Path, written: Collection[str]) -> None:
 def write_probability(
     file: Path,
     probability: NDArray[np.float32] | None,
+    picture: Picture,
     remember: Callable[[list[str]], None],
 ) -> list[str]:
     """Write probabilities, whole or not at all.
@@ -93,6 +103,8 @@ def write_probability(
     probability : array of float32 or None
         Shaped as the labels. None removes the file of an earlier run, which would be taken for that
         of the new labels.
+    picture : Picture
+        The image, upright.
     remember : callable
         Called with the SHA-256 of the old and the new file before the new one is put in its place.
 
@@ -107,7 +119,7 @@ def write_probability(
     before = sha256(file) if file.exists() else ""
 
     def write(beside: Path) -> None:
-        write_tiff(beside, probability)
+        write_aligned(beside, probability, picture)
         remember([before, sha256(beside)])
 
     write_whole(file, write)
@@ -126,7 +138,12 @@ def read_labels(path: Path, image: Picture) -> NDArray:
         return upright(read_nifti(path, view_of(image.affine))).array
     labels = upright(read_tiff(path, numbers=True))
     # Labels have no colours: these are slices that a program, such as napari, took for colours.
-    return np.moveaxis(labels.array, -1, -3) if labels.rgb else labels.array
+    values = np.moveaxis(labels.array, -1, -3) if labels.rgb else labels.array
+    axes = axes_of(image)
+    within = axes.channels_within
+    if within is None or values.ndim != len(axes.shape) or values.shape[within] != 1:
+        return values
+    return values.squeeze(within)
 
 
 def is_as_written(folder: Path, labels: str) -> bool:

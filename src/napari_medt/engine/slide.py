@@ -207,8 +207,15 @@ def plane_identity(levels: Sequence[Level], index: int) -> dict[str, Any]:
 def fill_folder(folder: Path, level: Level, settings: SlideSettings) -> None:
     """Fill the folder of a run: labels of background only, and the settings."""
     chunk = settings.block if settings.block % CHUNK else CHUNK
-    size, unit = level.pixel_size, level.unit
-    LabelFile.create(folder, level.height, level.width, chunk=chunk, pixel_size=size, unit=unit)
+    LabelFile.create(
+        folder,
+        level.height,
+        level.width,
+        chunk=chunk,
+        pixel_size=level.pixel_size,
+        unit=level.unit,
+        translation=level.translation,
+    )
     state = folder / STATE
     state.mkdir()
     write_json(state / "settings.json", asdict(settings))

@@ -62,8 +62,10 @@ class Level:
         a colour, and others, which must have length 1.
     pixel_size : tuple of float
         Height and width of a pixel.
+    translation : tuple of float
+        Where the middle of the first pixel lies, down and to the right.
     unit : str
-        Unit of `pixel_size`: ``micrometer``, or empty if it is not known.
+        Unit of `pixel_size` and `translation`: ``micrometer``, or empty if it is not known.
     channel : int, optional
         Which channel; None where there are none, or they are colours.
     """
@@ -71,6 +73,7 @@ class Level:
     array: Any
     axes: str
     pixel_size: tuple[float, float] = (1.0, 1.0)
+    translation: tuple[float, float] = (0.0, 0.0)
     unit: str = ""
     channel: int | None = None
 
@@ -173,8 +176,16 @@ def level_of(array: Any, axes: str = "", *, channel: int | None = None) -> Level
     return Level(array, axes, channel=(channel or 0) if "c" in axes else None)
 
 
-def with_pixel_sizes(levels: Sequence[Level], size: tuple[float, float], unit: str) -> list[Level]:
-    """Give levels, the finest first, their pixel sizes.
+def with_pixel_sizes(
+    levels: Sequence[Level],
+    size: tuple[float, float],
+    unit: str,
+    translation: tuple[float, float] = (0.0, 0.0),
+) -> list[Level]:
+    """Give levels, the finest first, their pixel sizes and their place.
+
+    All cover the same area, so a coarser level, whose first pixel is larger, has its middle further
+    inside: by half the difference of the sizes.
 
     Parameters
     ----------
@@ -184,19 +195,16 @@ def with_pixel_sizes(levels: Sequence[Level], size: tuple[float, float], unit: s
         Height and width of a pixel of the finest.
     unit : str
         See :class:`Level`.
+    translation : tuple of float
+        Of the finest.
     """
-    finest = levels[0]
-    return [
-        replace(
-            level,
-            pixel_size=(
-                size[0] * finest.height / level.height,
-                size[1] * finest.width / level.width,
-            ),
-            unit=unit,
-        )
-        for level in levels
-    ]
+    finest, placed = levels[0], []
+    for level in levels:
+        height = size[0] * finest.height / level.height
+        width = size[1] * finest.width / level.width
+        first = translation[0] + (height - size[0]) / 2, translation[1] + (width - size[1]) / 2
+        placed.append(replace(level, pixel_size=(height, width), translation=first, unit=unit))
+    return placed
 
 
 @dataclass(frozen=True, eq=False)

@@ -153,7 +153,7 @@ def write_layer(path: Path, labels: Any, options: dict[str, Any]) -> None:
 def without_channels(labels: NDArray, options: dict[str, Any]) -> tuple[NDArray, dict[str, Any]]:
     """Drop the axis that stands for the channels of a mask's image, which NIfTI has no place for.
 
-    See :func:`napari_medt.gui.layers.channels_within`.
+    See :attr:`napari_medt.engine.axes.Axes.channels_within`.
     """
     roles = options["metadata"].get(METADATA, {}).get("scope", {}).get("axes", [])
     axis = roles.index("channel") if "channel" in roles else 0

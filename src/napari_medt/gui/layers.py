@@ -71,12 +71,25 @@ def slide_levels(layer: Image) -> list[Level] | None:
     """
     if not is_slide(layer):
         return None
-    sides = mm_per_pixel(layer)
-    size, unit = ((1000 * sides[0], 1000 * sides[1]), MICROMETRE) if sides else ((1.0, 1.0), "")
+    size, translation, unit = placement_of(layer)
     others = "tzabdefg"[: layer.ndim - 2]  # of length 1, under any names
     axes = f"{others}yxs" if layer.rgb else f"{others}yx"
     arrays = list(layer.data) if layer.multiscale else [layer.data]
-    return with_pixel_sizes([level_of(array, axes) for array in arrays], size, unit)
+    return with_pixel_sizes([level_of(array, axes) for array in arrays], size, unit, translation)
+
+
+def placement_of(layer: Image) -> tuple[tuple[float, float], tuple[float, float], str]:
+    """Height and width of a pixel and where the first one lies, in micrometres or without a unit.
+
+    Files of labels cannot say how a layer is rotated, sheared or mirrored, so that is left out.
+    """
+    world, sides = to_world(layer), mm_per_pixel(layer)
+    top, left = world[-3:-1, -1].tolist()
+    if sides is None:
+        height, width = np.linalg.norm(world[:-1, -3:-1], axis=0).tolist()
+        return (height, width), (top, left), ""
+    down, right = ((1 * unit).to("um").magnitude for unit in layer.units[-2:])
+    return (1000 * sides[0], 1000 * sides[1]), (top * down, left * right), MICROMETRE
 
 
 def axes_of(layer: Image) -> Axes:
@@ -102,8 +115,8 @@ def mixed(layers: Sequence[Image]) -> Mix:
 def layer_placement(image: Image, axes: Axes, place: Place | None = None) -> dict[str, Any]:
     """Return what a Labels layer needs to lie exactly on `image`, or on a part of it.
 
-    See :func:`as_layer` for the axes of the labels; those of a part are rows and columns, the last
-    axes of the image.
+    See :meth:`Axes.aligned` for the axes of the labels; those of a part are rows and columns, the
+    last axes of the image.
     """
     kept = [axis + image.ndim - len(axes.shape) for axis in label_axes(axes)]
     spans, middles = spread_of(axes, place)
@@ -127,24 +140,9 @@ def layer_placement(image: Image, axes: Axes, place: Place | None = None) -> dic
     return values | {"affine": world @ np.linalg.inv(own)}
 
 
-def channels_within(axes: Axes) -> int | None:
-    """Return the axis of the channels if other axes come before it.
-
-    napari aligns layers by their last axes. Without the channel axis, those before it would shift
-    by one, so labels keep it with length 1.
-    """
-    return axes.channel_axis or None
-
-
 def label_axes(axes: Axes) -> tuple[int, ...]:
     """The axes of an image that a layer of its labels has."""
-    return axes.kept if channels_within(axes) is None else tuple(range(len(axes.shape)))
-
-
-def as_layer(labels: NDArray[np.int32], axes: Axes) -> NDArray[np.int32]:
-    """View labels, shaped as the axes less the channels, as a layer holds them."""
-    axis = channels_within(axes)
-    return labels if axis is None else np.expand_dims(labels, axis)
+    return axes.kept if axes.channels_within is None else tuple(range(len(axes.shape)))
 
 
 def layer_index(part: tuple[Any, ...], chosen: NDArray, axes: Axes) -> tuple[NDArray, ...]:
@@ -157,7 +155,7 @@ def layer_index(part: tuple[Any, ...], chosen: NDArray, axes: Axes) -> tuple[NDA
     pixels = np.nonzero(chosen)
     index = [np.full(len(pixels[0]), place) for place in frame]
     index += [at + (side.start or 0) for at, side in zip(pixels, (rows, columns), strict=True)]
-    axis = channels_within(axes)
+    axis = axes.channels_within
     if axis is not None:
         index.insert(axis, np.zeros_like(index[0]))
     return tuple(index)
@@ -172,7 +170,7 @@ def spread_of(axes: Axes, place: Place | None) -> tuple[NDArray[np.float64], NDA
     spans, corner = np.ones(count), np.zeros(count)
     if place is not None:
         spans[-2:], corner[-2:] = place.step, place.corner
-    axis = channels_within(axes)
+    axis = axes.channels_within
     if axis is not None:
         spans[axis] = axes.channels  # the one label is for all of them
     return spans, corner * spans + (spans - 1) / 2

@@ -12,7 +12,7 @@ from napari.layers import Image, Labels
 from numpy.typing import NDArray
 
 from napari_medt.engine.region import Scope
-from napari_medt.gui.layers import channels_within, mm_per_pixel
+from napari_medt.gui.layers import mm_per_pixel
 from napari_medt.gui.outcome import EARLIER, Outcome, offset_after
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Mask:
     def labels(self) -> NDArray[np.int32]:
         """A view of the labels as they are now, without the axis that stands for the channels."""
         data: NDArray[np.int32] = np.asarray(self.layer.data)
-        axis = channels_within(self.outcome.scope.axes)
+        axis = self.outcome.scope.axes.channels_within
         return data if axis is None or data.ndim <= axis else data[(slice(None),) * axis + (0,)]
 
     @property

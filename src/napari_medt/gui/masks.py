@@ -14,7 +14,7 @@ from napari.utils.events import Event
 from qtpy.QtCore import QObject, Signal
 
 from napari_medt.engine.formats.picture import PATIENT
-from napari_medt.gui.layers import as_layer, layer_index, layer_placement
+from napari_medt.gui.layers import layer_index, layer_placement
 from napari_medt.gui.mask import Laid, Mask, write_inside
 from napari_medt.gui.outcome import Outcome, exchanged, merge
 from napari_medt.gui.tool import NO_TOOL, ActiveTool
@@ -189,7 +189,7 @@ class Masks(QObject):
         name = f"{image.name} - {outcome.card.name} mask"
         carried = {key: image.metadata[key] for key in (PATIENT,) if key in image.metadata}
         place = layer_placement(image, outcome.scope.axes, outcome.place)
-        labels = as_layer(outcome.labels, outcome.scope.axes)
+        labels = outcome.scope.axes.aligned(outcome.labels)
         layer = Labels(labels, name=name, metadata=carried, **place)
         mask = Mask(layer, image, model, outcome, mixed)
         self._masks.append(mask)
@@ -217,7 +217,7 @@ class Masks(QObject):
         # A mask that was not edited has nothing to undo, so no step of its history goes stale.
         mask.outcome = outcome
         with mask.layer.events.data.blocker(self._on_data):  # which would look for edits
-            mask.layer.data = as_layer(outcome.labels, outcome.scope.axes)
+            mask.layer.data = outcome.scope.axes.aligned(outcome.labels)
         self._describe(mask)
 
     def _describe(self, mask: Mask) -> None:
