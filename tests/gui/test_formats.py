@@ -7,6 +7,7 @@ import nibabel
 import numpy as np
 import pytest
 from napari.layers import Image, Labels, Layer
+from napari.utils.notifications import notification_manager
 from qtpy.QtWidgets import QFileDialog
 
 from napari_medt.engine.formats.picture import PATIENT, Patient
@@ -47,6 +48,19 @@ def test_dicom_folder_opens_with_its_geometry(viewer, exam):
     assert layer.contrast_limits == [949.5, 1049.5]
     assert layer.name == "CT Thorax"
     assert PERSON.split("^")[1] not in repr((layer.metadata, layer.source))
+
+
+def test_unevenly_spaced_slices_are_told(viewer, exam, tmp_path):
+    notification_manager.records.clear()
+    viewer.open(exam, plugin=PLUGIN)
+    assert not notification_manager.records
+    positions = {"ImageOrientationPatient": [1, 0, 0, 0, 1, 0], "PixelSpacing": [1, 1]}
+    for z in (0, 1, 104):
+        about = positions | {"SeriesInstanceUID": "1.2", "ImagePositionPatient": [0, 0, z]}
+        write_slice(tmp_path / f"{z}.dcm", np.full((6, 8), z), **about)
+    viewer.open([tmp_path / f"{z}.dcm" for z in (0, 1, 104)], stack=True, plugin=PLUGIN)
+    [told] = notification_manager.records
+    assert told.message.startswith("CT Thorax: the slices are unevenly spaced")
 
 
 def test_monochrome1_is_shown_in_reverse(tmp_path):

@@ -37,7 +37,8 @@ def measure(
     -------
     Measurements
         Areas in pixels, percent and, where the size of a pixel is known, square millimetres;
-        volumes in cubic millimetres; a circumference in millimetres or pixels.
+        volumes in cubic millimetres, but not of unevenly spaced slices; a circumference in
+        millimetres or pixels.
 
     Raises
     ------
@@ -61,13 +62,16 @@ def measure(
     if letters == ["z", "y", "x"]:
         size *= uprightness(picture)
     extent = None if math.isnan(size) else pixels * size
+    taken_for = axes.describe(rgb=picture.rgb, channel=settings.channel)
+    if uneven := picture.uneven and "z" in letters:
+        taken_for += ", unevenly spaced: no volume"
     measured = Measurements(
-        taken_for=axes.describe(rgb=picture.rgb, channel=settings.channel),
+        taken_for=taken_for,
         objects=int(np.count_nonzero(np.unique(labels))) if card.splits_objects else None,
         area_percent=100 * pixels / labels.size,
         area_pixels=pixels,
         area_mm2=extent if letters == ["y", "x"] else None,
-        volume_mm3=extent if letters == ["z", "y", "x"] else None,
+        volume_mm3=extent if letters == ["z", "y", "x"] and not uneven else None,
     )
     if card.report != "circumference" or letters != ["y", "x"]:
         return measured

@@ -9,13 +9,21 @@ from typing import Any
 import napari
 import numpy as np
 from napari.layers import Layer
+from napari.utils.notifications import show_warning
 from numpy.typing import NDArray
 
 from napari_medt.engine.axes import ROLES
 from napari_medt.engine.files import write_whole
 from napari_medt.engine.formats import dicom
 from napari_medt.engine.formats.nifti import SUFFIXES, write_nifti
-from napari_medt.engine.formats.picture import INVERTED, PATIENT, Patient, Picture, placement
+from napari_medt.engine.formats.picture import (
+    INVERTED,
+    PATIENT,
+    UNEVEN,
+    Patient,
+    Picture,
+    placement,
+)
 from napari_medt.engine.formats.reading import read_pictures
 from napari_medt.errors import ImageError, UserError, file_trouble
 from napari_medt.gui.masks import METADATA
@@ -50,6 +58,9 @@ def read(path: str | Sequence[str]) -> list[LayerData]:
         pictures = [picture for name in path for picture in read_pictures(Path(name))]
     else:
         pictures = dicom.read_dicom([Path(name) for name in path])
+    for picture in pictures:
+        if picture.uneven:
+            show_warning(f"{picture.name}: {UNEVEN}")
     return [layer_data(picture) for picture in pictures]
 
 

@@ -5,7 +5,6 @@ No name, number or date of a patient leaves this module.
 
 from __future__ import annotations
 
-import logging
 import os
 import warnings
 from collections.abc import Iterable, Iterator
@@ -29,14 +28,13 @@ from napari_medt.engine.formats.jpeg import add_decoders
 from napari_medt.engine.formats.picture import Affine, Picture, volume
 from napari_medt.errors import ImageError
 
-logger = logging.getLogger("napari_medt")
 add_decoders()
 
 SUFFIXES = (".dcm", ".dicom")
 DIRECTORY_FILE = "DICOMDIR"  # lists other files and holds no image
 PROBED_FILES = 32  # of a folder, before it is taken for something else
 SAME_PLACE = 0.01  # mm: positions nearer than this are one
-UNEVEN = 0.1  # of the mean distance between slices
+MOST_UNEVEN = 0.1  # of the mean distance between slices: how much distances may differ
 CENTIMETRES = 3  # code of ultrasound's unit of length
 TISSUE_IMAGE = 1  # code of ultrasound's two-dimensional regions
 # Any of them means that frames are times, and says how far apart: in milliseconds, or per second.
@@ -181,7 +179,8 @@ def _read_frames(path: Path) -> list[Frame]:
 def _assemble(frames: list[Frame], header: Dataset, stem: str) -> Picture:
     """Put frames in order and say where they lie."""
     directions = _directions(header)
-    times, frames = _arrange(frames, _way_of_slices(directions[:, 2]))
+    normal = _way_of_slices(directions[:, 2])
+    times, frames = _arrange(frames, normal)
     placed = frames[0].position is not None
     if not placed and any(header.get(name) is not None for name in FRAME_TIMES + FRAME_RATES):
         times = len(frames)
@@ -190,15 +189,17 @@ def _assemble(frames: list[Frame], header: Dataset, stem: str) -> Picture:
     axes = "tzyxs"[: array.ndim]
     if times == 1:
         array, axes = array[0], axes[1:]
+    slices = frames[: len(frames) // times]
     spacing, distance = _pixel_spacing(header), _slice_distance(header)
     picture = volume(
         array,
         axes,
-        _affine(frames[: len(frames) // times], directions, spacing or (1.0, 1.0), distance or 1.0),
+        _affine(slices, directions, spacing or (1.0, 1.0), distance or 1.0),
         time_step=_time_step(header),
         name=_name(header, stem),
         window=_window(header),
         inverted=header.get("PhotometricInterpretation") == "MONOCHROME1",
+        uneven=_is_uneven(slices, normal),
     )
     if not placed:
         picture = replace(picture, patient=None)
@@ -249,14 +250,13 @@ def _arrange(frames: list[Frame], normal: NDArray[np.float64]) -> tuple[int, lis
     times = len(places[0])
     if any(len(place) != times for place in places):
         return len(frames), frames
-    _warn_if_uneven(np.array([along[place[0]] for place in places]))
     return times, [frames[place[time]] for time in range(times) for place in places]
 
 
-def _warn_if_uneven(along: NDArray[np.float64]) -> None:
-    gaps = np.diff(along)
-    if len(gaps) and np.ptp(gaps) > UNEVEN * gaps.mean():
-        logger.warning("The slices are unevenly spaced: one may be missing.")
+def _is_uneven(slices: list[Frame], normal: NDArray[np.float64]) -> bool:
+    """Whether the distances between sorted slices differ, as where one is missing."""
+    gaps = np.diff([frame.position @ normal for frame in slices if frame.position is not None])
+    return len(gaps) > 1 and bool(np.ptp(gaps) > MOST_UNEVEN * gaps.mean())
 
 
 def _affine(

@@ -19,6 +19,10 @@ SAMPLES = (3, 4)  # of a pixel in colour, without and with transparency
 MILLIMETRES = {"nm": 1e-6, "um": 1e-3, "mm": 1.0, "cm": 10.0, "m": 1e3}
 PATIENT = "patient_space"  # key of a layer's metadata that holds Patient.to_dict()
 INVERTED = "low_is_bright"  # key that says so of a layer
+UNEVEN = (  # what to tell of such a picture
+    "the slices are unevenly spaced, so positions and volumes in mm are not true: check whether "
+    "one is missing or does not belong there."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +77,8 @@ class Picture:
         How the image lies in the patient, if that is known.
     labels : bool
         Whether the values are whole numbers that stand for objects or classes.
+    uneven : bool
+        Whether the slices are unevenly spaced: `scale` then holds their mean distance.
     """
 
     array: NDArray
@@ -85,6 +91,7 @@ class Picture:
     inverted: bool = False
     patient: Patient | None = None
     labels: bool = False
+    uneven: bool = False
 
     @property
     def shown(self) -> NDArray:
