@@ -160,6 +160,24 @@ def test_slices_have_a_unit_of_their_own(tmp_path, unit, distance):
     assert back.affine[2, 3] == pytest.approx(3 * distance)
 
 
+@pytest.mark.parametrize(("unit", "claimed"), [("pixel", "unknown"), ("mm", "mm")])
+def test_labels_of_no_patient_claim_none_even_when_saved_again(tmp_path, unit, claimed):
+    """Nor millimetres, where the size of a pixel is not known."""
+    labels = Labels(np.ones((3, 4, 6), int), scale=(2, 0.5, 0.4), units=unit)
+    data = labels.as_layer_data_tuple()[:2]
+    for name in ("a.nii", "b.nii"):
+        [written] = write_labels(str(tmp_path / name), *data)
+        header = nibabel.load(written).header
+        assert header.get_xyzt_units()[0] == claimed
+        assert header.get_zooms() == pytest.approx((0.4, 0.5, 2))
+        assert header["sform_code"] == header["qform_code"] == 2
+        [(array, options, _)] = read(written)
+        assert options["scale"] == pytest.approx((2, 0.5, 0.4))
+        assert options["units"] == (unit,) * 3
+        about = {key: value for key, value in options.items() if key != "rgb"}
+        data = Labels(array, **about).as_layer_data_tuple()[:2]
+
+
 @pytest.mark.parametrize(
     "about",
     [

@@ -18,6 +18,7 @@ from napari_medt.engine.formats import dicom
 from napari_medt.engine.formats.nifti import SUFFIXES, write_nifti
 from napari_medt.engine.formats.picture import (
     INVERTED,
+    NOWHERE,
     PATIENT,
     UNEVEN,
     Patient,
@@ -155,10 +156,14 @@ def write_layer(path: Path, labels: Any, options: dict[str, Any]) -> None:
     axes = "tyx" if is_cine(options, labels.ndim) else "tzyx"[-labels.ndim :]
     affine = patient.affine @ placement_mm(options, axes)
     volumes = labels[:, np.newaxis] if axes == "tyx" else labels
-    step = time_step(options, axes)
-    write_whole(
-        path, lambda beside: write_nifti(beside, volumes, affine, patient.orientation, step)
-    )
+    more: dict[str, Any] = {
+        "orientation": patient.orientation,
+        "time_step": time_step(options, axes),
+        "space": patient.space,
+        # In napari 0.6 labels drawn on an image of a patient do not get its units.
+        "in_pixels": patient.space == NOWHERE and not lengths_mm(options),
+    }
+    write_whole(path, lambda beside: write_nifti(beside, volumes, affine, **more))
 
 
 def without_channels(labels: NDArray, options: dict[str, Any]) -> tuple[NDArray, dict[str, Any]]:
@@ -194,15 +199,20 @@ def placement_mm(options: dict[str, Any], axes: str) -> NDArray[np.float64]:
 
     An axis whose unit is no length is taken to be in that of the last axis with one, else in mm.
     """
-    lengths = {
-        axis: (1 * unit).to("mm").magnitude
-        for axis, unit in enumerate(options["units"])
-        if unit.is_compatible_with("mm")
-    }
+    lengths = lengths_mm(options)
     last = lengths[max(lengths)] if lengths else 1.0
     factors = [lengths.get(axis, last) for axis in range(len(options["units"]))]
     scale, translate = (np.array(options[name]) * factors for name in ("scale", "translate"))
     return placement(axes, scale, translate)
+
+
+def lengths_mm(options: dict[str, Any]) -> dict[int, float]:
+    """Millimetres in the unit of each axis that has one of length."""
+    return {
+        axis: float((1 * unit).to("mm").magnitude)
+        for axis, unit in enumerate(options["units"])
+        if unit.is_compatible_with("mm")
+    }
 
 
 def time_step(options: dict[str, Any], axes: str) -> float:
@@ -218,7 +228,7 @@ def patient_of(metadata: dict[str, Any]) -> Patient:
     if PATIENT in metadata:
         return Patient.from_dict(metadata[PATIENT])
     if METADATA in metadata:  # a mask knows its image, which then lies in no patient
-        return Patient(np.eye(4))
+        return Patient(np.eye(4), space=NOWHERE)
     viewer = napari.current_viewer()
     layers: list[Layer] = list(viewer.layers) if viewer is not None else []
     found = [Patient.from_dict(x.metadata[PATIENT]) for x in layers if PATIENT in x.metadata]
@@ -227,4 +237,4 @@ def patient_of(metadata: dict[str, Any]) -> Patient:
             "The images in the viewer lie differently in the patient: keep only the one that the "
             "labels belong to."
         )
-    return found[0] if found else Patient(np.eye(4))
+    return found[0] if found else Patient(np.eye(4), space=NOWHERE)

@@ -25,7 +25,7 @@ from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 from pydicom.pixels.utils import pixel_array
 
 from napari_medt.engine.formats.jpeg import add_decoders
-from napari_medt.engine.formats.picture import Affine, Picture, volume
+from napari_medt.engine.formats.picture import Affine, Picture, volume, without_units
 from napari_medt.errors import ImageError
 
 add_decoders()
@@ -204,16 +204,10 @@ def _assemble(frames: list[Frame], header: Dataset, stem: str) -> Picture:
     if not placed:
         picture = replace(picture, patient=None)
     if spacing is None:
-        picture = _without_units(picture, "zyx")
+        picture = without_units(picture, "zyx")
     if not placed and not distance:
-        picture = _without_units(picture, "z")
+        picture = without_units(picture, "z")
     return picture
-
-
-def _without_units(picture: Picture, axes: str) -> Picture:
-    """Leave open how large a pixel is along some axes."""
-    units = zip(picture.axes, picture.units, strict=False)  # the axes may end in colours
-    return replace(picture, units=tuple("pixel" if axis in axes else unit for axis, unit in units))
 
 
 def _time_step(header: Dataset) -> float:
