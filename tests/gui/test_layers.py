@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from napari.layers import Image
 
+from napari_medt.engine.formats.picture import PATIENT, Patient
 from napari_medt.errors import ImageError
 from napari_medt.gui.layers import image_data, mm_per_pixel
 from tests.gui.conftest import SHAPE, choose
@@ -107,3 +108,16 @@ def test_the_side_of_a_pixel_in_a_turned_stack():
     assert mm_per_pixel(stack) is None
     stack.affine = np.eye(4)
     assert mm_per_pixel(stack) == pytest.approx((0.5, 0.5))
+
+
+@pytest.mark.parametrize(("shift", "sides"), [(0, (0.5, 0.5)), (0.3, None)])
+def test_pixels_that_are_askew_in_the_patient_alone(shift, sides):
+    affine = np.eye(4)
+    affine[0, 1] = shift
+    layer = Image(
+        np.zeros((4, 5)),
+        units="mm",
+        scale=(0.5, 0.5),
+        metadata={PATIENT: Patient(affine).to_dict()},
+    )
+    assert mm_per_pixel(layer) == sides

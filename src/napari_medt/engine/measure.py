@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -59,8 +60,8 @@ def measure(
         if length > 1 or picture.axes[axis] in "yx"
     ]
     size = math.prod(sizes.get(letter, math.nan) for letter in letters)
-    if letters == ["z", "y", "x"]:
-        size *= uprightness(picture)
+    if letters in (["z", "y", "x"], ["y", "x"]):
+        size *= uprightness(picture, letters)
     extent = None if math.isnan(size) else pixels * size
     taken_for = axes.describe(rgb=picture.rgb, channel=settings.channel)
     if uneven := picture.uneven and "z" in letters:
@@ -76,18 +77,27 @@ def measure(
     if card.report != "circumference" or letters != ["y", "x"]:
         return measured
     mask = mask.reshape(mask.shape[-2:])
-    sides = (sizes["y"], sizes["x"]) if {"y", "x"} <= sizes.keys() else None
+    askew = picture.patient is not None and picture.patient.askew
+    sides = (sizes["y"], sizes["x"]) if {"y", "x"} <= sizes.keys() and not askew else None
     return with_circumference(measured, mask, sides, card.report_scale)
 
 
-def uprightness(picture: Picture) -> float:
-    """Volume of a voxel as a share of its sides' product: below 1 where slices are shifted.
+def uprightness(picture: Picture, letters: Sequence[str]) -> float:
+    """Volume or area of a voxel as a share of its sides' product: below 1 where axes are askew.
 
-    A CT with a tilted gantry has such slices.
+    The slices of a CT with a tilted gantry are shifted, and seen across they are askew.
+
+    Parameters
+    ----------
+    picture : Picture
+        The image.
+    letters : sequence of str
+        The axes of the volume or area.
     """
     if picture.patient is None:
         return 1.0
-    return float(abs(np.linalg.det(picture.patient.affine[:3, :3])))
+    directions = picture.patient.affine[:3, ["xyz".index(letter) for letter in letters]]
+    return math.sqrt(abs(np.linalg.det(directions.T @ directions)))
 
 
 def circumference_in_words(

@@ -48,6 +48,11 @@ class Patient:
     orientation: str = ""
     space: int = SCANNER
 
+    @property
+    def askew(self) -> bool:
+        """Whether rows and columns are at no right angle, so that lengths in them are unknown."""
+        return not are_perpendicular(self.affine[:3, :2])
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
         return {
