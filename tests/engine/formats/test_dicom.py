@@ -200,6 +200,49 @@ def test_detector_spacing_serves_where_there_is_no_other(tmp_path, stored):
     assert read_one(path).scale == (0.1, 0.2)
 
 
+def test_what_the_detector_sees_larger_is_measured_in_the_patient(tmp_path, stored):
+    more = {"ImagerPixelSpacing": [0.3, 0.6], "EstimatedRadiographicMagnificationFactor": 1.5}
+    path = write_slice(tmp_path / "a", stored[0], **more)
+    assert read_one(path).scale == pytest.approx((0.2, 0.4))
+    path = write_slice(tmp_path / "b", stored[0], PixelSpacing=[0.1, 0.1], **more)
+    assert read_one(path).scale == (0.1, 0.1)
+
+
+def region(delta):
+    """Region of an ultrasound image with pixels of that many centimetres."""
+    item = pydicom.Dataset()
+    item.RegionSpatialFormat = 1
+    item.PhysicalUnitsXDirection = item.PhysicalUnitsYDirection = 3
+    item.PhysicalDeltaX = item.PhysicalDeltaY = delta
+    return item
+
+
+@pytest.mark.parametrize(
+    ("values", "known"),
+    [
+        ({"PixelSpacing": [0, 0]}, None),
+        ({"PixelSpacing": [0, 0.2]}, None),
+        ({"PixelSpacing": [0, 0], "ImagerPixelSpacing": [0.2, 0.2]}, 0.2),
+        ({"SequenceOfUltrasoundRegions": [region(0.0)]}, None),
+        ({"SequenceOfUltrasoundRegions": [region(0.02)]}, 0.2),
+        ({"SequenceOfUltrasoundRegions": [region(0.02), region(0.0)]}, None),
+    ],
+)
+def test_a_size_of_zero_is_unknown(tmp_path, stored, values, known):
+    picture = read_one(write_slice(tmp_path / "a", stored[0], **values))
+    assert np.array_equal(picture.array, stored[0])
+    assert picture.mm == ({"y": known, "x": known} if known else {})
+
+
+@pytest.mark.parametrize("depth", [8, 10, 12, 16])
+def test_deep_colours_keep_their_brightness(tmp_path, depth):
+    colours = np.array([[[0, 1, 2]], [[128, 254, 255]]]) << (depth - 8)
+    more = {"PhotometricInterpretation": "RGB", "SamplesPerPixel": 3, "PlanarConfiguration": 0}
+    more |= {"BitsStored": depth, "HighBit": depth - 1, "Rows": 2, "Columns": 1}
+    picture = read_one(write_slice(tmp_path / "a", colours, **more))
+    assert np.array_equal(picture.array, colours >> (depth - 8))
+
+
 def test_enhanced_multi_frame(tmp_path, stored, oblique):
     """Geometry and rescaling per frame; the frames of the file are in reverse order."""
 

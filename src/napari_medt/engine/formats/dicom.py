@@ -298,12 +298,17 @@ def _directions(data: Dataset) -> NDArray[np.float64]:
 
 
 def _pixel_spacing(data: Dataset) -> tuple[float, float] | None:
-    """Millimetres between rows and between columns."""
-    found = _find(data, 0, "PixelMeasuresSequence", "PixelSpacing")
-    found = found or data.get("ImagerPixelSpacing") or data.get("NominalScannedPixelSpacing")
-    if found:
-        return abs(float(found[0])), abs(float(found[1]))
-    return _ultrasound_spacing(data)
+    """Millimetres between rows and between columns; None if unknown, which some write as 0."""
+    magnified = float(data.get("EstimatedRadiographicMagnificationFactor") or 0) or 1.0
+    for found, factor in (
+        (_find(data, 0, "PixelMeasuresSequence", "PixelSpacing"), 1.0),
+        (data.get("ImagerPixelSpacing"), magnified),  # on the detector, behind the patient
+        (data.get("NominalScannedPixelSpacing"), 1.0),
+        (_ultrasound_spacing(data), 1.0),
+    ):
+        if found and float(found[0]) and float(found[1]):
+            return abs(float(found[0])) / factor, abs(float(found[1])) / factor
+    return None
 
 
 def _ultrasound_spacing(data: Dataset) -> tuple[float, float] | None:
@@ -356,13 +361,14 @@ def _decode(data: Dataset, name: str) -> NDArray:
     count = int(data.get("NumberOfFrames") or 1)
     if "TotalPixelMatrixColumns" in data and count > 1:
         raise ImageError(f"{name} is a whole slide: open it with a reader for whole slides.")
-    pixels = _decompress(data, name)
+    pixels, depth = _decompress(data, name), int(data.BitsStored)
     if data.PhotometricInterpretation == "PALETTE COLOR":
         pixels = apply_color_lut(pixels, data)
+        depth = 8 * pixels.itemsize
     if count == 1:
         pixels = pixels[np.newaxis]
     if pixels.ndim == 4:  # deep colours to 8 bits, which is what models know
-        pixels = (pixels >> (8 * (pixels.itemsize - 1))).astype(np.uint8)
+        pixels = (pixels >> max(0, depth - 8)).astype(np.uint8)
     return pixels
 
 
