@@ -225,6 +225,16 @@ def test_dicom_series_in_folders(tmp_path, out, monkeypatch):
     assert not any(PERSON in path.read_text() for path in files)
 
 
+def test_a_series_that_lacks_a_slice_has_no_volume_and_says_why(tmp_path, out, model, caplog):
+    write_series(tmp_path / "ct", "1.2.3", STACK)
+    (tmp_path / "ct" / "1.2.3.3").unlink()
+    run(tmp_path, out, model)
+    assert "ct: the slices are unevenly spaced" in caplog.text
+    row = table(out)["ct"]
+    assert (row["status"], row["volume_mm3"]) == ("done", "")
+    assert row["taken_for"] == "6 slices of 48 x 64, unevenly spaced: no volume"
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="names of files are Unicode elsewhere")
 def test_names_that_are_no_text_cost_no_run(inputs, out, model):
     """As old archives have them: in another encoding than the system's."""

@@ -193,6 +193,15 @@ def test_times_in_nifti_keep_their_distance(tmp_path, out, model):
     assert header.get_xyzt_units() == ("mm", "sec")
 
 
+def test_labels_lie_in_the_space_of_their_image(tmp_path, out, model):
+    """Here an atlas, which is not the scanner."""
+    image = nibabel.Nifti1Image(STACK.T, np.eye(4))
+    image.set_sform(np.eye(4), code="mni")
+    nibabel.save(image, tmp_path / "brain.nii.gz")
+    run(tmp_path, out, model)
+    assert nibabel.load(out / "brain.labels.nii.gz").header["sform_code"] == 4
+
+
 def test_a_table_that_cannot_be_read_is_left(inputs, out, model, monkeypatch):
     """Its rows would be lost."""
     run(inputs, out, model)

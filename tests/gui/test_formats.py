@@ -7,6 +7,7 @@ import nibabel
 import numpy as np
 import pytest
 from napari.layers import Image, Labels, Layer
+from napari.utils.notifications import notification_manager
 from qtpy.QtWidgets import QFileDialog
 
 from napari_medt.engine.formats.picture import PATIENT, Patient
@@ -47,6 +48,19 @@ def test_dicom_folder_opens_with_its_geometry(viewer, exam):
     assert layer.contrast_limits == [949.5, 1049.5]
     assert layer.name == "CT Thorax"
     assert PERSON.split("^")[1] not in repr((layer.metadata, layer.source))
+
+
+def test_unevenly_spaced_slices_are_told(viewer, exam, tmp_path):
+    notification_manager.records.clear()
+    viewer.open(exam, plugin=PLUGIN)
+    assert not notification_manager.records
+    positions = {"ImageOrientationPatient": [1, 0, 0, 0, 1, 0], "PixelSpacing": [1, 1]}
+    for z in (0, 1, 104):
+        about = positions | {"SeriesInstanceUID": "1.2", "ImagePositionPatient": [0, 0, z]}
+        write_slice(tmp_path / f"{z}.dcm", np.full((6, 8), z), **about)
+    viewer.open([tmp_path / f"{z}.dcm" for z in (0, 1, 104)], stack=True, plugin=PLUGIN)
+    [told] = notification_manager.records
+    assert told.message.startswith("CT Thorax: the slices are unevenly spaced")
 
 
 def test_monochrome1_is_shown_in_reverse(tmp_path):
@@ -144,6 +158,24 @@ def test_slices_have_a_unit_of_their_own(tmp_path, unit, distance):
     back = nibabel.load(written)
     assert back.header.get_zooms() == pytest.approx((0.0005, 0.0005, distance))
     assert back.affine[2, 3] == pytest.approx(3 * distance)
+
+
+@pytest.mark.parametrize(("unit", "claimed"), [("pixel", "unknown"), ("mm", "mm")])
+def test_labels_of_no_patient_claim_none_even_when_saved_again(tmp_path, unit, claimed):
+    """Nor millimetres, where the size of a pixel is not known."""
+    labels = Labels(np.ones((3, 4, 6), int), scale=(2, 0.5, 0.4), units=unit)
+    data = labels.as_layer_data_tuple()[:2]
+    for name in ("a.nii", "b.nii"):
+        [written] = write_labels(str(tmp_path / name), *data)
+        header = nibabel.load(written).header
+        assert header.get_xyzt_units()[0] == claimed
+        assert header.get_zooms() == pytest.approx((0.4, 0.5, 2))
+        assert header["sform_code"] == header["qform_code"] == 2
+        [(array, options, _)] = read(written)
+        assert options["scale"] == pytest.approx((2, 0.5, 0.4))
+        assert options["units"] == (unit,) * 3
+        about = {key: value for key, value in options.items() if key != "rgb"}
+        data = Labels(array, **about).as_layer_data_tuple()[:2]
 
 
 @pytest.mark.parametrize(

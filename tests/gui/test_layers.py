@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from napari.layers import Image
 
+from napari_medt.engine.formats.picture import PATIENT, Patient
 from napari_medt.errors import ImageError
 from napari_medt.gui import layers
 from napari_medt.gui.layers import image_data, mm_per_pixel, slide_levels
@@ -139,3 +140,16 @@ def test_levels_of_a_slide_lie_as_their_layer(monkeypatch, placed, size, transla
     assert fine.translation == pytest.approx(translation)
     assert coarse.pixel_size == pytest.approx(2 * np.array(size))
     assert coarse.translation == pytest.approx(np.array(translation) + np.array(size) / 2)
+
+
+@pytest.mark.parametrize(("shift", "sides"), [(0, (0.5, 0.5)), (0.3, None)])
+def test_pixels_that_are_askew_in_the_patient_alone(shift, sides):
+    affine = np.eye(4)
+    affine[0, 1] = shift
+    layer = Image(
+        np.zeros((4, 5)),
+        units="mm",
+        scale=(0.5, 0.5),
+        metadata={PATIENT: Patient(affine).to_dict()},
+    )
+    assert mm_per_pixel(layer) == sides

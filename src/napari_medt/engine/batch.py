@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from napari_medt.engine.axes import axes_of, check_channel, upright, with_colours_apart
 from napari_medt.engine.files import make_folder
-from napari_medt.engine.formats.picture import Picture
+from napari_medt.engine.formats.picture import UNEVEN, Picture
 from napari_medt.engine.inputs import PROBABILITY_SUFFIX, Item, read_item
 from napari_medt.engine.labels import foreground
 from napari_medt.engine.measure import measure
@@ -197,6 +197,8 @@ class Batch:
         picture = upright(read_item(item))
         if picture.labels:
             raise ImageError("The file holds labels, not an image: choose the original image.")
+        if picture.uneven:
+            logger.warning("%s: %s", item.label, UNEVEN)
         if not self.settings.channel_given:
             return picture
         picture = with_colours_apart(picture)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -37,7 +38,8 @@ def measure(
     -------
     Measurements
         Areas in pixels, percent and, where the size of a pixel is known, square millimetres;
-        volumes in cubic millimetres; a circumference in millimetres or pixels.
+        volumes in cubic millimetres, but not of unevenly spaced slices; a circumference in
+        millimetres or pixels.
 
     Raises
     ------
@@ -58,32 +60,44 @@ def measure(
         if length > 1 or picture.axes[axis] in "yx"
     ]
     size = math.prod(sizes.get(letter, math.nan) for letter in letters)
-    if letters == ["z", "y", "x"]:
-        size *= uprightness(picture)
+    if letters in (["z", "y", "x"], ["y", "x"]):
+        size *= uprightness(picture, letters)
     extent = None if math.isnan(size) else pixels * size
+    taken_for = axes.describe(rgb=picture.rgb, channel=settings.channel)
+    if uneven := picture.uneven and "z" in letters:
+        taken_for += ", unevenly spaced: no volume"
     measured = Measurements(
-        taken_for=axes.describe(rgb=picture.rgb, channel=settings.channel),
+        taken_for=taken_for,
         objects=int(np.count_nonzero(np.unique(labels))) if card.splits_objects else None,
         area_percent=100 * pixels / labels.size,
         area_pixels=pixels,
         area_mm2=extent if letters == ["y", "x"] else None,
-        volume_mm3=extent if letters == ["z", "y", "x"] else None,
+        volume_mm3=extent if letters == ["z", "y", "x"] and not uneven else None,
     )
     if card.report != "circumference" or letters != ["y", "x"]:
         return measured
     mask = mask.reshape(mask.shape[-2:])
-    sides = (sizes["y"], sizes["x"]) if {"y", "x"} <= sizes.keys() else None
+    askew = picture.patient is not None and picture.patient.askew
+    sides = (sizes["y"], sizes["x"]) if {"y", "x"} <= sizes.keys() and not askew else None
     return with_circumference(measured, mask, sides, card.report_scale)
 
 
-def uprightness(picture: Picture) -> float:
-    """Volume of a voxel as a share of its sides' product: below 1 where slices are shifted.
+def uprightness(picture: Picture, letters: Sequence[str]) -> float:
+    """Volume or area of a voxel as a share of its sides' product: below 1 where axes are askew.
 
-    A CT with a tilted gantry has such slices.
+    The slices of a CT with a tilted gantry are shifted, and seen across they are askew.
+
+    Parameters
+    ----------
+    picture : Picture
+        The image.
+    letters : sequence of str
+        The axes of the volume or area.
     """
     if picture.patient is None:
         return 1.0
-    return float(abs(np.linalg.det(picture.patient.affine[:3, :3])))
+    directions = picture.patient.affine[:3, ["xyz".index(letter) for letter in letters]]
+    return math.sqrt(abs(np.linalg.det(directions.T @ directions)))
 
 
 def circumference_in_words(

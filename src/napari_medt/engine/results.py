@@ -51,7 +51,8 @@ def write_labels(
         else:
             single_slice = "t" in picture.axes and "z" not in picture.axes
             volumes = labels[:, np.newaxis] if single_slice else labels
-            write_nifti(beside, volumes, affine, patient.orientation, picture.time_step)
+            orientation, step = patient.orientation, picture.time_step
+            write_nifti(beside, volumes, affine, orientation, step, space=patient.space)
         remember(beside)
 
     write_whole(path, write)

@@ -9,13 +9,22 @@ from typing import Any
 import napari
 import numpy as np
 from napari.layers import Layer
+from napari.utils.notifications import show_warning
 from numpy.typing import NDArray
 
 from napari_medt.engine.axes import ROLES
 from napari_medt.engine.files import write_whole
 from napari_medt.engine.formats import dicom
 from napari_medt.engine.formats.nifti import SUFFIXES, write_nifti
-from napari_medt.engine.formats.picture import INVERTED, PATIENT, Patient, Picture, placement
+from napari_medt.engine.formats.picture import (
+    INVERTED,
+    NOWHERE,
+    PATIENT,
+    UNEVEN,
+    Patient,
+    Picture,
+    placement,
+)
 from napari_medt.engine.formats.reading import read_pictures
 from napari_medt.errors import ImageError, UserError, file_trouble
 from napari_medt.gui.masks import METADATA
@@ -50,6 +59,9 @@ def read(path: str | Sequence[str]) -> list[LayerData]:
         pictures = [picture for name in path for picture in read_pictures(Path(name))]
     else:
         pictures = dicom.read_dicom([Path(name) for name in path])
+    for picture in pictures:
+        if picture.uneven:
+            show_warning(f"{picture.name}: {UNEVEN}")
     return [layer_data(picture) for picture in pictures]
 
 
@@ -144,10 +156,14 @@ def write_layer(path: Path, labels: Any, options: dict[str, Any]) -> None:
     axes = "tyx" if is_cine(options, labels.ndim) else "tzyx"[-labels.ndim :]
     affine = patient.affine @ placement_mm(options, axes)
     volumes = labels[:, np.newaxis] if axes == "tyx" else labels
-    step = time_step(options, axes)
-    write_whole(
-        path, lambda beside: write_nifti(beside, volumes, affine, patient.orientation, step)
-    )
+    more: dict[str, Any] = {
+        "orientation": patient.orientation,
+        "time_step": time_step(options, axes),
+        "space": patient.space,
+        # In napari 0.6 labels drawn on an image of a patient do not get its units.
+        "in_pixels": patient.space == NOWHERE and not lengths_mm(options),
+    }
+    write_whole(path, lambda beside: write_nifti(beside, volumes, affine, **more))
 
 
 def without_channels(labels: NDArray, options: dict[str, Any]) -> tuple[NDArray, dict[str, Any]]:
@@ -183,15 +199,20 @@ def placement_mm(options: dict[str, Any], axes: str) -> NDArray[np.float64]:
 
     An axis whose unit is no length is taken to be in that of the last axis with one, else in mm.
     """
-    lengths = {
-        axis: (1 * unit).to("mm").magnitude
-        for axis, unit in enumerate(options["units"])
-        if unit.is_compatible_with("mm")
-    }
+    lengths = lengths_mm(options)
     last = lengths[max(lengths)] if lengths else 1.0
     factors = [lengths.get(axis, last) for axis in range(len(options["units"]))]
     scale, translate = (np.array(options[name]) * factors for name in ("scale", "translate"))
     return placement(axes, scale, translate)
+
+
+def lengths_mm(options: dict[str, Any]) -> dict[int, float]:
+    """Millimetres in the unit of each axis that has one of length."""
+    return {
+        axis: float((1 * unit).to("mm").magnitude)
+        for axis, unit in enumerate(options["units"])
+        if unit.is_compatible_with("mm")
+    }
 
 
 def time_step(options: dict[str, Any], axes: str) -> float:
@@ -207,7 +228,7 @@ def patient_of(metadata: dict[str, Any]) -> Patient:
     if PATIENT in metadata:
         return Patient.from_dict(metadata[PATIENT])
     if METADATA in metadata:  # a mask knows its image, which then lies in no patient
-        return Patient(np.eye(4))
+        return Patient(np.eye(4), space=NOWHERE)
     viewer = napari.current_viewer()
     layers: list[Layer] = list(viewer.layers) if viewer is not None else []
     found = [Patient.from_dict(x.metadata[PATIENT]) for x in layers if PATIENT in x.metadata]
@@ -216,4 +237,4 @@ def patient_of(metadata: dict[str, Any]) -> Patient:
             "The images in the viewer lie differently in the patient: keep only the one that the "
             "labels belong to."
         )
-    return found[0] if found else Patient(np.eye(4))
+    return found[0] if found else Patient(np.eye(4), space=NOWHERE)

@@ -11,7 +11,13 @@ from napari.layers import Image, Labels
 from numpy.typing import NDArray
 
 from napari_medt.engine.axes import Axes, guess_axes
-from napari_medt.engine.formats.picture import INVERTED, inverted
+from napari_medt.engine.formats.picture import (
+    INVERTED,
+    PATIENT,
+    Patient,
+    are_perpendicular,
+    inverted,
+)
 from napari_medt.engine.mix import Channel, Mix
 from napari_medt.engine.pyramid import MICROMETRE
 from napari_medt.engine.source import Level, level_of, with_pixel_sizes
@@ -192,11 +198,15 @@ def plane_shape(image: Image) -> tuple[int, int]:
 
 
 def mm_per_pixel(layer: Image | Labels) -> Sides | None:
-    """Height and width of a pixel in millimetres; None if units are no length, or it is askew."""
+    """Height and width of a pixel in millimetres; None if units are no length, or it is askew.
+
+    A layer of a file may be upright, while its pixels are askew in the patient.
+    """
     steps = to_world(layer)[:-1, -3:-1]  # to the next row and column, along the axes of the world
     height, width = (length_mm(step, layer.units) for step in steps.T)
-    upright = abs(steps[:, 0] @ steps[:, 1]) < 1e-3 * np.linalg.norm(steps, axis=0).prod()
-    return (height, width) if upright and math.isfinite(height * width) else None
+    patient = layer.metadata.get(PATIENT)
+    askew = not are_perpendicular(steps) or (patient and Patient.from_dict(patient).askew)
+    return (height, width) if not askew and math.isfinite(height * width) else None
 
 
 def length_mm(step: NDArray[np.float64], units: Sequence[Any]) -> float:

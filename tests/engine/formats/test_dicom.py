@@ -1,4 +1,3 @@
-import logging
 from functools import partial
 from pathlib import Path
 
@@ -154,15 +153,14 @@ def test_places_seen_more_than_once_are_times(tmp_path, stored):
     assert picture.scale[1:] == pytest.approx((GAP, *SPACING))
 
 
-def test_a_gap_in_the_series_is_logged(tmp_path, stored, caplog):
+def test_a_gap_in_the_series_is_told(tmp_path, stored):
     series = write_series(tmp_path / "a", stored, np.eye(3))
+    assert not read_one(*find_dicom(series)).uneven
     gone = min(
         series.iterdir(), key=lambda p: abs(pydicom.dcmread(p).ImagePositionPatient[2] - 107.5)
     )
     gone.unlink()
-    with caplog.at_level(logging.WARNING, "napari_medt"):
-        read_one(*find_dicom(series))
-    assert "unevenly" in caplog.text
+    assert read_one(*find_dicom(series)).uneven
 
 
 def test_window_becomes_the_limits_of_what_is_shown(tmp_path, stored):
@@ -200,6 +198,49 @@ def test_slope_and_intercept_may_differ_between_slices(tmp_path, stored):
 def test_detector_spacing_serves_where_there_is_no_other(tmp_path, stored):
     path = write_slice(tmp_path / "a", stored[0], ImagerPixelSpacing=[0.1, 0.2])
     assert read_one(path).scale == (0.1, 0.2)
+
+
+def test_what_the_detector_sees_larger_is_measured_in_the_patient(tmp_path, stored):
+    more = {"ImagerPixelSpacing": [0.3, 0.6], "EstimatedRadiographicMagnificationFactor": 1.5}
+    path = write_slice(tmp_path / "a", stored[0], **more)
+    assert read_one(path).scale == pytest.approx((0.2, 0.4))
+    path = write_slice(tmp_path / "b", stored[0], PixelSpacing=[0.1, 0.1], **more)
+    assert read_one(path).scale == (0.1, 0.1)
+
+
+def region(delta):
+    """Region of an ultrasound image with pixels of that many centimetres."""
+    item = pydicom.Dataset()
+    item.RegionSpatialFormat = 1
+    item.PhysicalUnitsXDirection = item.PhysicalUnitsYDirection = 3
+    item.PhysicalDeltaX = item.PhysicalDeltaY = delta
+    return item
+
+
+@pytest.mark.parametrize(
+    ("values", "known"),
+    [
+        ({"PixelSpacing": [0, 0]}, None),
+        ({"PixelSpacing": [0, 0.2]}, None),
+        ({"PixelSpacing": [0, 0], "ImagerPixelSpacing": [0.2, 0.2]}, 0.2),
+        ({"SequenceOfUltrasoundRegions": [region(0.0)]}, None),
+        ({"SequenceOfUltrasoundRegions": [region(0.02)]}, 0.2),
+        ({"SequenceOfUltrasoundRegions": [region(0.02), region(0.0)]}, None),
+    ],
+)
+def test_a_size_of_zero_is_unknown(tmp_path, stored, values, known):
+    picture = read_one(write_slice(tmp_path / "a", stored[0], **values))
+    assert np.array_equal(picture.array, stored[0])
+    assert picture.mm == ({"y": known, "x": known} if known else {})
+
+
+@pytest.mark.parametrize("depth", [8, 10, 12, 16])
+def test_deep_colours_keep_their_brightness(tmp_path, depth):
+    colours = np.array([[[0, 1, 2]], [[128, 254, 255]]]) << (depth - 8)
+    more = {"PhotometricInterpretation": "RGB", "SamplesPerPixel": 3, "PlanarConfiguration": 0}
+    more |= {"BitsStored": depth, "HighBit": depth - 1, "Rows": 2, "Columns": 1}
+    picture = read_one(write_slice(tmp_path / "a", colours, **more))
+    assert np.array_equal(picture.array, colours >> (depth - 8))
 
 
 def test_enhanced_multi_frame(tmp_path, stored, oblique):

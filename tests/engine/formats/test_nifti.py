@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from nibabel.orientations import io_orientation, ornt2axcodes
 
 from napari_medt.engine.formats.nifti import TO_LPS, read_nifti, write_nifti
+from napari_medt.engine.formats.picture import NOWHERE
 from napari_medt.errors import ImageError
 
 SHAPE = (4, 5, 6)
@@ -209,3 +210,52 @@ def test_sheared_and_oblique_volumes_go_back_to_their_grid(tmp_path, times):
     written = nibabel.load(tmp_path / "out.nii.gz")
     assert np.array_equal(np.asarray(written.dataobj), values)
     assert np.allclose(written.affine, affine, atol=1e-4)
+
+
+@pytest.mark.parametrize("askew", [0.0, 0.3])
+def test_a_qform_is_left_out_where_it_would_be_false(tmp_path, askew):
+    affine = turned((2, 0, 1), (-1, 1, -1), (0.7, 0.8, 1.3), (0.3, -0.4, 0.2), (-90, 40, 12))
+    affine[:3, 2] += askew * affine[:3, 1]
+    write_nifti(tmp_path / "out.nii", marked(), affine)
+    written = nibabel.load(tmp_path / "out.nii")
+    assert np.allclose(written.get_sform(), TO_LPS @ affine, atol=1e-4)
+    assert int(written.header["qform_code"]) == (0 if askew else 1)
+    if not askew:
+        assert np.allclose(written.get_qform(), TO_LPS @ affine, atol=1e-3)
+
+
+@pytest.mark.parametrize("code", range(5))
+def test_labels_lie_in_the_space_of_their_image(tmp_path, code):
+    """That of the scanner, of another image, of an atlas: as the file's codes say."""
+    image = nibabel.Nifti1Image(marked(), np.eye(4))
+    image.set_sform(np.eye(4), code=0)
+    image.set_qform(np.eye(4), code=code)
+    nibabel.save(image, tmp_path / "in.nii")
+    picture = read_nifti(tmp_path / "in.nii")
+    write_nifti(tmp_path / "out.nii", marked(), np.eye(4), space=picture.patient.space)
+    header = nibabel.load(tmp_path / "out.nii").header
+    assert header["sform_code"] == header["qform_code"] == (code or 2)
+
+
+@pytest.mark.parametrize("spacing", [(0.4, 0.5, 2), (0.4, 5, 0.5), (1, 1, 1)])
+def test_pixels_of_unknown_size_stay_so(tmp_path, spacing):
+    values = np.arange(24).reshape(2, 3, 4)
+    affine = np.diag([*spacing, 1])
+    write_nifti(tmp_path / "out.nii", values, affine, space=NOWHERE, in_pixels=True)
+    header = nibabel.load(tmp_path / "out.nii").header
+    assert header.get_xyzt_units()[0] == "unknown"
+    assert header["sform_code"] == header["qform_code"] == 2
+    again = read_nifti(tmp_path / "out.nii")
+    assert np.array_equal(again.array, values)
+    assert again.scale == pytest.approx(spacing[::-1])
+    assert again.units == ("pixel",) * 3
+    assert again.patient.space == NOWHERE
+
+
+def test_files_of_others_without_a_unit_are_in_millimetres(tmp_path):
+    """As nibabel writes them, unless it is told one."""
+    image = nibabel.Nifti1Image(marked(), np.diag([2, 2, 3, 1]))
+    image.header.set_intent("label")
+    nibabel.save(image, tmp_path / "in.nii")
+    assert image.header.get_xyzt_units()[0] == "unknown"
+    assert read_nifti(tmp_path / "in.nii").mm == {"z": 3, "y": 2, "x": 2}

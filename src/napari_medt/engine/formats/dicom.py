@@ -5,7 +5,6 @@ No name, number or date of a patient leaves this module.
 
 from __future__ import annotations
 
-import logging
 import os
 import warnings
 from collections.abc import Iterable, Iterator
@@ -26,17 +25,16 @@ from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 from pydicom.pixels.utils import pixel_array
 
 from napari_medt.engine.formats.jpeg import add_decoders
-from napari_medt.engine.formats.picture import Affine, Picture, volume
+from napari_medt.engine.formats.picture import Affine, Picture, volume, without_units
 from napari_medt.errors import ImageError
 
-logger = logging.getLogger("napari_medt")
 add_decoders()
 
 SUFFIXES = (".dcm", ".dicom")
 DIRECTORY_FILE = "DICOMDIR"  # lists other files and holds no image
 PROBED_FILES = 32  # of a folder, before it is taken for something else
 SAME_PLACE = 0.01  # mm: positions nearer than this are one
-UNEVEN = 0.1  # of the mean distance between slices
+MOST_UNEVEN = 0.1  # of the mean distance between slices: how much distances may differ
 CENTIMETRES = 3  # code of ultrasound's unit of length
 TISSUE_IMAGE = 1  # code of ultrasound's two-dimensional regions
 # Any of them means that frames are times, and says how far apart: in milliseconds, or per second.
@@ -181,7 +179,8 @@ def _read_frames(path: Path) -> list[Frame]:
 def _assemble(frames: list[Frame], header: Dataset, stem: str) -> Picture:
     """Put frames in order and say where they lie."""
     directions = _directions(header)
-    times, frames = _arrange(frames, _way_of_slices(directions[:, 2]))
+    normal = _way_of_slices(directions[:, 2])
+    times, frames = _arrange(frames, normal)
     placed = frames[0].position is not None
     if not placed and any(header.get(name) is not None for name in FRAME_TIMES + FRAME_RATES):
         times = len(frames)
@@ -190,29 +189,25 @@ def _assemble(frames: list[Frame], header: Dataset, stem: str) -> Picture:
     axes = "tzyxs"[: array.ndim]
     if times == 1:
         array, axes = array[0], axes[1:]
+    slices = frames[: len(frames) // times]
     spacing, distance = _pixel_spacing(header), _slice_distance(header)
     picture = volume(
         array,
         axes,
-        _affine(frames[: len(frames) // times], directions, spacing or (1.0, 1.0), distance or 1.0),
+        _affine(slices, directions, spacing or (1.0, 1.0), distance or 1.0),
         time_step=_time_step(header),
         name=_name(header, stem),
         window=_window(header),
         inverted=header.get("PhotometricInterpretation") == "MONOCHROME1",
+        uneven=_is_uneven(slices, normal),
     )
     if not placed:
         picture = replace(picture, patient=None)
     if spacing is None:
-        picture = _without_units(picture, "zyx")
+        picture = without_units(picture, "zyx")
     if not placed and not distance:
-        picture = _without_units(picture, "z")
+        picture = without_units(picture, "z")
     return picture
-
-
-def _without_units(picture: Picture, axes: str) -> Picture:
-    """Leave open how large a pixel is along some axes."""
-    units = zip(picture.axes, picture.units, strict=False)  # the axes may end in colours
-    return replace(picture, units=tuple("pixel" if axis in axes else unit for axis, unit in units))
 
 
 def _time_step(header: Dataset) -> float:
@@ -249,14 +244,13 @@ def _arrange(frames: list[Frame], normal: NDArray[np.float64]) -> tuple[int, lis
     times = len(places[0])
     if any(len(place) != times for place in places):
         return len(frames), frames
-    _warn_if_uneven(np.array([along[place[0]] for place in places]))
     return times, [frames[place[time]] for time in range(times) for place in places]
 
 
-def _warn_if_uneven(along: NDArray[np.float64]) -> None:
-    gaps = np.diff(along)
-    if len(gaps) and np.ptp(gaps) > UNEVEN * gaps.mean():
-        logger.warning("The slices are unevenly spaced: one may be missing.")
+def _is_uneven(slices: list[Frame], normal: NDArray[np.float64]) -> bool:
+    """Whether the distances between sorted slices differ, as where one is missing."""
+    gaps = np.diff([frame.position @ normal for frame in slices if frame.position is not None])
+    return len(gaps) > 1 and bool(np.ptp(gaps) > MOST_UNEVEN * gaps.mean())
 
 
 def _affine(
@@ -304,12 +298,17 @@ def _directions(data: Dataset) -> NDArray[np.float64]:
 
 
 def _pixel_spacing(data: Dataset) -> tuple[float, float] | None:
-    """Millimetres between rows and between columns."""
-    found = _find(data, 0, "PixelMeasuresSequence", "PixelSpacing")
-    found = found or data.get("ImagerPixelSpacing") or data.get("NominalScannedPixelSpacing")
-    if found:
-        return abs(float(found[0])), abs(float(found[1]))
-    return _ultrasound_spacing(data)
+    """Millimetres between rows and between columns; None if unknown, which some write as 0."""
+    magnified = float(data.get("EstimatedRadiographicMagnificationFactor") or 0) or 1.0
+    for found, factor in (
+        (_find(data, 0, "PixelMeasuresSequence", "PixelSpacing"), 1.0),
+        (data.get("ImagerPixelSpacing"), magnified),  # on the detector, behind the patient
+        (data.get("NominalScannedPixelSpacing"), 1.0),
+        (_ultrasound_spacing(data), 1.0),
+    ):
+        if found and float(found[0]) and float(found[1]):
+            return abs(float(found[0])) / factor, abs(float(found[1])) / factor
+    return None
 
 
 def _ultrasound_spacing(data: Dataset) -> tuple[float, float] | None:
@@ -362,13 +361,14 @@ def _decode(data: Dataset, name: str) -> NDArray:
     count = int(data.get("NumberOfFrames") or 1)
     if "TotalPixelMatrixColumns" in data and count > 1:
         raise ImageError(f"{name} is a whole slide: open it with a reader for whole slides.")
-    pixels = _decompress(data, name)
+    pixels, depth = _decompress(data, name), int(data.BitsStored)
     if data.PhotometricInterpretation == "PALETTE COLOR":
         pixels = apply_color_lut(pixels, data)
+        depth = 8 * pixels.itemsize
     if count == 1:
         pixels = pixels[np.newaxis]
     if pixels.ndim == 4:  # deep colours to 8 bits, which is what models know
-        pixels = (pixels >> (8 * (pixels.itemsize - 1))).astype(np.uint8)
+        pixels = (pixels >> max(0, depth - 8)).astype(np.uint8)
     return pixels
 
 

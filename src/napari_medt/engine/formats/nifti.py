@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,17 @@ from nibabel.orientations import (
 from numpy.typing import NDArray
 
 from napari_medt.engine.formats.opening import opening, stem
-from napari_medt.engine.formats.picture import Affine, Picture, split_affine, volume
+from napari_medt.engine.formats.picture import (
+    ALIGNED,
+    NOWHERE,
+    SCANNER,
+    Affine,
+    Picture,
+    are_perpendicular,
+    split_affine,
+    volume,
+    without_units,
+)
 from napari_medt.errors import ImageError
 
 SUFFIXES = (".nii", ".nii.gz")
@@ -32,13 +41,16 @@ VIEWS = {"S": AXIAL, "I": AXIAL, "A": CORONAL, "P": CORONAL, "L": SAGITTAL, "R":
 COARSE = 2  # slices were taken along an axis that is this many times coarser than the others
 TIME_UNITS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
 SPACE_UNITS = {"meter": 1e3, "micron": 1e-3}
+# Description in our files of pixels of unknown size. Others that leave the unit open mean mm.
+IN_PIXELS = b"napari-medt, in pixels"
 LABELS = 1002  # NIFTI_INTENT_LABEL: the values stand for something
 
 
 def read_nifti(path: Path, view: str = "") -> Picture:
     """Read a NIfTI file: slices as a radiologist sees them, in the plane they were taken in.
 
-    Only flips and swaps axes, so no value changes.
+    Only flips and swaps axes, so no value changes. A file without a unit of length is taken to be
+    in mm, unless :func:`write_nifti` wrote it.
 
     Parameters
     ----------
@@ -57,15 +69,21 @@ def read_nifti(path: Path, view: str = "") -> Picture:
         values = _values(image, path.name)
         space, time = image.header.get_xyzt_units()
         intent = int(image.header["intent_code"])
+        codes = (int(image.header[name]) for name in ("sform_code", "qform_code"))
+        code = next(filter(None, codes), ALIGNED)
+        in_pixels = space == "unknown" and image.header["descrip"].item() == IN_PIXELS
     colours = image.get_data_dtype().names is not None
     affine = image.affine.copy()
     affine[:3] *= SPACE_UNITS.get(space, 1.0)
     name = stem(path, SUFFIXES)
     named = name.lower().endswith(".labels")  # by a folder run, perhaps saved again elsewhere
     labels = (named or intent == LABELS) and values.dtype.kind in "iu" and not colours
+    about = {"time_step": _time_step(image, time), "name": name, "labels": labels}
     try:
-        picture = _place(values, colours, affine, view, _time_step(image, time), name)
-        return replace(picture, labels=labels)
+        if in_pixels:
+            picture = _place(values, colours, affine, view or AXIAL, space=NOWHERE, **about)
+            return without_units(picture, "zyx")
+        return _place(values, colours, affine, view, space=code, **about)
     except ImageError:
         raise
     except ValueError:
@@ -80,7 +98,14 @@ def view_of(affine: Affine) -> str:
 
 
 def write_nifti(
-    path: Path, labels: NDArray, affine: Affine, orientation: str = "", time_step: float = 0.0
+    path: Path,
+    labels: NDArray,
+    affine: Affine,
+    orientation: str = "",
+    time_step: float = 0.0,
+    *,
+    space: int = SCANNER,
+    in_pixels: bool = False,
 ) -> None:
     """Write labels as NIfTI.
 
@@ -97,6 +122,10 @@ def write_nifti(
         slices.
     time_step : float
         Seconds between times; 0 if unknown.
+    space : int
+        See :class:`~napari_medt.engine.formats.picture.Patient`.
+    in_pixels : bool
+        Whether the affine is in pixels of unknown size instead of mm.
 
     Raises
     ------
@@ -113,9 +142,13 @@ def write_nifti(
     if orientation:
         values, affine = _reorient(values, affine, orientation)
     image = nibabel.Nifti1Image(values.astype(_label_type(labels)), affine)
-    image.set_sform(affine, code="scanner")
-    image.set_qform(affine, code="scanner")
-    image.header.set_xyzt_units("mm", "sec")
+    code = space or ALIGNED  # by which the file places voxels at all
+    image.set_sform(affine, code=code)
+    # It has no way to say that axes are askew, as those of a tilted gantry.
+    image.set_qform(affine, code=code if are_perpendicular(affine[:3, :3]) else 0)
+    image.header.set_xyzt_units("unknown" if in_pixels else "mm", "sec")
+    if in_pixels:
+        image.header["descrip"] = IN_PIXELS
     image.header.set_intent(LABELS)
     if time_step and values.ndim == 4:
         image.header.set_zooms((*image.header.get_zooms()[:3], time_step))
@@ -155,9 +188,7 @@ def _codes(affine: Affine) -> str:
     return "".join(ornt2axcodes(io_orientation(affine)))
 
 
-def _place(
-    values: NDArray, colours: bool, affine: Affine, view: str, time_step: float, name: str
-) -> Picture:
+def _place(values: NDArray, colours: bool, affine: Affine, view: str, **about: Any) -> Picture:
     """Orient the stored array as asked for, else so that it is seen right side up."""
     split_affine(affine)  # refuses what has no orientation
     values, axes = _name_axes(values, colours)
@@ -170,8 +201,7 @@ def _place(
         "".join(axes[axis] for axis in order),
         TO_LPS @ affine,
         orientation=stored,
-        time_step=time_step,
-        name=name,
+        **about,
     )
 
 

@@ -6,7 +6,7 @@ nothing is shown oblique, while :class:`Patient` keeps the way back to the patie
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,12 @@ SAMPLES = (3, 4)  # of a pixel in colour, without and with transparency
 MILLIMETRES = {"nm": 1e-6, "um": 1e-3, "mm": 1.0, "cm": 10.0, "m": 1e3}
 PATIENT = "patient_space"  # key of a layer's metadata that holds Patient.to_dict()
 INVERTED = "low_is_bright"  # key that says so of a layer
+NOWHERE, SCANNER, ALIGNED = range(3)  # NIfTI's codes of spaces; it has others
+ASKEW = 1e-3  # cosine of the angle between axes that are not taken for perpendicular
+UNEVEN = (  # what to tell of such a picture
+    "the slices are unevenly spaced, so positions and volumes in mm are not true: check whether "
+    "one is missing or does not belong there."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,19 +39,32 @@ class Patient:
     orientation : str
         Anatomical codes of the axes as a NIfTI file stores them, such as ``"RAS"``; empty if they
         are stored as they are shown.
+    space : int
+        NIfTI's code of the space of left, back and head: 1 the scanner's, 2 that of another file,
+        0 if in truth no patient is known.
     """
 
     affine: Affine
     orientation: str = ""
+    space: int = SCANNER
+
+    @property
+    def askew(self) -> bool:
+        """Whether rows and columns are at no right angle, so that lengths in them are unknown."""
+        return not are_perpendicular(self.affine[:3, :2])
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
-        return {"affine": self.affine.tolist(), "orientation": self.orientation}
+        return {
+            "affine": self.affine.tolist(),
+            "orientation": self.orientation,
+            "space": self.space,
+        }
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Patient:
         """Undo :meth:`to_dict`."""
-        return cls(np.array(values["affine"], float), values["orientation"])
+        return cls(np.array(values["affine"], float), values["orientation"], values["space"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +92,8 @@ class Picture:
         How the image lies in the patient, if that is known.
     labels : bool
         Whether the values are whole numbers that stand for objects or classes.
+    uneven : bool
+        Whether the slices are unevenly spaced: `scale` then holds their mean distance.
     """
 
     array: NDArray
@@ -85,6 +106,7 @@ class Picture:
     inverted: bool = False
     patient: Patient | None = None
     labels: bool = False
+    uneven: bool = False
 
     @property
     def shown(self) -> NDArray:
@@ -141,6 +163,7 @@ def volume(
     affine: Affine,
     *,
     orientation: str = "",
+    space: int = SCANNER,
     time_step: float,
     **more: Any,
 ) -> Picture:
@@ -155,7 +178,7 @@ def volume(
         As for :class:`Picture`, with axes z, y and x.
     affine : array of float
         ``(4, 4)``, into left, back and head in mm.
-    orientation : str
+    orientation, space
         As for :class:`Patient`.
     time_step : float
         Seconds between times; 0 if unknown.
@@ -183,7 +206,7 @@ def volume(
         scale=tuple(scale.get(axis, 1.0) for axis in placed),
         translate=tuple(translate.get(axis, 0.0) for axis in placed),
         units=tuple(units.get(axis, "pixel") for axis in placed),
-        patient=Patient(directions, orientation),
+        patient=Patient(directions, orientation, space),
         **more,
     )
 
@@ -206,6 +229,19 @@ def split_affine(affine: Affine) -> tuple[Affine, NDArray, NDArray]:
     if abs(np.linalg.det(directions)) < 1e-6:
         raise ValueError("the axes lie in one plane")
     return directions, scale, np.linalg.solve(directions[:3, :3], affine[:3, 3])
+
+
+def are_perpendicular(steps: NDArray[np.float64]) -> bool:
+    """Whether the columns of a matrix are at right angles, but for rounding."""
+    directions = steps / np.linalg.norm(steps, axis=0)
+    cosines = directions.T @ directions - np.eye(steps.shape[1])
+    return bool(np.abs(cosines).max() < ASKEW)
+
+
+def without_units(picture: Picture, axes: str) -> Picture:
+    """Leave open how large a pixel is along some axes."""
+    units = zip(picture.axes, picture.units, strict=False)  # the axes may end in colours
+    return replace(picture, units=tuple("pixel" if axis in axes else unit for axis, unit in units))
 
 
 def inverted(array: Any) -> Any:
