@@ -274,7 +274,7 @@ def test_a_file_that_cannot_be_written_is_said_in_one_sentence(viewer, tmp_path,
     assert str(caught.value).startswith(f"{chosen} cannot be read or written (")
     assert str(caught.value).endswith("): choose another folder or name.")
 
-    def full(*_):
+    def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device", ".medt-0123")
 
     monkeypatch.setattr("napari_medt.gui.formats.write_nifti", full)
