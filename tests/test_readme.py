@@ -45,7 +45,7 @@ def test_the_summary_is_that_of_the_cards(name):
     lines = README.read_text(encoding="utf-8").splitlines()
     line = next(line for line in lines if line.startswith(f"| `{name}` |"))
     both = bundled_cards()[name].accuracy["both"]
-    assert f"| {both['dice']:.2f}" in line
+    assert f"| {both['dice']:.3f}" in line
     assert f"| {both['failures']} of {both['images']} images |" in line
     if "circumference_error_mm" in both:
         assert f"off by {both['circumference_error_mm']:.1f} mm" in line
