@@ -118,13 +118,15 @@ def write_probability(
         file.unlink(missing_ok=True)
         return []
     before = sha256(file) if file.exists() else ""
+    written: list[str] = []
 
     def write(beside: Path) -> None:
         write_aligned(beside, probability, picture)
-        remember([before, sha256(beside)])
+        written.append(sha256(beside))
+        remember([before, *written])
 
     write_whole(file, write)
-    return [sha256(file)]
+    return written
 
 
 def read_labels(path: Path, image: Picture) -> NDArray:

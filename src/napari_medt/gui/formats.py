@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from napari_medt.engine.formats.picture import (
 )
 from napari_medt.engine.formats.reading import read_pictures
 from napari_medt.errors import ImageError, UserError, file_trouble
+from napari_medt.gui.layers import mm_in
 from napari_medt.gui.masks import METADATA
 from napari_medt.gui.samples import LayerData
 
@@ -208,11 +210,8 @@ def placement_mm(options: dict[str, Any], axes: str) -> NDArray[np.float64]:
 
 def lengths_mm(options: dict[str, Any]) -> dict[int, float]:
     """Millimetres in the unit of each axis that has one of length."""
-    return {
-        axis: float((1 * unit).to("mm").magnitude)
-        for axis, unit in enumerate(options["units"])
-        if unit.is_compatible_with("mm")
-    }
+    lengths = {axis: mm_in(unit) for axis, unit in enumerate(options["units"])}
+    return {axis: length for axis, length in lengths.items() if math.isfinite(length)}
 
 
 def time_step(options: dict[str, Any], axes: str) -> float:

@@ -94,7 +94,7 @@ def placement_of(layer: Image) -> tuple[tuple[float, float], tuple[float, float]
     if sides is None:
         height, width = np.linalg.norm(world[:-1, -3:-1], axis=0).tolist()
         return (height, width), (top, left), ""
-    down, right = ((1 * unit).to("um").magnitude for unit in layer.units[-2:])
+    down, right = (1000 * mm_in(unit) for unit in layer.units[-2:])
     return (1000 * sides[0], 1000 * sides[1]), (top * down, left * right), MICROMETRE
 
 
@@ -212,6 +212,9 @@ def mm_per_pixel(layer: Image | Labels) -> Sides | None:
 def length_mm(step: NDArray[np.float64], units: Sequence[Any]) -> float:
     """Length of a step in the world in millimetres; NaN if its units are no length, or several."""
     unit, *others = {unit for along, unit in zip(step, units, strict=True) if along}
-    if others or not unit.is_compatible_with("mm"):
-        return math.nan
-    return float(np.linalg.norm(step) * (1 * unit).to("mm").magnitude)
+    return math.nan if others else float(np.linalg.norm(step) * mm_in(unit))
+
+
+def mm_in(unit: Any) -> float:
+    """Millimetres in a unit of a layer; NaN if it is no length."""
+    return float((1 * unit).to("mm").magnitude) if unit.is_compatible_with("mm") else math.nan
